@@ -1,0 +1,18 @@
+"""Chromoformer as a book that runs: the network, its data, its trainings. See README.md."""
+
+from importlib.metadata import version
+
+__version__ = version("chromolib")
+
+from .config import InputError, ModelConfig, Profile, TrainConfig, load_profile
+from .dataset import Batch, GeneDataset, load_dataset, pair
+from .model import Chromoformer
+from .released import load_released
+from .runs import Run, ensure, load_run
+from .train import evaluate, fit, load_weights, predict, save_weights
+
+__all__ = [
+    "Batch", "Chromoformer", "GeneDataset", "InputError", "ModelConfig", "Profile", "Run", "TrainConfig",
+    "ensure", "evaluate", "fit", "load_dataset", "load_profile", "load_released", "load_run", "load_weights", "pair",
+    "predict", "save_weights",
+]  # fmt: skip

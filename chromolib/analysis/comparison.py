@@ -1,0 +1,113 @@
+"""Predictions held against measurements: intervals, the simple baseline, the release's own numbers.
+
+In: datasets and tables of held-out predictions. Out: tidy tables, one row per model and metric.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import yaml
+from scipy import stats
+from sklearn.linear_model import LogisticRegressionCV, RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ..config import ROOT, InputError, Task
+from ..dataset import GeneDataset
+from ..train import classification_metrics, regression_metrics
+
+METRICS: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, float]]] = {
+    "clf": classification_metrics,
+    "reg": regression_metrics,
+}
+
+
+def mean_signal(data: GeneDataset, window_bp: int) -> np.ndarray:
+    """ln(1 + mean depth) of each mark over a window around the TSS, (gene, mark): all that the simple baseline sees."""
+    view = data.select(window_bp=window_bp, bin_bp=[data.bin_bp[-1]])
+    signal = view.batch(range(len(view))).promoter[view.bin_bp[0]]
+    return np.log1p(np.expm1(signal.cpu().numpy()).mean(1)) if data.log_base == "e" else signal.cpu().numpy().mean(1)
+
+
+def baseline(data: GeneDataset, window_bp: int, seed: int = 0) -> pd.DataFrame:
+    """Logistic (clf) or ridge (reg) regression on mean promoter signal, each fold predicted by the others.
+
+    The penalty is chosen inside the training genes by cross-validation, anew in each fold.
+
+    Returns
+    -------
+    DataFrame
+        gene_id, fold, score (log-odds or log2(RPKM + 1)), target; one row per gene.
+    """
+    rows = []
+    for fold in sorted(data.genes["fold"].unique()):
+        train, held_out = data.fold(fold)
+        x, y = mean_signal(train, window_bp), _target(train)
+        model = make_pipeline(StandardScaler(), _tuned(data.task, y, seed)).fit(x, y)
+        x_held_out = mean_signal(held_out, window_bp)
+        score = model.decision_function(x_held_out) if data.task == "clf" else model.predict(x_held_out)
+        rows.append(pd.DataFrame({"gene_id": held_out.genes["gene_id"], "fold": fold, "score": score, "target": _target(held_out)}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def _tuned(task: Task, y: np.ndarray, seed: int) -> LogisticRegressionCV | RidgeCV:
+    if task == "reg":
+        return RidgeCV(alphas=np.logspace(-3, 4, 22))
+    n_splits = int(min(5, np.bincount(y).min()))
+    if n_splits < 2:
+        raise InputError(f"baseline: {np.bincount(y).tolist()} training genes per label, expected at least 2 of each")
+    return LogisticRegressionCV(Cs=22, cv=n_splits, scoring="neg_log_loss", max_iter=1000, random_state=seed,
+                                l1_ratios=(0,), use_legacy_attributes=False)  # fmt: skip
+
+
+def _target(data: GeneDataset) -> np.ndarray:
+    return data.batch(range(len(data))).target.cpu().numpy()
+
+
+def with_interval(
+    target: np.ndarray, score: np.ndarray, task: Task, *, n_resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Metrics of a score with their 95 % bootstrap intervals over genes.
+
+    Returns
+    -------
+    DataFrame
+        metric, value, low, high, n; one row per metric of the task.
+    """
+    names = list(METRICS[task](target, score))
+    values = np.array(list(METRICS[task](target, score).values()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # a resample of one class has no ROC-AUC
+        low_high = stats.bootstrap(
+            (target, score), lambda t, s: np.array(list(METRICS[task](t, s).values())), paired=True, vectorized=False,
+            n_resamples=n_resamples, method="percentile", rng=seed,
+        ).confidence_interval  # fmt: skip
+    return pd.DataFrame({"metric": names, "value": values, "low": low_high.low, "high": low_high.high, "n": len(target)})
+
+
+def calibration(label: np.ndarray, probability: np.ndarray, n_bins: int = 5) -> pd.DataFrame:
+    """Share of genes that are on, in groups of like size by predicted probability, with 95 % Wilson intervals.
+
+    Returns
+    -------
+    DataFrame
+        predicted (mean probability of the group), observed, low, high, n.
+    """
+    order = np.argsort(probability, kind="stable")
+    rows = []
+    for group in np.array_split(order, min(n_bins, len(order))):
+        test = stats.binomtest(int(label[group].sum()), len(group)).proportion_ci(method="wilson")
+        rows.append((probability[group].mean(), label[group].mean(), test.low, test.high, len(group)))
+    return pd.DataFrame(rows, columns=["predicted", "observed", "low", "high", "n"])
+
+
+def published(key: str) -> dict:
+    """Numbers that the paper or its release published, from data/paper.yml, with their source."""
+    values = yaml.safe_load((ROOT / "data" / "paper.yml").read_text(encoding="utf-8"))
+    if key not in values:
+        raise InputError(f"data/paper.yml: no entry {key!r}, expected one of {', '.join(values)}")
+    return values[key]

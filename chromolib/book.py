@@ -1,0 +1,260 @@
+"""The book: notebooks are executed for one profile, then all pages become HTML.
+
+In: a profile, notebooks/*.ipynb, book/*.md, _config.yml, _toc.yml. Out: book/executed/*.ipynb and
+_build/<profile>/html, which opens from disk without any network.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import html
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+import nbformat
+import papermill
+import yaml
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+from papermill.translators import PythonTranslator
+
+from .config import PROFILES, ROOT, InputError, Profile, load_profile
+
+# Each of these would let Jupyter start a kernel from outside of this environment.
+KERNEL_OVERRIDES = ("JUPYTER_PATH", "JUPYTER_PREFER_ENV_PATH")
+
+# A kernel warns at each start that it talks over unencrypted sockets; they are of this machine only.
+QUIET_KERNEL = ["--IPKernelApp.log_level=ERROR"]
+
+
+class BookError(InputError):
+    """A step of the book failed. One line: the step, the reason, where to look."""
+
+
+def build(profile: str | os.PathLike[str], *, root: Path = ROOT, say: Callable[[str], None] = print) -> Path:
+    """Run a profile's notebooks and write its book.
+
+    Nothing of an earlier book is replaced before the step that makes its successor has succeeded.
+
+    Parameters
+    ----------
+    profile : str or path
+        Name of a profile, or path of its YAML file; the notebooks get the same as their parameter `profile`.
+    root : Path
+        Folder with _config.yml, _toc.yml, book/ and notebooks/.
+
+    Returns
+    -------
+    Path
+        The first page, _build/<profile>/html/index.html.
+
+    Raises
+    ------
+    InputError
+        The profile does not load; or, as BookError, a notebook or the HTML failed, or another build is running.
+    """
+    settings = load_profile(profile)
+    n_steps = len(settings.notebooks) + 1
+    say(f"building the book of profile {settings.name}: {settings.title}")
+    with _only_build(root):
+        _run_notebooks(settings, _notebook_parameter(profile), root, n_steps, say)
+        with _step(f"[{n_steps}/{n_steps}] writing the HTML pages", say):
+            index = _write_html(settings, root)
+    say(f"done, open {index.as_uri()}")
+    return index
+
+
+def run_notebook(source: Path, target: Path, parameters: Mapping[str, object], *, cwd: Path = ROOT) -> None:
+    """Execute a notebook; `target` is written only if every cell ran to its end.
+
+    What a notebook prints is shown as it appears. After a failure the notebook as far as it came lies beside
+    `target` as <name>.failed.ipynb, and a BookError names it with the cell and the exception.
+    """
+    if not source.is_file():
+        raise BookError(f"notebook {source} does not exist; correct `notebooks` in the profile")
+    _check_parameters(source, parameters)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial, failed = target.with_suffix(".tmp.ipynb"), target.with_suffix(".failed.ipynb")
+    try:
+        with _without_variables(KERNEL_OVERRIDES):
+            papermill.execute_notebook(
+                source, partial, parameters=dict(parameters), kernel_name="python3", language="python", cwd=cwd,
+                progress_bar=False, stdout_file=sys.stdout, extra_arguments=QUIET_KERNEL,
+            )
+    except PapermillExecutionError:
+        pass  # the partial notebook tells more, see below
+    except DeadKernelError:
+        os.replace(partial, failed)
+        started = [cell for cell in _code_cells(failed) if cell.metadata["papermill"]["start_time"]]
+        raise BookError(
+            f"notebook {source.stem}, cell {len(started)}: its Python process died, most often for want of memory; "
+            f"as far as it came: {failed}"
+        ) from None
+    fault = find_fault(partial)
+    if fault:
+        os.replace(partial, failed)
+        raise BookError(f"notebook {source.stem}, {fault}; as far as it came: {failed}")
+    failed.unlink(missing_ok=True)
+    os.replace(partial, target)
+
+
+def find_fault(executed: Path) -> str | None:
+    """The first cell of an executed notebook that failed or ended the run, as "cell 3: Error: reason"; None if all ran.
+
+    Cells are counted as Jupyter does in "In [3]": code cells that hold something, the injected parameters included.
+    papermill itself takes `sys.exit(0)` for success although no later cell ran; here it is a fault.
+    """
+    for number, cell in enumerate(_code_cells(executed), start=1):
+        for output in cell.outputs:
+            if output.output_type == "error":
+                reason = " ".join(output.evalue.split())
+                return f"cell {number}: {output.ename}: {reason}"
+        if cell.execution_count is None:
+            return f"cell {number}: was not run"
+    return None
+
+
+def _code_cells(notebook: Path) -> list[nbformat.NotebookNode]:
+    """The cells that Jupyter counts."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    return [cell for cell in cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+def _notebook_parameter(profile: str | os.PathLike[str]) -> str:
+    """What a notebook can load from any working directory: a name of data/profiles, or an absolute path."""
+    path = Path(profile)
+    if path.suffix not in (".yml", ".yaml"):
+        return str(profile)
+    return path.stem if path.resolve().parent == PROFILES else str(path.resolve())
+
+
+def _run_notebooks(
+    settings: Profile, parameter: str, root: Path, n_steps: int, say: Callable[[str], None]
+) -> None:
+    executed = root / "book" / "executed"
+    for left_over in executed.glob("*.ipynb"):  # of another profile, or of a run that failed
+        left_over.unlink()
+    for number, name in enumerate(settings.notebooks, start=1):
+        source, target = (folder / f"{name}.ipynb" for folder in (root / "notebooks", executed))
+        with _step(f"[{number}/{n_steps}] running notebook {name}", say):
+            run_notebook(source, target, {"profile": parameter}, cwd=root)
+
+
+def _check_parameters(source: Path, parameters: Mapping[str, object]) -> None:
+    """papermill only prints a line about a parameter that a notebook does not have, and runs it with its own value."""
+    # Not papermill.inspect_notebook: it fails where the notebook names no kernel.
+    cells = nbformat.read(source, as_version=4).cells
+    tagged = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    known = [parameter.name for cell in tagged for parameter in PythonTranslator.inspect(cell)]
+    unknown = sorted(set(parameters) - set(known))
+    if unknown:
+        raise BookError(
+            f"notebook {source.stem}: unknown parameter {unknown[0]!r}, expected one of "
+            f"{', '.join(known) or 'none'}; name it in the cell tagged `parameters`"
+        )
+
+
+def _write_html(settings: Profile, root: Path) -> Path:
+    """Build beside the earlier book of this profile and take its place only when there is not one warning."""
+    _copy_mathjax(root / "book" / "assets" / "mathjax")
+    parent = root / "_build" / settings.name
+    parent.mkdir(parents=True, exist_ok=True)
+    log = parent / "html.log"
+    with tempfile.TemporaryDirectory(prefix=".html-", dir=parent) as folder:
+        config, toc = (Path(folder) / name for name in ("_config.yml", "_toc.yml"))
+        config.write_text(yaml.safe_dump(_config_for(settings, root)), encoding="utf-8")
+        toc.write_text(yaml.safe_dump(_toc_for(settings, root), sort_keys=False), encoding="utf-8")
+        command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", root]
+        options = ["--path-output", folder, "--config", config, "--toc", toc, "-W", "--keep-going"]
+        with log.open("w", encoding="utf-8") as output:
+            finished = subprocess.run([*command, *options], cwd=root, stdout=output, stderr=subprocess.STDOUT, check=False)
+        if finished.returncode:
+            raise BookError(f"jupyter-book: {_first_complaint(log)}; everything it said: {log}")
+        pages = parent / "html"
+        if pages.exists():
+            os.replace(pages, Path(folder) / "earlier")  # goes with the temporary folder
+        os.replace(Path(folder) / "_build" / "html", pages)
+    return pages / "index.html"
+
+
+def _config_for(settings: Profile, root: Path) -> dict:
+    """_config.yml with a banner on every page that says which data the page shows."""
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    kind = "simulated data" if settings.simulated else "real data"
+    banner = f"Profile <b>{settings.name}</b> ({kind}): {html.escape(settings.title)}"
+    config["sphinx"]["config"]["html_theme_options"]["announcement"] = banner
+    return config
+
+
+def _toc_for(settings: Profile, root: Path) -> dict:
+    """_toc.yml without the notebooks that the profile does not run; one that it runs has to be there."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    wanted = {f"book/executed/{name}" for name in settings.notebooks}
+    listed = set()
+    for part in toc["parts"]:
+        listed |= {chapter["file"] for chapter in part["chapters"]}
+        part["chapters"] = [
+            chapter for chapter in part["chapters"]
+            if chapter["file"] in wanted or not chapter["file"].startswith("book/executed/")
+        ]
+    missing = sorted(wanted - listed)
+    if missing:
+        raise BookError(f"_toc.yml does not list {missing[0]}, which profile {settings.name} runs; add `- file: {missing[0]}`")
+    toc["parts"] = [part for part in toc["parts"] if part["chapters"]]
+    return toc
+
+
+def _copy_mathjax(folder: Path) -> None:
+    """Put MathJax into the book's own files: pages then show formulas without asking any server."""
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / "tex-svg.js"
+    if not copy.exists():
+        content = (resources.files("mathjax") / "static" / "mathjax" / "es5" / "tex-svg.js").read_bytes()
+        partial = folder / "tex-svg.js.tmp"
+        partial.write_bytes(content)
+        os.replace(partial, copy)
+
+
+def _first_complaint(log: Path) -> str:
+    """The first warning or error in a log of jupyter-book, without its colours; its last line if there is neither."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in log.read_text(encoding="utf-8").splitlines()]
+    complaints = [line for line in lines if re.search(r"WARNING|ERROR|Error:", line)]
+    return (complaints or [line for line in lines if line] or ["it said nothing"])[0 if complaints else -1]
+
+
+@contextmanager
+def _only_build(root: Path) -> Iterator[None]:
+    """Hold the book's lock, or raise: two builds would write into the same book/executed."""
+    lock = root / "_build" / ".lock"
+    lock.parent.mkdir(exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BookError(f"another build of this book is running (it holds {lock}); wait for it or stop it") from None
+        yield  # the lock goes when the file is closed, also if this process is killed
+
+
+@contextmanager
+def _step(what: str, say: Callable[[str], None]) -> Iterator[None]:
+    say(f"{what} ...")
+    start = time.monotonic()
+    yield
+    say(f"{what} ... {time.monotonic() - start:.0f} s")
+
+
+@contextmanager
+def _without_variables(names: Sequence[str]) -> Iterator[None]:
+    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)

@@ -1,0 +1,153 @@
+"""The command `chromolib`: each step of the workflow, with one clear line where something is wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .config import InputError, load_profile
+
+app = typer.Typer(
+    help="Chromoformer as a book that runs.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+ProfileName = Annotated[str, typer.Argument(help="Name of a profile in data/profiles, or path of a .yml file.")]
+CellType = Annotated[str | None, typer.Option(help="One cell type of the profile; all of them where not given.")]
+
+
+@app.command()
+def fetch(profile: ProfileName) -> None:
+    """Download and verify what a profile needs."""
+    from . import sources
+
+    paths = sources.fetch_profile(load_profile(profile))
+    for path in paths:
+        print(path)
+    if not paths:
+        print(f"profile {profile} needs no download")
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Folder to write; it must not exist yet.")],
+    profile: Annotated[str, typer.Option(help="A simulated profile, e.g. sim or smoke.")] = "sim",
+    seed: Annotated[int | None, typer.Option(help="Another cohort under the same rules.")] = None,
+) -> None:
+    """Write a simulated cohort with known truth, as raw files in the public formats."""
+    from . import simulate as simulator
+
+    simulator.write(out, load_profile(profile), seed=seed)
+    print(out)
+
+
+@app.command()
+def preprocess(profile: ProfileName, cell_type: CellType = None) -> None:
+    """Build the features of a profile's cell types where they are missing or out of date."""
+    from . import features
+    from .simulate import ensure_raw
+
+    record = load_profile(profile)
+    for name in _cell_types(record, cell_type):
+        ensure_raw(record)
+        print(features.ensure(record, name))
+
+
+@app.command()
+def train(
+    profile: ProfileName,
+    cell_type: CellType = None,
+    fold: Annotated[int | None, typer.Option(help="Held-out fold; all of them where not given.")] = None,
+    task: Annotated[str, typer.Option(help="clf or reg.")] = "clf",
+    recipe: Annotated[str, typer.Option(help="profile, or paper for the paper's own recipe.")] = "profile",
+    seed: int = 42,
+) -> None:
+    """Train what is missing and print the held-out metrics of each run."""
+    from .genome import profile_genome
+    from .runs import Run, ensure
+
+    record = load_profile(profile)
+    folds = profile_genome(record).fold_ids if fold is None else [fold]
+    runs = [
+        Run(profile=profile, cell_type=name, fold=k, task=task, recipe=recipe, seed=seed)
+        for name in _cell_types(record, cell_type)
+        for k in folds
+    ]
+    print(ensure(runs).metrics.to_string(index=False))
+
+
+@app.command()
+def predict(
+    weights: Annotated[Path, typer.Option(help="A released checkpoint (.pt), or the folder of a run.")],
+    profile: Annotated[str, typer.Option(help="Whose genes to predict.")],
+    out: Annotated[Path, typer.Option(help="CSV to write.")],
+    cell_type: Annotated[str | None, typer.Option(help="Needed where the profile holds several.")] = None,
+) -> None:
+    """Predict every gene of a cell type, whether or not the network was trained on it."""
+    from .dataset import load_dataset
+    from .released import load_released
+    from .train import load_weights, write_whole
+    from .train import predict as predict_genes
+
+    record = load_profile(profile)
+    names = _cell_types(record, cell_type)
+    if len(names) > 1:
+        raise InputError(f"profile {profile} holds {', '.join(names)}; name one with --cell-type")
+    _check_writable(out)
+    model = load_weights(weights) if weights.is_dir() else load_released(weights)
+    config = model.config
+    data = load_dataset(record, names[0], marks=config.marks, bin_bp=config.bin_bp, task=config.task)
+    table = data.genes.drop(columns=["label"]).rename(columns={"expression": "rpkm"}).merge(predict_genes(model, data), on="gene_id")
+    write_whole(out, lambda path: table.to_csv(path, index=False))
+    print(f"{out}: {len(table):,} genes of {names[0]}")
+
+
+@app.command()
+def book(profile: Annotated[str, typer.Argument(help="Name or path of a profile.")] = "sim") -> None:
+    """Run the whole workflow: data, trainings, notebooks, HTML."""
+    from . import book as binder
+
+    binder.build(profile)
+
+
+@app.command()
+def check(profile: ProfileName) -> None:
+    """Validate a profile and its inputs without computing."""
+    from . import features
+    from .genome import profile_genome
+
+    record = load_profile(profile)
+    genome = profile_genome(record)
+    print(f"{record.name}: {record.title}")
+    print(f"genome {genome.name}, {len(genome.sizes)} chromosomes in folds {', '.join(map(str, genome.fold_ids))}")
+    for name in record.cell_types:
+        features.check_inputs(record, name)
+        print(f"{name}: inputs are there and readable")
+
+
+def _cell_types(profile, cell_type: str | None) -> list[str]:
+    return list(profile.cell_types) if cell_type is None else [profile.check_cell_type(cell_type)]
+
+
+def _check_writable(path: Path) -> None:
+    """Say before the work, not after it, that its result can't be written."""
+    folder = path.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"{path}: folder {folder} does not exist or can't be written to; choose another --out")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, expected the name of a CSV file")
+
+
+def main() -> None:
+    """Run the command; what a user can mend is told in one line, with exit status 1."""
+    try:
+        app()
+    except InputError as error:
+        sys.exit(f"chromolib: {error}")
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"chromolib: {where}{error.strerror or error}; check that the folder exists, can be written to and has room")
+    except KeyboardInterrupt:
+        sys.exit("chromolib: interrupted; what was finished is kept, the same command goes on from there")

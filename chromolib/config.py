@@ -1,0 +1,243 @@
+"""Settings of a network, of a training and of a profile.
+
+In: YAML that a user wrote. Out: frozen, checked records. Lengths are in base pairs (bp).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+ROOT = Path(__file__).resolve().parents[1]
+PROFILES = ROOT / "data" / "profiles"
+
+# Order of the rows in every array of the release (specs: chromoformer, "Input of one gene").
+MARKS = ("H3K4me1", "H3K4me3", "H3K9me3", "H3K27me3", "H3K36me3", "H3K27ac", "H3K9ac")
+
+Task = Literal["clf", "reg", "diff"]
+
+
+class InputError(ValueError):
+    """Something a user gave is wrong. One line: what, where, found, expected, way out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Shape of one network. A checkpoint stores it, and it is enough to rebuild the network.
+
+    The defaults are the paper's. Attention widths are per layer and over all heads together.
+    """
+
+    task: Task = "clf"
+    marks: tuple[str, ...] = MARKS
+    bin_bp: tuple[int, ...] = (2000, 500, 100)  # coarse to fine, one branch each
+    frame_bp: int = 40_000                      # every region is centred in it; its bins carry the positions
+    max_pcres: int = 8                          # per gene, strongest contact first
+    d_embedding: int = 128
+    embedding_layers: int = 1
+    embedding_heads: int = 2
+    embedding_ff: int = 128
+    pairwise_layers: int = 2
+    pairwise_heads: int = 2
+    pairwise_ff: int = 256
+    regulation_layers: int = 6
+    regulation_heads: int = 8
+    regulation_width: int = 256                 # all heads together
+    regulation_ff: int = 256
+    head_width: int = 128
+
+    def __post_init__(self) -> None:
+        for name in ("marks", "bin_bp"):  # JSON knows only lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.task not in ("clf", "reg", "diff"):
+            raise InputError(f"ModelConfig: task={self.task!r}, expected clf, reg or diff")
+        if not self.marks or not self.bin_bp:
+            raise InputError("ModelConfig: marks and bin_bp need at least one entry each")
+        for width in self.bin_bp:
+            if width < 1 or self.frame_bp % width:
+                raise InputError(f"ModelConfig: bin_bp={width} does not divide frame_bp={self.frame_bp}")
+        if self.embedding_layers != 1:
+            raise InputError(
+                f"ModelConfig: embedding_layers={self.embedding_layers}, expected 1: with more, rows of the promoter "
+                "mix before the TSS row is taken and one query per region is no longer exact"
+            )
+        for width, heads in (
+            (self.d_embedding, self.embedding_heads),
+            (self.d_embedding, self.pairwise_heads),
+            (self.regulation_width, self.regulation_heads),
+        ):
+            if width % heads:
+                raise InputError(f"ModelConfig: {heads} heads do not divide a width of {width}")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """Rebuild a config from JSON; an unknown setting is an InputError that names it."""
+        unknown = set(values) - {f.name for f in fields(cls)}
+        if unknown:
+            raise InputError(f"ModelConfig: unknown setting {sorted(unknown)[0]!r}; written by a newer chromolib?")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How one network is trained. The defaults are the paper's recipe.
+
+    `drop_last` leaves out the last, smaller batch of each epoch, as the release does; where a training set is smaller
+    than one batch, the batch is the whole set.
+    """
+
+    epochs: int = 10           # Deviates: the release's loop ends after 9 of its 10 epochs; the paper trains 10.
+    batch_size: int = 64
+    learning_rate: float = 3e-5
+    decay: float = 0.87        # of the learning rate, after each epoch
+    weight_decay: float = 0.01  # torch's default for AdamW
+    drop_last: bool = True
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: str = "auto"       # cuda, else mps, else cpu
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0 or self.batch_size < 1 or self.learning_rate <= 0:
+            raise InputError(
+                f"TrainConfig: epochs={self.epochs}, batch_size={self.batch_size}, learning_rate={self.learning_rate}; "
+                "expected epochs >= 0, batch_size >= 1, learning_rate > 0"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Simulation(_Section):
+    """Size of a simulated cohort; see simulate.py for what is planted."""
+
+    genes: int = Field(ge=8)
+    seed: int = 1
+
+
+class RawInputs(_Section):
+    """Public raw files. Paths are relative to the profile's raw folder; {cell_type} and {mark} are filled in."""
+
+    kind: Literal["raw"]
+    simulation: Simulation | None = None  # given: `simulate` writes the files below
+    reads: str = "alignments/{cell_type}-{mark}.tagAlign.gz"
+    expression: str = "expression/RPKM.pc.gz"
+    annotation: str = "annotation/refGene.txt.gz"
+    gene_info: str = "annotation/gene_info.txt"
+    contacts: tuple[str, ...] = ("contacts/{cell_type}.po.txt.gz", "contacts/{cell_type}.pp.txt.gz")
+    min_frequency: float = 1.5  # paper: contacts above it count (strict)
+
+
+class DemoInputs(_Section):
+    """The release's demo: a gene table and an array of per-base depth for each region, in one archive."""
+
+    kind: Literal["release-demo"]
+    source: str = "chromoformer-demo"  # id in data/sources.yml
+
+
+class Training(_Section):
+    """A profile's departures from the paper's recipe (TrainConfig), where its data are too few for it."""
+
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    decay: float | None = None
+
+
+class Profile(_Section):
+    """Which data, from where, and how they are cut. One YAML file; see data/profiles."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    title: str
+    simulated: bool = False
+    genome: str                                    # a build in data/genomes.yml
+    cell_types: dict[str, str] = Field(min_length=1)  # id -> name for readers
+    marks: tuple[str, ...] = MARKS
+    folds: dict[int, tuple[str, ...]] | None = None  # fold -> chromosomes; None: the build's own
+    frame_bp: int = 40_000
+    base_bp: int = 100                             # bin width of the feature store; network bins are multiples
+    max_pcres: int = 8
+    log_base: Literal["e", "2"] = "e"              # Deviates: the paper writes log2; the release's weights need ln
+    inputs: Annotated[RawInputs | DemoInputs, Field(discriminator="kind")]
+    training: Training = Training()
+    notebooks: tuple[str, ...] = ("01_preprocess", "02_train")
+
+    @field_validator("marks")
+    @classmethod
+    def _marks_are_distinct(cls, marks: tuple[str, ...]) -> tuple[str, ...]:
+        if not marks or len(set(marks)) != len(marks):
+            raise ValueError(f"expected at least one mark, each once; found {list(marks)}")
+        return marks
+
+    @model_validator(mode="after")
+    def _base_divides_frame(self) -> Profile:
+        if self.base_bp < 1 or self.frame_bp % (2 * self.base_bp):
+            raise ValueError(f"base_bp={self.base_bp} does not divide half of frame_bp={self.frame_bp}")
+        return self
+
+    @property
+    def raw_dir(self) -> Path:
+        return data_root() / "raw" / self.name
+
+    @property
+    def work_dir(self) -> Path:
+        return data_root() / "work" / self.name
+
+    def train_config(self, **overrides: Any) -> TrainConfig:
+        """The paper's recipe with this profile's departures, then `overrides`."""
+        return TrainConfig(**(self.training.model_dump(exclude_none=True) | overrides))
+
+    def model_config_for(self, task: Task = "clf", **overrides: Any) -> ModelConfig:
+        """The paper's network on this profile's marks, frame and number of pCREs, then `overrides`."""
+        own = {"marks": self.marks, "frame_bp": self.frame_bp, "max_pcres": self.max_pcres}
+        return ModelConfig(task=task, **(own | overrides))
+
+    def check_cell_type(self, cell_type: str) -> str:
+        """Return `cell_type`, or raise an InputError that lists those of the profile."""
+        if cell_type not in self.cell_types:
+            raise InputError(f"profile {self.name}: unknown cell type {cell_type!r}, expected one of {', '.join(self.cell_types)}")
+        return cell_type
+
+
+def data_root() -> Path:
+    """Folder of data/raw and data/work; CHROMOLIB_DATA moves both to another disk."""
+    return Path(os.environ.get("CHROMOLIB_DATA") or ROOT / "data")
+
+
+def profile_names() -> list[str]:
+    return sorted(path.stem for path in PROFILES.glob("*.yml"))
+
+
+def load_profile(name: str | os.PathLike[str]) -> Profile:
+    """Read a profile by name (data/profiles/<name>.yml) or by path.
+
+    Raises
+    ------
+    InputError
+        Unknown name, unreadable YAML, or a setting that does not fit; the message names the file and the setting.
+    """
+    path = Path(name)
+    if path.suffix not in (".yml", ".yaml"):
+        path = PROFILES / f"{name}.yml"
+    if not path.is_file():
+        raise InputError(f"unknown profile {str(name)!r}: expected one of {', '.join(profile_names())}, or a path to a .yml file")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Profile.model_validate(values)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "top level"
+        raise InputError(f"{path}: {where}: {first['msg']}; see data/profiles for examples") from None

@@ -1,0 +1,139 @@
+"""Contacts of promoters with other regions of the genome.
+
+In: transcripts and interaction tables. Out: each gene's pCREs, ranked by normalised contact frequency (no unit).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import pybedtools
+
+from .config import InputError
+
+
+def all_tss(transcripts: pd.DataFrame, gene_info: pd.DataFrame, gene_ids: Iterable[str]) -> pd.DataFrame:
+    """TSSs of each gene: the first is that of its promoter, all of them have contacts.
+
+    Transcripts are given to genes by symbol; a symbol that names several of `gene_ids` names none.
+
+    Parameters
+    ----------
+    transcripts, gene_info : DataFrame
+        As `readers.read_transcripts` and `readers.read_gene_info` give them.
+    gene_ids : iterable of str
+        Genes with expression.
+
+    Returns
+    -------
+    DataFrame
+        gene_id, symbol, chrom, tss, strand, order: each distinct TSS of a gene once, that of its longest transcript
+        first, ties by name of the transcript; chrX goes before chrY. attrs["dropped"] counts genes without a TSS.
+
+    Source: the release orders the transcripts of mouse genes so; its order of human ones is not published.
+    """
+    wanted = gene_info[gene_info["gene_id"].isin(set(gene_ids))]
+    is_shared = wanted["symbol"].duplicated(keep=False)
+    found = wanted[~is_shared].merge(transcripts, on="symbol")
+    found = found.assign(length=found["end"] - found["start"], on_y=found["chrom"] == "chrY")
+    found = found.sort_values(["gene_id", "on_y", "length", "transcript"], ascending=[True, True, False, True])
+    tss = found.drop_duplicates(["gene_id", "chrom", "tss", "strand"])[["gene_id", "symbol", "chrom", "tss", "strand"]]
+    tss = tss.assign(order=tss.groupby("gene_id").cumcount()).reset_index(drop=True)
+    n_named, n_unique, n_found = wanted["gene_id"].nunique(), (~is_shared).sum(), tss["gene_id"].nunique()
+    counts = {
+        "no symbol": len(set(gene_ids)) - n_named,
+        "symbol of several genes": n_named - n_unique,
+        "no transcript": n_unique - n_found,
+    }
+    tss.attrs = {"kept": n_found, "dropped": {reason: int(count) for reason, count in counts.items() if count}}
+    return tss
+
+
+def bait_fragments(contacts: pd.DataFrame) -> list[str]:
+    """Fragments that were captured: every first one, and both of a promoter-promoter contact."""
+    both = contacts["kind"] == "pp"
+    return sorted(set(contacts["frag1"].unique()) | set(contacts.loc[both, "frag2"].unique()))
+
+
+def fragment_of_tss(tss: pd.DataFrame, fragments: Iterable[str]) -> pd.Series:
+    """The fragment that holds each TSS, <NA> where none does; the ends of a fragment belong to it.
+
+    `tss` holds chrom and tss; the series has its index. Where fragments overlap, the first by text counts.
+    """
+    spans = pd.Series(sorted(fragments), dtype="str").str.extract(r"^(?P<chrom>[^:]+):(?P<start>\d+)-(?P<last>\d+)$")
+    spans.insert(2, "end", spans["last"].astype("int64") + 1)
+    points = pd.DataFrame({"chrom": tss["chrom"], "start": tss["tss"], "end": tss["tss"] + 1, "row": range(len(tss))})
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {name: str(Path(folder) / f"{name}.bed") for name in ("points", "spans", "hits")}
+        for name, table in (("points", points), ("spans", spans)):
+            table.to_csv(paths[name], sep="\t", header=False, index=False)
+        try:
+            hits = pybedtools.BedTool(paths["points"]).intersect(paths["spans"], wa=True, wb=True, output=paths["hits"])
+        except NotImplementedError:
+            raise InputError(
+                "bedtools: not found on PATH, expected it there; install it (apt or conda: bedtools)"
+            ) from None
+        rows = [(int(hit[3]), f"{hit[4]}:{hit[5]}-{hit[7]}") for hit in hits]
+    held = dict(sorted(rows, reverse=True))  # the smallest text is set last, and stays
+    return pd.Series([held.get(row) for row in range(len(tss))], index=tss.index, dtype="str")
+
+
+def neighbours(contacts: pd.DataFrame, min_frequency: float) -> pd.DataFrame:
+    """What each fragment touches more often than `min_frequency`: fragment, region, contact, each pair once.
+
+    Promoter-promoter contacts count in both directions; of several values for one pair the largest counts.
+    """
+    frequent = contacts[contacts["frequency"] > min_frequency].astype({"frag1": "str", "frag2": "str"})
+    forward = frequent.rename(columns={"frag1": "fragment", "frag2": "region"})
+    backward = frequent[frequent["kind"] == "pp"].rename(columns={"frag2": "fragment", "frag1": "region"})
+    both = pd.concat([forward, backward]).groupby(["fragment", "region"], as_index=False)["frequency"].max()
+    return both.rename(columns={"frequency": "contact"})
+
+
+def pairs_of_genes(tss: pd.DataFrame, fragments: pd.Series, near: pd.DataFrame) -> pd.DataFrame:
+    """Regions that each gene touches: gene_id, region, contact, each gene and region once.
+
+    Parameters
+    ----------
+    tss : DataFrame
+        gene_id and order, as `all_tss` gives them.
+    fragments : Series
+        The fragment of each row of `tss`, as `fragment_of_tss` gives it.
+    near : DataFrame
+        As `neighbours` gives it. A region reached from several TSSs has the contact of the first of them.
+    """
+    reached = tss.assign(fragment=fragments).dropna(subset="fragment").merge(near, on="fragment")
+    reached = reached.sort_values(["gene_id", "order"], kind="stable")
+    return reached.drop_duplicates(["gene_id", "region"])[["gene_id", "region", "contact"]].reset_index(drop=True)
+
+
+def strongest(pairs: pd.DataFrame, *, max_width_bp: int, max_pcres: int) -> pd.DataFrame:
+    """Rank each gene's pCREs by contact, ties by region text, and keep the first `max_pcres`.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        gene_id, region ("chrom:start-end"), contact; each gene and region at most once.
+
+    Returns
+    -------
+    DataFrame
+        gene_id, region, contact, rank (from 0), sorted by gene_id and rank. `attrs["dropped"]` counts the pairs that
+        are wider than `max_width_bp` or beyond rank `max_pcres`.
+    """
+    ends = pairs["region"].str.extract(r":(?P<start>\d+)-(?P<end>\d+)$").astype("int64")
+    fits = ends["end"] - ends["start"] <= max_width_bp
+    ranked = pairs.loc[fits, ["gene_id", "region", "contact"]]
+    ranked = ranked.sort_values(["contact", "region"], ascending=[False, True])
+    ranked["rank"] = ranked.groupby("gene_id", sort=False).cumcount()
+    kept = ranked[ranked["rank"] < max_pcres]
+    kept = kept.sort_values(["gene_id", "rank"], ignore_index=True)
+    counts = {
+        f"wider than {max_width_bp:,} bp": int((~fits).sum()),
+        f"beyond the {max_pcres} strongest": len(ranked) - len(kept),
+    }
+    kept.attrs = {"kept": len(kept), "dropped": {reason: count for reason, count in counts.items() if count}}
+    return kept

@@ -1,0 +1,412 @@
+"""What a network reads: the genes of one cell type, whole on one device.
+
+In: a feature store (mean read depth of narrow bins, genome order). Out: batches of signal, ln(1 + mean depth) of a bin
+(log2 where the profile says so), promoters in the direction of transcription.
+Axes: `g` gene of the cell type, `b` gene in batch, `r` pCRE of a gene, strongest contact first, `l` bin, `m` mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from torch import Tensor
+
+from . import features, simulate
+from .attention import frame_offset
+from .config import InputError, ModelConfig, Profile, Task
+from .genome import Region
+
+GENE_COLUMNS = ["symbol", "chrom", "tss", "strand", "fold", "expression", "label"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the network reads; dictionaries are keyed by bin width in bp. Regions are centred in the model's frame."""
+
+    promoter: dict[int, Tensor]              # (b, l, m)     signal around the TSS, 0 in padding
+    is_promoter_padding: dict[int, Tensor]   # (b, l)        True where the window holds no data; no entry: nowhere
+    pcre: dict[int, Tensor]                  # (b, r, l, m)  signal of pCREs, centred; l cropped to the widest of the batch
+    is_padding: dict[int, Tensor]            # (b, r, l)     True where a pCRE's bin holds no data
+    contact: Tensor                          # (b, r)        normalised frequency with the promoter, 0 where there is no pCRE
+    target: Tensor                           # (b,) label or log2 RPKM; (b, 3) fold change and both log2 RPKM
+    other: Batch | None = None               # the same genes in a second cell type (task diff)
+
+    def __len__(self) -> int:
+        return len(self.contact)
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Tensors of all genes of one cell type, for one choice of marks, bins and window. Shared by views."""
+
+    promoter: dict[int, Tensor]              # (g, l, m)
+    is_promoter_padding: dict[int, Tensor]   # (g, l), only where some bin is padding
+    is_blind: dict[int, Tensor]              # (g,), only where the bin that reads as TSS is padding for some gene
+    pcre: dict[int, Tensor]                  # (row, m)  all pCREs one after the other
+    pcre_row: dict[int, Tensor]              # (p + 1,)  rows of pCRE i are pcre_row[i]:pcre_row[i + 1]
+    gene_pcre: Tensor                        # (g, r)    pCRE of each rank, -1 where there is none
+    contact: Tensor                          # (g, r)
+
+    def to(self, device: torch.device) -> Signal:
+        moved = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            moved[field.name] = (
+                {key: tensor.to(device) for key, tensor in value.items()} if isinstance(value, dict) else value.to(device)
+            )
+        return Signal(**moved)
+
+
+class GeneDataset:
+    """Genes of one cell type with their signal on one device; `select` gives views that share it."""
+
+    def __init__(
+        self,
+        store: xr.Dataset,
+        *,
+        task: Task = "clf",
+        marks: Sequence[str] | None = None,
+        bin_bp: Sequence[int] = ModelConfig.bin_bp,
+        window_bp: int | None = None,
+        log_base: str = "e",
+    ) -> None:
+        self.store = store
+        self.cell_type: str = store.attrs["cell_type"]
+        self.profile_name: str = store.attrs["profile"]
+        self.is_simulated = bool(store.attrs["simulated"])
+        self.frame_bp = int(store.attrs["frame_bp"])
+        self.max_pcres = store.sizes["rank"]
+        self.marks = tuple(marks) if marks is not None else tuple(store["mark"].values.tolist())
+        self.bin_bp = tuple(int(width) for width in bin_bp)
+        self.window_bp = int(window_bp or self.frame_bp)
+        self.log_base = log_base
+        self.task: Task = task
+        self.genes = gene_table(store)
+        self._rows = torch.arange(len(self.genes))
+        self._signal = self._build_signal()
+        self._targets = self._build_targets()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def device(self) -> torch.device:
+        return self._signal.contact.device
+
+    def select(
+        self,
+        *,
+        genes: Sequence[str] | None = None,
+        marks: Sequence[str] | None = None,
+        window_bp: int | None = None,
+        bin_bp: Sequence[int] | None = None,
+        max_pcres: int | None = None,
+        task: Task | None = None,
+    ) -> GeneDataset:
+        """A view with fewer genes, marks, bins or pCREs, a narrower window, or another target.
+
+        Raises
+        ------
+        InputError
+            A gene or mark that the dataset does not hold, a window wider than the frame, bins that the store's do not fill.
+        """
+        view = self._copy()
+        if genes is not None:
+            wanted = [genes] if isinstance(genes, str) else list(genes)
+            position = pd.Index(self.genes["gene_id"]).get_indexer(wanted)
+            if (position < 0).any():
+                raise InputError(f"{self.cell_type}: no gene {wanted[int(np.argmin(position))]!r} among the {len(self):,} of this dataset; data.genes lists them")
+            view.genes = self.genes.iloc[position].reset_index(drop=True)
+            view._rows = self._rows[torch.from_numpy(position).to(self._rows.device)]
+        if max_pcres is not None:
+            if not 0 <= max_pcres <= self.store.sizes["rank"]:
+                raise InputError(f"max_pcres={max_pcres}, expected 0 to {self.store.sizes['rank']}, which is what the store holds")
+            view.max_pcres = max_pcres
+        if marks is not None or window_bp is not None or bin_bp is not None:
+            view.marks = tuple(marks) if marks is not None else self.marks
+            view.window_bp = int(window_bp) if window_bp is not None else self.window_bp
+            view.bin_bp = tuple(bin_bp) if bin_bp is not None else self.bin_bp
+            view._signal = view._build_signal().to(self.device)
+        if task is not None:
+            view.task = task
+            view._targets = view._build_targets().to(self.device)
+        return view
+
+    def fold(self, fold: int) -> tuple[GeneDataset, GeneDataset]:
+        """Training genes and held-out genes of one fold; no chromosome is in both."""
+        held_out = self.genes["fold"] == fold
+        if not held_out.any() or held_out.all():
+            raise InputError(f"{self.cell_type}: fold {fold} holds {int(held_out.sum())} of {len(self)} genes, expected one of {sorted(self.genes['fold'].unique())}")
+        return tuple(self.select(genes=self.genes.loc[mask, "gene_id"].tolist()) for mask in (~held_out, held_out))
+
+    def to(self, device: str | torch.device) -> GeneDataset:
+        """The same genes on another device."""
+        device = torch.device(device)
+        if device == self.device:
+            return self
+        moved = self._copy()
+        moved._signal, moved._rows, moved._targets = self._signal.to(device), self._rows.to(device), self._targets.to(device)
+        return moved
+
+    def batch(self, indices: Sequence[int] | Tensor) -> Batch:
+        """Gather the genes at these positions of `genes`."""
+        signal = self._signal
+        rows = self._rows[torch.as_tensor(indices, dtype=torch.long, device=self._rows.device)]
+        pcre_idx = signal.gene_pcre[rows, : self.max_pcres]
+        pcre, is_padding = {}, {}
+        for width in self.bin_bp:
+            pcre[width], is_padding[width] = self._gather_pcres(width, pcre_idx, rows)
+        return Batch(
+            promoter={width: tensor[rows] for width, tensor in signal.promoter.items()},
+            is_promoter_padding={width: tensor[rows] for width, tensor in signal.is_promoter_padding.items()},
+            pcre=pcre,
+            is_padding=is_padding,
+            contact=signal.contact[rows, : self.max_pcres],
+            target=self._targets[rows],
+        )
+
+    def _gather_pcres(self, width: int, pcre_idx: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Signal (b, r, l, m) and padding (b, r, l) of pCREs, centred and cropped to the widest of them."""
+        signal, frame_bins = self._signal, self.frame_bp // width
+        first = signal.pcre_row[width][pcre_idx.clamp(min=0)]
+        n_bins = torch.where(pcre_idx >= 0, signal.pcre_row[width][pcre_idx.clamp(min=0) + 1] - first, 0)   # (b, r)
+        is_blind = signal.is_blind.get(width)
+        if is_blind is not None:
+            l = frame_bins  # a masked row averages over the whole frame, so no bin of it may be cropped
+        else:
+            l = max(int(n_bins.max()), 1) if n_bins.numel() else 1
+        left = -((n_bins - frame_bins) // 2) - frame_offset(l, frame_bins)
+        bin_idx = torch.arange(l, device=rows.device) - left.unsqueeze(-1)                                  # (b, r, l)
+        is_padding = (bin_idx < 0) | (bin_idx >= n_bins.unsqueeze(-1))
+        flat = (first.unsqueeze(-1) + bin_idx).masked_fill(is_padding, 0)
+        if len(signal.pcre[width]):
+            pcre = signal.pcre[width][flat].masked_fill(is_padding.unsqueeze(-1), 0.0)
+        else:
+            pcre = signal.pcre[width].new_zeros(*flat.shape, len(self.marks))
+        if is_blind is not None:
+            is_padding = is_padding | is_blind[rows, None, None]
+        return pcre, is_padding
+
+    def _copy(self) -> GeneDataset:
+        view = object.__new__(GeneDataset)
+        view.__dict__.update(self.__dict__)
+        return view
+
+    def _build_targets(self) -> Tensor:
+        """One target for each gene of the store (not of the view), so that views share it."""
+        if self.task == "clf":
+            return torch.from_numpy(self.store["label"].values.astype(np.int64))
+        if self.task == "reg":
+            # Deviates from the paper, which writes log2 RPKM: the release adds 1, and zeros need it.
+            return torch.from_numpy(np.log2(self.store["expression"].values + 1).astype(np.float32))
+        raise InputError(f"GeneDataset: task={self.task!r}, expected clf or reg; dataset.pair makes the two-cell dataset of task diff")
+
+    def _build_signal(self) -> Signal:
+        store, base_bp = self.store, int(self.store.attrs["base_bp"])
+        _check_selection(store, self.marks, self.bin_bp, self.window_bp)
+        mark_idx = [store["mark"].values.tolist().index(mark) for mark in self.marks]
+        minus = torch.from_numpy(store["strand"].values == "-")
+        promoter, promoter_padding, blind, pcre, pcre_row = {}, {}, {}, {}, {}
+        depth, covered_bp = _cut_window(store, mark_idx, self.window_bp)
+        pcre_depth = store["pcre_depth"].values[:, mark_idx]
+        for width in self.bin_bp:
+            mean, is_empty = pool_windows(depth, covered_bp, base_bp, width)
+            x, is_padding, is_blind = _centre(self._log(mean), is_empty, minus, self.frame_bp // width)
+            promoter[width] = x
+            if is_padding.any():
+                promoter_padding[width] = is_padding
+            if is_blind.any():
+                blind[width] = is_blind
+            mean, pcre_row[width] = pool_ragged(pcre_depth, store["pcre_row"].values, _pcre_widths(store), base_bp, width)
+            pcre[width] = self._log(mean)
+        return Signal(
+            promoter, promoter_padding, blind, pcre, pcre_row,
+            gene_pcre=torch.from_numpy(store["gene_pcre"].values.astype(np.int64)),
+            contact=torch.from_numpy(store["contact"].values.astype(np.float32)),
+        )  # fmt: skip
+
+    def _log(self, mean: np.ndarray) -> Tensor:
+        mean = torch.from_numpy(mean.astype(np.float32))
+        return torch.log1p(mean) if self.log_base == "e" else torch.log2(mean + 1)
+
+
+class PairedDataset:
+    """The same genes in two cell types: what task diff reads. Has the interface of a GeneDataset."""
+
+    task: Task = "diff"
+
+    def __init__(self, first: GeneDataset, second: GeneDataset) -> None:
+        self.first, self.second = first, second
+        self.genes = first.genes
+        self.marks, self.bin_bp, self.frame_bp = first.marks, first.bin_bp, first.frame_bp
+        self.cell_type = f"{second.cell_type}/{first.cell_type}"
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @property
+    def device(self) -> torch.device:
+        return self.first.device
+
+    def select(self, **selection: Any) -> PairedDataset:
+        return PairedDataset(self.first.select(**selection), self.second.select(**selection))
+
+    def fold(self, fold: int) -> tuple[PairedDataset, PairedDataset]:
+        """Training genes and held-out genes of one fold; no chromosome is in both."""
+        return tuple(PairedDataset(a, b) for a, b in zip(self.first.fold(fold), self.second.fold(fold), strict=True))
+
+    def to(self, device: str | torch.device) -> PairedDataset:
+        return PairedDataset(self.first.to(device), self.second.to(device))
+
+    def batch(self, indices: Sequence[int] | Tensor) -> Batch:
+        """A batch of the first cell type that holds the second; target is (b, 3): log2 fold change, first, second."""
+        a, b = self.first.batch(indices), self.second.batch(indices)
+        return replace(a, other=b, target=torch.stack([b.target - a.target, a.target, b.target], -1))
+
+
+def pair(first: GeneDataset, second: GeneDataset) -> PairedDataset:
+    """Two cell types, gene by gene, for the fold change log2(second + 1) - log2(first + 1) of their RPKM.
+
+    Genes that only one of them holds are left out. Raises InputError where marks, bins or frame differ.
+    """
+    for name in ("marks", "bin_bp", "frame_bp", "window_bp", "log_base"):
+        if getattr(first, name) != getattr(second, name):
+            raise InputError(f"pair: {name} is {getattr(first, name)} in {first.cell_type} and {getattr(second, name)} in {second.cell_type}, expected the same")
+    common = first.genes.loc[first.genes["gene_id"].isin(second.genes["gene_id"]), "gene_id"].tolist()
+    if not common:
+        raise InputError(f"pair: {first.cell_type} and {second.cell_type} share no gene")
+    return PairedDataset(first.select(genes=common, task="reg"), second.select(genes=common, task="reg"))
+
+
+def load_dataset(profile: Profile, cell_type: str, *, device: str = "cpu", **selection: Any) -> GeneDataset:
+    """Genes of one cell type; builds its features first where they are missing or out of date.
+
+    `selection` is what `GeneDataset.select` takes, e.g. task="reg" or window_bp=10_000.
+    """
+    profile.check_cell_type(cell_type)
+    simulate.ensure_raw(profile)
+    store = features.load(features.ensure(profile, cell_type)).load()
+    own = {key: selection.pop(key) for key in ("task", "marks", "bin_bp", "window_bp") if key in selection}
+    data = GeneDataset(store, log_base=profile.log_base, **own)
+    return (data.select(**selection) if selection else data).to(resolve_device(device))
+
+
+def resolve_device(name: str) -> torch.device:
+    """"auto" takes CUDA, else Apple's MPS, else the CPU; any other name must be a device that torch sees."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {name!r}: not usable here ({str(error).splitlines()[0]}); expected auto, cpu, cuda or mps") from None
+    return device
+
+
+def gene_table(store: xr.Dataset) -> pd.DataFrame:
+    """One row per gene: gene_id, symbol, chrom, tss (0-based), strand, fold, expression (RPKM), label."""
+    return pd.DataFrame({"gene_id": store["gene"].values} | {name: store[name].values for name in GENE_COLUMNS})
+
+
+def pool_windows(depth: np.ndarray, covered_bp: np.ndarray, base_bp: int, bin_bp: int) -> tuple[np.ndarray, np.ndarray]:
+    """Average neighbouring narrow bins over the bp that lie on the chromosome.
+
+    Parameters
+    ----------
+    depth : ndarray, (g, l, m)
+        Reads over a narrow bin, divided by `base_bp` also where the bin crosses the end of its chromosome.
+    covered_bp : ndarray, (g, l)
+        bp of each narrow bin that lie on the chromosome.
+    base_bp, bin_bp : int
+        Width of a narrow and of a wide bin; the last wide bin averages only what it has.
+
+    Returns
+    -------
+    mean : ndarray, (g, ceil(l / k), m), and is_empty : ndarray, (g, ceil(l / k)), True where no bp lies on the chromosome.
+    """
+    starts = np.arange(0, depth.shape[1], bin_bp // base_bp)
+    total = np.add.reduceat(depth, starts, axis=1, dtype=np.float64) * base_bp
+    covered = np.add.reduceat(covered_bp, starts, axis=1)
+    return total / np.maximum(covered, 1)[..., None], covered == 0
+
+
+def pool_ragged(
+    depth: np.ndarray, row: np.ndarray, width_bp: np.ndarray, base_bp: int, bin_bp: int
+) -> tuple[np.ndarray, Tensor]:
+    """As `pool_windows`, for regions of different widths laid one after the other.
+
+    Returns mean depth (rows of wide bins, m) and the first wide bin of each region, (p + 1,).
+    """
+    k, n_narrow = bin_bp // base_bp, np.diff(row)
+    covered_bp = np.full(len(depth), base_bp, np.int64)
+    covered_bp[row[1:] - 1] = width_bp - (n_narrow - 1) * base_bp
+    n_wide = -(-n_narrow // k)
+    wide_row = np.concatenate([[0], np.cumsum(n_wide)])
+    within = np.arange(wide_row[-1]) - np.repeat(wide_row[:-1], n_wide)
+    starts = np.repeat(row[:-1], n_wide) + within * k
+    if not len(starts):
+        return depth[:0], torch.from_numpy(wide_row)
+    total = np.add.reduceat(depth * covered_bp[:, None], starts, axis=0, dtype=np.float64)
+    return total / np.add.reduceat(covered_bp, starts)[:, None], torch.from_numpy(wide_row)
+
+
+def _cut_window(store: xr.Dataset, mark_idx: list[int], window_bp: int) -> tuple[np.ndarray, np.ndarray]:
+    """Narrow bins of the window around each TSS, (g, l, m), and the bp of each that lie on the chromosome, (g, l)."""
+    base_bp, frame_bp = int(store.attrs["base_bp"]), int(store.attrs["frame_bp"])
+    first = (frame_bp - window_bp) // 2 // base_bp
+    n = window_bp // base_bp
+    start = store["tss"].values[:, None] - window_bp // 2 + base_bp * np.arange(n)
+    size = store["chrom_bp"].values[:, None]
+    covered_bp = np.clip(np.minimum(start + base_bp, size) - np.maximum(start, 0), 0, None)
+    return store["promoter"].values[:, first : first + n][..., mark_idx], covered_bp
+
+
+def _centre(
+    signal: Tensor, is_empty: np.ndarray, minus: Tensor, frame_bins: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Centre windows in the frame, turn those of minus-strand genes, crop what is padding for all.
+
+    The larger half of the padding is on the left before turning, hence on the right after it: with an odd number of
+    padding bins the strands lie one bin apart, and in the extreme (one bin) the row read as TSS is padding for genes of the
+    minus strand, which is called blind. The release does so, and its numbers are kept.
+    """
+    n_genes, n, n_marks = signal.shape
+    n_padding = frame_bins - n
+    tss_idx = frame_bins // 2
+    left = -(-n_padding // 2)
+    padding_idx = torch.full((n_genes, frame_bins), True)
+    padding_idx[:, left : left + n] = torch.from_numpy(is_empty)
+    framed = signal.new_zeros(n_genes, frame_bins, n_marks)
+    framed[:, left : left + n] = signal
+    framed[minus], padding_idx[minus] = framed[minus].flip(1), padding_idx[minus].flip(1)
+    is_blind = padding_idx[:, tss_idx]
+    if is_blind.any():
+        padding_idx[is_blind] = True
+        return framed, padding_idx, is_blind
+    crop = n_padding // 2  # rounded down, so that both strands fit
+    return framed[:, crop : frame_bins - crop].contiguous(), padding_idx[:, crop : frame_bins - crop].contiguous(), is_blind
+
+
+def _pcre_widths(store: xr.Dataset) -> np.ndarray:
+    return np.array([Region.parse(name).width for name in store["pcre"].values], np.int64)
+
+
+def _check_selection(store: xr.Dataset, marks: Sequence[str], bin_bp: Sequence[int], window_bp: int) -> None:
+    known, base_bp, frame_bp = store["mark"].values.tolist(), int(store.attrs["base_bp"]), int(store.attrs["frame_bp"])
+    where = f"{store.attrs['profile']}/{store.attrs['cell_type']}"
+    for mark in marks:
+        if mark not in known:
+            raise InputError(f"{where}: no mark {mark!r}, expected some of {', '.join(known)}")
+    if not marks:
+        raise InputError(f"{where}: no mark selected, expected some of {', '.join(known)}")
+    if not 0 < window_bp <= frame_bp or window_bp % (2 * base_bp):
+        raise InputError(f"{where}: window_bp={window_bp}, expected a multiple of {2 * base_bp} up to {frame_bp:,}")
+    for width in bin_bp:
+        if width % base_bp or frame_bp % width:
+            raise InputError(f"{where}: bin_bp={width}, expected a multiple of {base_bp} that divides {frame_bp:,}")

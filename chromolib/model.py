@@ -1,0 +1,187 @@
+"""Chromoformer, top to bottom in the order of the paper's figure 1.
+
+In: a Batch (dataset.py). Out: (b, 2) logits for clf, (b,) log2 expression for reg, (b, 3) for diff.
+Axes as in attention.py; `s` runs over bin widths, coarse to fine, and is the leading axis of every weight.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .attention import BinAttention, GatedAttention, StackLinear, frame_offset, position_table
+from .config import InputError, ModelConfig
+from .dataset import Batch
+
+
+class Embedding(NamedTuple):
+    """What the network knows of a gene: (s, b, d) before and after its pCREs are heard."""
+
+    promoter: Tensor
+    regulatory: Tensor
+
+
+class Chromoformer(nn.Module):
+    """The paper's network; its configuration is all that is needed to rebuild it.
+
+    Source: Lee, Yang & Kim, Nat. Commun. 13:6678 (2022), figure 1 and Methods; released code, `ChromoformerBase`.
+    """
+
+    def __init__(self, config: ModelConfig = ModelConfig(), seed: int = 42) -> None:
+        super().__init__()
+        self.config = config
+        c, n, d = config, len(config.bin_bp), config.d_embedding
+        # 1. Embedding transformer: the promoter's bins, read by the bin of the TSS.
+        self.promoter_project = StackLinear(n, len(c.marks), d, bias=False)
+        self.embedding = BinAttention(n, d, c.embedding_heads, c.embedding_ff)
+        # 2. Pairwise Interaction transformer: each pCRE's bins, read by the promoter.
+        self.pcre_query = StackLinear(n, d, d, bias=False)
+        self.pcre_project = StackLinear(n, len(c.marks), d, bias=False)
+        self.pairwise = nn.ModuleList(
+            BinAttention(n, d, c.pairwise_heads, c.pairwise_ff) for _ in range(c.pairwise_layers)
+        )
+        # 3. Regulation transformer: promoter and pCREs among each other, weighted by contact frequency.
+        self.regulation = nn.ModuleList(
+            GatedAttention(n, d, c.regulation_heads, c.regulation_width, c.regulation_ff)
+            for _ in range(c.regulation_layers)
+        )
+        # 4. Heads.
+        if c.task == "diff":
+            self.head = _head(2 * n * d, c.head_width, 1)
+            self.expression_heads = nn.ModuleList(_head(n * d, c.head_width, 1) for _ in range(2))
+        else:
+            self.head = _head(n * d, c.head_width, 2 if c.task == "clf" else 1)
+        for bin_bp in c.bin_bp:
+            table = position_table(c.frame_bp // bin_bp, d)
+            self.register_buffer(f"position_{bin_bp}", table, persistent=False)
+        self._initialise(seed)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (b, 2), log2 expression (b,), or fold change and both log2 expressions (b, 3)."""
+        if self.config.task != "diff":
+            out = self.head(self.features(batch))
+            return out if self.config.task == "clf" else out.squeeze(-1)
+        if batch.other is None:
+            raise InputError("task diff: the batch holds one cell type, expected two; build the dataset with dataset.pair")
+        first, second = self.features(batch), self.features(batch.other)
+        change = self.head(torch.cat([first, second], -1))
+        return torch.cat([change, self.expression_heads[0](first), self.expression_heads[1](second)], -1)
+
+    def features(self, batch: Batch) -> Tensor:
+        """What the heads read: both embeddings added, resolutions side by side, (b, s * d).
+
+        The release adds the promoter's embedding to the regulatory one; the paper does not mention it.
+        """
+        embedding = self.embed(batch)
+        return (embedding.promoter + embedding.regulatory).transpose(0, 1).flatten(1)
+
+    def embed(self, batch: Batch) -> Embedding:
+        """Embed the promoters of a batch, alone and with their pCREs."""
+        self._check(batch)
+        promoter = self._embed_promoters(batch)                                  # (s, b, d)
+        gene_idx, rank_idx = torch.nonzero(batch.contact, as_tuple=True)         # pCREs that exist, n of them
+        tokens, contact = promoter.unsqueeze(2), batch.contact[:, :0]
+        if len(gene_idx):
+            n_ranks = int(rank_idx.max()) + 1
+            pair = self._embed_pcres(promoter, batch, gene_idx, rank_idx)        # (s, n, d)
+            shape = (len(promoter), len(batch.contact), n_ranks, promoter.shape[-1])
+            pcre = pair.new_zeros(shape).index_put((slice_all(shape[0], pair), gene_idx, rank_idx), pair)
+            tokens, contact = torch.cat([tokens, pcre], 2), batch.contact[:, :n_ranks]
+        return Embedding(promoter, self._regulate(tokens, contact))
+
+    def _embed_promoters(self, batch: Batch) -> Tensor:
+        bins, tss_rows = [], []
+        for s, bin_bp in enumerate(self.config.bin_bp):
+            signal = batch.promoter[bin_bp]                                      # (b, l, m)
+            position = self._positions(bin_bp, signal.shape[1])
+            project = self.promoter_project.weight[s]                            # (d, m)
+            tss = self._tss_idx(bin_bp, signal.shape[1])
+            tss_rows.append(torch.matmul(signal[:, tss], project.transpose(0, 1)) + position[tss])
+            bins.append((signal, position, project, batch.is_promoter_padding.get(bin_bp)))
+        return self.embedding(torch.stack(tss_rows), bins)
+
+    def _embed_pcres(self, promoter: Tensor, batch: Batch, gene_idx: Tensor, rank_idx: Tensor) -> Tensor:
+        """Each existing pCRE as its promoter sees it: (s, n, d)."""
+        bins = []
+        for s, bin_bp in enumerate(self.config.bin_bp):
+            signal = batch.pcre[bin_bp][gene_idx, rank_idx]                      # (n, l, m)
+            position = self._positions(bin_bp, signal.shape[1])
+            is_padding = batch.is_padding[bin_bp][gene_idx, rank_idx]
+            bins.append((signal, position, self.pcre_project.weight[s], is_padding))
+        x = self.pcre_query(promoter)[:, gene_idx]
+        for layer in self.pairwise:
+            x = layer(x, bins)
+        return x
+
+    def _regulate(self, tokens: Tensor, contact: Tensor) -> Tensor:
+        """(s, b, t, d), promoter first, and (b, t - 1) contacts -> the promoter's token after all layers, (s, b, d)."""
+        promoter_contact = contact.new_zeros(len(contact), 1)
+        is_absent = torch.cat([torch.zeros_like(promoter_contact, dtype=torch.bool), contact == 0], 1)
+        contact = torch.cat([promoter_contact, contact], 1)
+        for layer in self.regulation[:-1]:
+            tokens = layer(tokens, contact, is_absent)
+        if len(self.regulation):
+            tokens = self.regulation[-1](tokens, contact, is_absent, promoter_only=True)
+        return tokens[:, :, 0]
+
+    @torch.no_grad()
+    def attention_maps(self, batch: Batch) -> dict[int, Tensor]:
+        """Full attention maps of the promoters, bin width -> (b, h, l, l): what figure 4 of the paper shows.
+
+        Row q, column k: how much bin q of the window listens to bin k, in the direction of transcription.
+        """
+        maps = {}
+        for s, bin_bp in enumerate(self.config.bin_bp):
+            signal = batch.promoter[bin_bp]
+            position = self._positions(bin_bp, signal.shape[1])
+            embedded = torch.matmul(signal, self.promoter_project.weight[s].transpose(0, 1)) + position
+            is_padding = batch.is_promoter_padding.get(bin_bp)
+            if is_padding is None:
+                is_padding = torch.zeros(signal.shape[:2], dtype=torch.bool, device=signal.device)
+            maps[bin_bp] = self.embedding.full_map(embedded, is_padding, s)
+        return maps
+
+    def _positions(self, bin_bp: int, n_bins: int) -> Tensor:
+        table = getattr(self, f"position_{bin_bp}")
+        first = frame_offset(n_bins, len(table))
+        return table[first : first + n_bins]
+
+    def _tss_idx(self, bin_bp: int, n_bins: int) -> int:
+        frame_bins = self.config.frame_bp // bin_bp
+        return frame_bins // 2 - frame_offset(n_bins, frame_bins)
+
+    def _check(self, batch: Batch) -> None:
+        config = self.config
+        for bin_bp in config.bin_bp:
+            if bin_bp not in batch.promoter:
+                raise InputError(f"batch holds bins of {sorted(batch.promoter)} bp, the network reads {bin_bp} bp; use data.select(bin_bp=...)")
+            n_bins, n_marks = batch.promoter[bin_bp].shape[1:]
+            if n_marks != len(config.marks):
+                raise InputError(f"batch holds {n_marks} marks, the network reads {len(config.marks)}: {', '.join(config.marks)}; use data.select(marks=...)")
+            if n_bins * bin_bp > config.frame_bp + bin_bp:
+                raise InputError(f"promoter window of {n_bins} bins of {bin_bp} bp is wider than frame_bp={config.frame_bp:,}; use data.select(window_bp=...)")
+
+    def _initialise(self, seed: int) -> None:
+        """Uniform in ±1/sqrt(inputs), torch's default for linear maps, from a generator of its own."""
+        generator = torch.Generator().manual_seed(seed)
+        for name, parameter in self.named_parameters():
+            if "norm." in name or name.endswith("gamma"):
+                continue  # ones and zeros already
+            if name.endswith("bias"):
+                weight = self.get_parameter(name.removesuffix("bias") + "weight")
+                bound = 1 / math.sqrt(weight.shape[-1])
+            else:
+                bound = 1 / math.sqrt(parameter.shape[-1])
+            nn.init.uniform_(parameter, -bound, bound, generator=generator)
+
+
+def slice_all(n: int, like: Tensor) -> Tensor:
+    """Index of all `n` resolutions that broadcasts against an index of regions: (n, 1)."""
+    return torch.arange(n, device=like.device).unsqueeze(1)
+
+
+def _head(n_in: int, width: int, n_out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(n_in, width), nn.ReLU(), nn.Linear(width, n_out))

@@ -1,0 +1,191 @@
+"""The authors' weights -> our network.
+
+In: a checkpoint of the release (current and older names). Out: a Chromoformer with the same weights, resolutions stacked.
+Read with weights_only=True: nothing in the file is run.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .config import MARKS, InputError, ModelConfig
+from .model import Chromoformer
+
+# Older checkpoints name the same tensors differently.
+_OLD_NAMES = (
+    (re.compile(r"^embed(\d+)(?:_a)?\."), r"embed.\1."),
+    (re.compile(r"^(?:pw_int(\d+)|embed(\d+)_b)\."), lambda m: f"pairwise_interaction.{m[1] or m[2]}."),
+    (re.compile(r"^(?:reg|transformer)(\d+)\.(?:transformer\.)?"), r"regulation.\1.transformer."),
+    (re.compile(r"\.lin_proj_c\."), ".lin_proj_pcre."),
+)
+# Tensors that the release carries but never uses.
+_UNUSED = re.compile(
+    r"\.w_bias\.weight$|^(embed|pairwise_interaction)\..*\.gamma_f$|^pairwise_interaction\.\d+\.ln\.(weight|bias)$"
+)
+
+
+def load_released(path: str | os.PathLike[str]) -> Chromoformer:
+    """Read a checkpoint of the release, classifier or regressor, current or older names.
+
+    Parameters
+    ----------
+    path : path of a .pt file: the release's dict with `net`, or a bare dict of tensors.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged, holds code instead of plain tensors, or a tensor is missing, unknown or of another
+        shape than the rest of the network asks for.
+
+    Source: figshare doi 10.6084/m9.figshare.19424807; released code, `chromoformer.net`.
+    """
+    net = current_names(_read_tensors(Path(path)), path)
+    config = _read_config(net, path)
+    model = Chromoformer(config)
+    weights = from_release(net, config)
+    for name, parameter in model.state_dict().items():
+        if name not in weights:
+            raise InputError(f"{path}: no tensor for {name}; expected a whole checkpoint of the release")
+        if weights[name].shape != parameter.shape:
+            raise InputError(f"{path}: {name} has shape {tuple(weights[name].shape)}, expected {tuple(parameter.shape)} beside the other tensors")
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def current_names(net: Mapping[str, Tensor], path: str | os.PathLike[str] = "checkpoint") -> dict[str, Tensor]:
+    """Tensors under the release's current names, without those it never uses."""
+    renamed = {}
+    for name, tensor in net.items():
+        for pattern, replacement in _OLD_NAMES:
+            name = pattern.sub(replacement, name)
+        if name in renamed:
+            raise InputError(f"{path}: two tensors are named {name}; expected each once")
+        if not _UNUSED.search(name):
+            renamed[name] = tensor
+    return renamed
+
+
+def from_release(net: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
+    """Stack the release's tensors (current names) over resolutions, under our names.
+
+    Only copies and rearranges: applied to gradients it gives gradients. Tensors that `net` lacks are left out.
+    """
+    ours = {}
+    for our_name, their_name, part in _name_map(config):
+        per_bin = [net.get(their_name.format(bin=bin_bp)) for bin_bp in config.bin_bp]
+        if any(tensor is None for tensor in per_bin):
+            continue
+        if part is not None:  # part k of n along the rows
+            k, n = part
+            per_bin = [tensor.chunk(n, 0)[k] for tensor in per_bin]
+        if len({tensor.shape for tensor in per_bin}) > 1:
+            shapes = [tuple(tensor.shape) for tensor in per_bin]
+            raise InputError(f"{their_name}: shapes {shapes} differ between bin sizes {config.bin_bp}")
+        ours[our_name] = torch.stack(per_bin)
+    for layer in (0, 2):
+        for kind in ("weight", "bias"):
+            if (tensor := net.get(f"fc_head.{layer}.{kind}")) is not None:
+                ours[f"head.{layer}.{kind}"] = tensor
+    return ours
+
+
+def _name_map(config: ModelConfig):
+    """(our name, their name with {bin}, part): one row for each stacked tensor; part (k, n) is the k-th n-th of its rows."""
+    rows = [("promoter_project.weight", "embed.{bin}.lin_proj.weight", None)]
+    rows += _layer_names("embedding", "embed.{bin}.transformer.layers.0")
+    rows += [(f"embedding.{ours}.weight", "embed.{bin}.transformer.layers.0.self_att.att.weight", (k, 3))
+             for k, ours in enumerate(("query", "key", "value"))]  # fmt: skip
+    rows += [("pcre_query.weight", "pairwise_interaction.{bin}.lin_proj_p.weight", None)]
+    rows += [("pcre_project.weight", "pairwise_interaction.{bin}.lin_proj_pcre.weight", None)]
+    for i in range(config.pairwise_layers):
+        layer = f"pairwise_interaction.{{bin}}.transformer.layers.{i}"
+        rows += _layer_names(f"pairwise.{i}", layer)
+        rows += [(f"pairwise.{i}.query.weight", f"{layer}.self_att.p_att.weight", None)]
+        rows += [(f"pairwise.{i}.key.weight", f"{layer}.self_att.c_att.weight", (0, 2))]
+        rows += [(f"pairwise.{i}.value.weight", f"{layer}.self_att.c_att.weight", (1, 2))]
+    for i in range(config.regulation_layers):
+        layer = f"regulation.{{bin}}.transformer.layers.{i}"
+        rows += _layer_names(f"regulation.{i}", layer)
+        rows += [(f"regulation.{i}.query_key_value_gate", f"{layer}.self_att.att.weight", None)]
+        rows += [(f"regulation.{i}.gamma", f"{layer}.self_att.gamma_f", None)]
+    return rows
+
+
+def _layer_names(ours: str, theirs: str) -> list[tuple[str, str, None]]:
+    """The tensors that all three transformers have: output map, norms and feed-forward."""
+    pairs = {"output": "self_att.ff", "norm": "self_att.ln", "feed_forward.widen": "ff.l1",
+             "feed_forward.narrow": "ff.l2", "feed_forward.norm": "ff.ln"}  # fmt: skip
+    return [(f"{ours}.{a}.{kind}", f"{theirs}.{b}.{kind}", None) for a, b in pairs.items() for kind in ("weight", "bias")]
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected a checkpoint of the release (.pt)")
+    try:
+        with torch.serialization.safe_globals(_numpy_globals()):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL ([\w.]+)", str(error))
+        what = f"found {found[1]}" if found else "found something else"
+        raise InputError(f"{path}: holds more than plain tensors ({what}), expected only tensors and NumPy arrays; not loaded") from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: damaged or not a PyTorch checkpoint ({str(error).splitlines()[0]}); fetch it again") from None
+    net = content.get("net", content) if isinstance(content, dict) else None
+    if not isinstance(net, dict) or not net or not all(isinstance(value, Tensor) for value in net.values()):
+        raise InputError(f"{path}: expected a dict of tensors under 'net'; found {type(content).__name__}")
+    return net
+
+
+def _numpy_globals() -> list:
+    """What a pickled NumPy array needs: the release keeps validation scores and labels as arrays beside its weights."""
+    rebuild, scalar = np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0]
+    dtypes = [type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "?")]
+    old = [(rebuild, "numpy.core.multiarray._reconstruct"), (scalar, "numpy.core.multiarray.scalar")]
+    return [rebuild, scalar, *old, np.ndarray, np.dtype, *dtypes]
+
+
+def _read_config(net: Mapping[str, Tensor], path: str | os.PathLike[str]) -> ModelConfig:
+    """Read the network's shape off its tensors; the number of heads stands in gamma_f."""
+    bins = sorted({int(name.split(".")[1]) for name in net if re.match(r"embed\.\d+\.", name)}, reverse=True)
+    if not bins:
+        raise InputError(f"{path}: no tensor named embed.<bin>.…, expected a checkpoint of the release; found {next(iter(net))}")
+    first = bins[0]
+    shape = {name: tuple(tensor.shape) for name, tensor in net.items()}
+
+    def rows(name: str) -> int:
+        if name not in shape:
+            raise InputError(f"{path}: no tensor {name}; expected a whole checkpoint of the release")
+        return shape[name][0]
+
+    def n_layers(part: str) -> int:
+        pattern = re.compile(rf"{part}\.{first}\.transformer\.layers\.(\d+)\.")
+        return len({match[1] for name in shape if (match := pattern.match(name))})
+
+    n_marks = shape[f"embed.{first}.lin_proj.weight"][-1] if rows(f"embed.{first}.lin_proj.weight") else 0
+    if n_marks != len(MARKS):
+        raise InputError(f"{path}: reads {n_marks} marks, expected {len(MARKS)}: {', '.join(MARKS)}")
+    n_out = rows("fc_head.2.weight")
+    if n_out not in (1, 2):
+        raise InputError(f"{path}: fc_head.2.weight has {n_out} rows, expected 2 (classifier) or 1 (regressor)")
+    return ModelConfig(
+        task="clf" if n_out == 2 else "reg",
+        bin_bp=tuple(bins),
+        d_embedding=rows(f"embed.{first}.lin_proj.weight"),
+        embedding_layers=n_layers("embed"),
+        embedding_ff=rows(f"embed.{first}.transformer.layers.0.ff.l1.weight"),
+        pairwise_layers=n_layers("pairwise_interaction"),
+        pairwise_ff=rows(f"pairwise_interaction.{first}.transformer.layers.0.ff.l1.weight"),
+        regulation_layers=n_layers("regulation"),
+        regulation_heads=rows(f"regulation.{first}.transformer.layers.0.self_att.gamma_f"),
+        regulation_width=rows(f"regulation.{first}.transformer.layers.0.self_att.att.weight") // 4,
+        regulation_ff=rows(f"regulation.{first}.transformer.layers.0.ff.l1.weight"),
+        head_width=rows("fc_head.0.weight"),
+    )

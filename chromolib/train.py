@@ -1,0 +1,328 @@
+"""Train, evaluate and apply one network.
+
+In: a dataset and settings. Out: a network with its history, or a table of predictions with one row per gene.
+Expression is log2(RPKM + 1) throughout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from scipy import stats
+from sklearn import metrics
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from .config import InputError, ModelConfig, Task, TrainConfig
+from .dataset import GeneDataset, PairedDataset, resolve_device
+from .model import Chromoformer
+
+Dataset = GeneDataset | PairedDataset
+EVALUATION_BATCH = 256  # genes; larger ones gain nothing
+
+# Columns that a network predicts, by task.
+OUTPUTS: dict[Task, tuple[str, ...]] = {
+    "clf": ("logit_off", "logit_on"),
+    "reg": ("expression",),
+    "diff": ("log2_fold_change", "expression_1", "expression_2"),
+}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained network and one row per epoch: epoch, learning_rate, train_loss and the held-out metrics."""
+
+    model: Chromoformer
+    history: pd.DataFrame
+
+
+def fit(
+    train: Dataset,
+    held_out: Dataset,
+    config: TrainConfig = TrainConfig(),
+    model_config: ModelConfig | None = None,
+    *,
+    checkpoint: Path | None = None,
+    name: str = "",
+) -> Fit:
+    """Train a network on the genes of `train` and follow it on `held_out`; the last epoch's network is kept.
+
+    Parameters
+    ----------
+    train, held_out : datasets of the same marks, bins and window
+    config : TrainConfig
+        The paper's recipe by default. The same seed on the same device and number of threads gives the same network.
+    model_config : ModelConfig, optional
+        The paper's network on the dataset's marks, bins and frame by default.
+    checkpoint : Path, optional
+        Folder that receives the state after each epoch; a run that finds its own state there goes on from it.
+    name : str
+        What to call this training where its progress is shown.
+
+    Raises
+    ------
+    InputError
+        Fewer than two training genes, a device that is not there, or a checkpoint of other settings.
+    """
+    if len(train) < 2 or not len(held_out):
+        raise InputError(f"fit: {len(train)} training and {len(held_out)} held-out genes, expected at least 2 and 1")
+    device = resolve_device(config.device)
+    train, held_out = train.to(device), held_out.to(device)
+    model_config = model_config or ModelConfig(
+        task=train.task, marks=train.marks, bin_bp=train.bin_bp, frame_bp=train.frame_bp
+    )
+    model = Chromoformer(model_config, seed=config.seed).to(device)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda")
+    )
+    scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16" and device.type == "cuda")
+    history = load_state(checkpoint, model, optimizer, config) if checkpoint else []
+
+    with _progress(config.epochs, len(history), name) as report:
+        for epoch in range(len(history) + 1, config.epochs + 1):
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * config.decay ** (epoch - 1)
+            train_loss = train_epoch(model, train, optimizer, scaler, config, epoch)
+            scores = evaluate(model, held_out, config.precision)
+            history.append({"epoch": epoch, "learning_rate": optimizer.param_groups[0]["lr"], "train_loss": train_loss, **scores})
+            if checkpoint:
+                save_state(checkpoint, model, optimizer, config, history)
+            report(history[-1])
+    return Fit(model.eval(), pd.DataFrame(history))
+
+
+def train_epoch(
+    model: Chromoformer,
+    data: Dataset,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    config: TrainConfig,
+    epoch: int,
+) -> float:
+    """One pass over the genes in an order that seed and epoch decide. Returns the mean loss over batches."""
+    model.train()
+    losses = []
+    for indices in epoch_batches(len(data), config, epoch):
+        batch = data.batch(indices)
+        optimizer.zero_grad(set_to_none=True)
+        with autocast(data.device, config.precision):
+            loss = task_loss(model(batch).float(), batch.target, model.config.task)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        losses.append(loss.detach())
+    return float(torch.stack(losses).mean())
+
+
+def epoch_batches(n_genes: int, config: TrainConfig, epoch: int) -> tuple[Tensor, ...]:
+    """Shuffled positions of the genes, cut into batches. Depends on nothing but its arguments, so runs can resume."""
+    generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
+    order = torch.randperm(n_genes, generator=generator)
+    size = min(config.batch_size, n_genes)
+    n_kept = n_genes - n_genes % size if config.drop_last else n_genes
+    return order[:n_kept].split(size)
+
+
+def task_loss(out: Tensor, target: Tensor, task: Task) -> Tensor:
+    """Cross-entropy (clf) or mean squared error (reg; diff: of the fold change and both expressions, added)."""
+    if task == "clf":
+        return F.cross_entropy(out, target)
+    if task == "reg":
+        return F.mse_loss(out, target)
+    return F.mse_loss(out, target, reduction="none").mean(0).sum()
+
+
+def evaluate(model: nn.Module, data: Dataset, precision: str = "float32") -> dict[str, float]:
+    """Loss and metrics over all genes of `data`, as plain floats."""
+    out, target = _outputs(model, data, precision)
+    task = data.task
+    loss = float(task_loss(out, target, task))
+    out, target = out.cpu().numpy(), target.cpu().numpy()
+    if task == "clf":
+        return {"loss": loss, **classification_metrics(target, out[:, 1] - out[:, 0])}
+    if task == "reg":
+        return {"loss": loss, **regression_metrics(target, out)}
+    return {"loss": loss, **regression_metrics(target[:, 0], out[:, 0])}
+
+
+def classification_metrics(label: np.ndarray, score: np.ndarray) -> dict[str, float]:
+    """ROC-AUC, accuracy and average precision of a score that calls a gene on where it is above 0.
+
+    NaN where one class is missing: a ranking of one class means nothing.
+    """
+    both = len(np.unique(label)) == 2
+    return {
+        "roc_auc": float(metrics.roc_auc_score(label, score)) if both else float("nan"),
+        "accuracy": float(metrics.accuracy_score(label, score > 0)),
+        "average_precision": float(metrics.average_precision_score(label, score)) if both else float("nan"),
+    }
+
+
+def regression_metrics(measured: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Pearson's r and R². NaN where there are fewer than two genes or one side does not vary."""
+    varies = len(measured) > 1 and np.ptp(measured) > 0 and np.ptp(predicted) > 0
+    return {
+        "pearson": float(stats.pearsonr(measured, predicted).statistic) if varies else float("nan"),
+        "r2": float(metrics.r2_score(measured, predicted)) if len(measured) > 1 else float("nan"),
+    }
+
+
+def predict(model: Chromoformer, data: Dataset, precision: str = "float32") -> pd.DataFrame:
+    """What a network says of each gene, in the order of `data.genes`.
+
+    Returns
+    -------
+    DataFrame
+        gene_id; clf: logit_off, logit_on, probability of "on"; reg: expression, log2(RPKM + 1);
+        diff: log2_fold_change, expression_1, expression_2; then target, what was measured.
+    """
+    task = model.config.task
+    if task != data.task:
+        data = data.select(task=task)
+    out, target = _outputs(model, data, precision)
+    table = pd.DataFrame({"gene_id": data.genes["gene_id"].to_numpy()})
+    out = out.cpu().unsqueeze(-1) if task == "reg" else out.cpu()
+    for name, column in zip(OUTPUTS[task], out.unbind(-1), strict=True):
+        table[name] = column.numpy()
+    if task == "clf":
+        table["probability"] = out.softmax(-1)[:, 1].numpy()
+    table["target"] = (target[:, 0] if task == "diff" else target).cpu().numpy()
+    return table
+
+
+@torch.no_grad()
+def _outputs(model: nn.Module, data: Dataset, precision: str) -> tuple[Tensor, Tensor]:
+    model.eval()
+    device = next(model.parameters()).device
+    data = data.to(device)
+    outs, targets = [], []
+    for indices in torch.arange(len(data)).split(EVALUATION_BATCH):
+        batch = data.batch(indices)
+        with autocast(device, precision):
+            outs.append(model(batch).float())
+        targets.append(batch.target)
+    return torch.cat(outs), torch.cat(targets)
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
+    """Mixed precision on request; with float32, nothing is changed."""
+    if precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, getattr(torch, precision))
+
+
+def save_weights(folder: Path, model: Chromoformer) -> None:
+    """Write model.safetensors and model.json, enough to rebuild the network; each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_whole(folder / "model.safetensors", lambda path: save_file(tensors, path))
+    write_whole(folder / "model.json", lambda path: path.write_text(json.dumps(model.config.to_dict(), indent=1)))
+
+
+def load_weights(folder: str | os.PathLike[str]) -> Chromoformer:
+    """Read a network that `save_weights` wrote.
+
+    Raises
+    ------
+    InputError
+        A file is missing or damaged, or a tensor does not fit the network that model.json describes.
+    """
+    folder = Path(folder)
+    try:
+        config = ModelConfig.from_dict(json.loads((folder / "model.json").read_text()))
+        with safe_open(folder / "model.safetensors", "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        model = Chromoformer(config)
+        model.load_state_dict(tensors)
+    except FileNotFoundError as error:
+        raise InputError(f"{folder}: no {Path(str(error.filename)).name}; expected a folder with model.json and model.safetensors") from None
+    except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
+        raise InputError(f"{folder}: not a usable network ({str(error).splitlines()[0]}); train it again") from None
+    return model.eval()
+
+
+def save_state(folder: Path, model: Chromoformer, optimizer: torch.optim.Optimizer, config: TrainConfig, history: list[dict]) -> None:
+    """Write all that the next epoch needs into one file, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"model.{name}": tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    for i, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{i}.{key}": value.detach().cpu().contiguous() for key, value in state.items()}
+    about = {"settings": _settings(model, config), "history": json.dumps(history)}
+    write_whole(folder / "state.safetensors", lambda path: save_file(tensors, path, metadata=about))
+
+
+def load_state(folder: Path, model: Chromoformer, optimizer: torch.optim.Optimizer, config: TrainConfig) -> list[dict]:
+    """Put back what `save_state` wrote and return the history so far; an empty folder gives an empty history.
+
+    Raises
+    ------
+    InputError
+        The state is damaged or belongs to other settings (more epochs than before are no other setting).
+    """
+    path = folder / "state.safetensors"
+    if not path.exists():
+        return []
+    try:
+        with safe_open(path, "pt") as file:
+            about = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: damaged ({str(error).splitlines()[0]}); delete it to train from the start") from None
+    if about["settings"] != _settings(model, config):
+        raise InputError(f"{path}: left by a training with other settings; delete it to train from the start")
+    model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, i, key = name.split(".")
+            state.setdefault(int(i), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return json.loads(about["history"])[: config.epochs]
+
+
+def _settings(model: Chromoformer, config: TrainConfig) -> str:
+    """What must be equal for a training to go on; where it runs and for how long may change."""
+    training = {k: v for k, v in config.to_dict().items() if k not in ("epochs", "device")}
+    return json.dumps({"model": model.config.to_dict(), "training": training}, sort_keys=True)
+
+
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write to a temporary name beside `path`, then rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _progress(n_epochs: int, n_done: int, name: str) -> Iterator[Callable[[dict], None]]:
+    """A bar in a terminal and in a live notebook; one line per epoch where the output is kept (CHROMOLIB_PROGRESS=lines)."""
+    live = (sys.stderr.isatty() or "ipykernel" in sys.modules) and os.environ.get("CHROMOLIB_PROGRESS") != "lines"
+    main = {"clf": "roc_auc", "reg": "pearson", "diff": "pearson"}
+    bar = tqdm(total=n_epochs, initial=n_done, desc=name or "training", unit="epoch", disable=not live)
+
+    def report(row: dict) -> None:
+        metric = next(row_name for row_name in main.values() if row_name in row)
+        text = f"loss {row['train_loss']:.4f}, held-out loss {row['loss']:.4f}, {metric} {row[metric]:.4f}"
+        bar.set_postfix_str(text)
+        bar.update()
+        if not live:
+            print(f"{name + ' ' if name else ''}epoch {row['epoch']}/{n_epochs}: {text}", flush=True)
+
+    with bar:
+        yield report

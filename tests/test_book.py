@@ -1,0 +1,290 @@
+"""The book: its runner, its notebooks as stored, and the pages as a reader's browser gets them."""
+
+from __future__ import annotations
+
+import ast
+import fcntl
+import re
+import shutil
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+import yaml
+
+from chromolib import book
+from chromolib.config import ROOT, InputError, load_profile, profile_names
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CHROMIUM = Path("/usr/bin/chromium")
+# jupyter-book 1.0 loads sphinx-thebe twice, which declares one constant twice; no button of ours uses it.
+KNOWN_SCRIPT_ERRORS = ("THEBE_JS_URL",)
+
+# MathJax marks a formula that it cannot read, and writes an unknown command out in red.
+BROKEN_FORMULA = "mjx-container [data-mjx-error], mjx-container [fill='red'], mjx-container [mathcolor='red']"
+# Values of <link rel=...> that make a browser ask for the address.
+LOADED_LINKS = {"stylesheet", "icon", "shortcut icon", "preload", "modulepreload", "prefetch", "preconnect"}
+
+
+def write_notebook(path: Path, *code: str, parameters: str = "profile = 'sim'") -> Path:
+    """A notebook with a heading, a cell of parameters and cells of code."""
+    cells = [nbformat.v4.new_markdown_cell(f"# {path.stem}")]
+    cells += [nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})]
+    cells += [nbformat.v4.new_code_cell(source) for source in code]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def small_book(root: Path, *code: str) -> Path:
+    """Sources of a book of one page and two notebooks, of which the returned profile runs the first."""
+    (root / "book" / "assets").mkdir(parents=True)
+    shutil.copy(ROOT / "_config.yml", root)
+    shutil.copy(ROOT / "book" / "assets" / "custom.css", root / "book" / "assets")
+    (root / "book" / "references.bib").touch()
+    (root / "book" / "index.md").write_text("# First page\n")
+    chapters = [{"file": f"book/executed/{name}"} for name in ("01_one", "02_two")]
+    toc = {"format": "jb-book", "root": "book/index", "parts": [{"caption": "Notebooks", "chapters": chapters}]}
+    (root / "_toc.yml").write_text(yaml.safe_dump(toc))
+    write_notebook(root / "notebooks" / "01_one.ipynb", *code)
+    settings = yaml.safe_load((ROOT / "data" / "profiles" / "smoke.yml").read_text())
+    profile = root / "own.yml"
+    profile.write_text(yaml.safe_dump(settings | {"name": "own", "notebooks": ["01_one"]}))
+    return profile
+
+
+def earlier_book(root: Path) -> Path:
+    page = root / "_build" / "own" / "html" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("the earlier book")
+    return page
+
+
+# The runner
+
+
+def test_notebook_runs_with_its_parameters_whatever_jupyter_is_told(tmp_path, monkeypatch, capfd):
+    broken = tmp_path / "elsewhere" / "kernels" / "python3"
+    broken.mkdir(parents=True)
+    (broken / "kernel.json").write_text('{"argv": ["/nowhere/python"], "display_name": "x", "language": "python"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+    source = write_notebook(tmp_path / "a.ipynb", "print('profile is', profile)")
+    target = tmp_path / "executed" / "a.ipynb"
+    book.run_notebook(source, target, {"profile": "smoke"}, cwd=tmp_path)
+    assert book.find_fault(target) is None
+    assert "profile is smoke" in target.read_text() and "profile is smoke" in capfd.readouterr().out
+    assert [path.name for path in target.parent.iterdir()] == ["a.ipynb"]
+
+
+def test_unknown_parameter_is_refused_before_anything_runs(tmp_path):
+    source = write_notebook(tmp_path / "a.ipynb", "1 / 0", parameters="profile = 'sim'\nseed = 1")
+    with pytest.raises(InputError, match="notebook a: unknown parameter 'sede', expected one of profile, seed"):
+        book.run_notebook(source, tmp_path / "out.ipynb", {"profile": "smoke", "sede": 2})
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        ("raise ValueError('first\\nsecond')", "notebook a, cell 4: ValueError: first second"),
+        ("import sys; sys.exit(0)", "notebook a, cell 4: SystemExit: 0"),
+        ("import os; os._exit(0)", "notebook a, cell 4: its Python process died"),
+    ],
+    ids=["exception", "exit 0", "death"],
+)
+def test_failing_cell_is_one_line_and_leaves_no_finished_notebook(tmp_path, code, fault):
+    source = write_notebook(tmp_path / "a.ipynb", "x = 1", code, "y = 1")  # cells 1 and 2 are the parameters, twice
+    target = tmp_path / "executed" / "a.ipynb"
+    with pytest.raises(InputError) as caught:
+        book.run_notebook(source, target, {"profile": "smoke"}, cwd=tmp_path)
+    failed = target.with_name("a.failed.ipynb")
+    assert str(caught.value).startswith(fault) and str(caught.value).endswith(f"as far as it came: {failed}")
+    assert "\n" not in str(caught.value)
+    assert list(target.parent.iterdir()) == [failed], "a half-run notebook must not have the finished one's name"
+
+
+def test_missing_notebook_is_named(tmp_path):
+    with pytest.raises(InputError, match="b.ipynb does not exist"):
+        book.run_notebook(tmp_path / "b.ipynb", tmp_path / "out.ipynb", {})
+
+
+# The build
+
+
+def test_own_profile_builds_from_any_folder_with_its_notebooks_only(tmp_path, monkeypatch):
+    # The bar is a widget, for which a page may ask two servers for scripts.
+    bar = "from tqdm.notebook import tqdm\nfor _ in tqdm([1, 2]): pass"
+    profile = small_book(tmp_path / "root", "print('profile is', profile)", bar)
+    stale = tmp_path / "root" / "book" / "executed" / "02_two.ipynb"
+    stale.parent.mkdir()
+    stale.write_text("of another profile")
+    page = earlier_book(tmp_path / "root")
+    monkeypatch.chdir(tmp_path)
+    said = []
+    assert book.build("root/own.yml", root=tmp_path / "root", say=said.append) == page
+    assert "the earlier book" not in page.read_text() and not stale.exists()
+    executed = page.with_name("book") / "executed"
+    assert f"profile is {profile}" in (executed / "01_one.html").read_text()
+    assert not (executed / "02_two.html").exists()
+    assert_all_local(executed / "01_one.html")
+    assert any(line.startswith("[1/2] running notebook 01_one ...") for line in said)
+    assert said[-1] == f"done, open {page.as_uri()}"
+
+
+def test_failed_notebook_keeps_the_earlier_book(tmp_path):
+    profile = small_book(tmp_path, "1 / 0")
+    page = earlier_book(tmp_path)
+    with pytest.raises(InputError, match="notebook 01_one, cell 3: ZeroDivisionError: division by zero"):
+        book.build(profile, root=tmp_path)
+    assert page.read_text() == "the earlier book"
+
+
+def test_warning_of_jupyter_book_is_an_error_and_keeps_the_earlier_book(tmp_path):
+    profile = small_book(tmp_path)
+    page = earlier_book(tmp_path)
+    (tmp_path / "book" / "index.md").write_text("# First page\n\n{doc}`missing`\n")
+    with pytest.raises(InputError, match=r"jupyter-book: .*index.md:3: WARNING: unknown document: .*missing.*html.log"):
+        book.build(profile, root=tmp_path)
+    assert page.read_text() == "the earlier book"
+    assert sorted(path.name for path in (tmp_path / "_build" / "own").iterdir()) == ["html", "html.log"]
+
+
+def test_notebook_outside_of_the_contents_is_named(tmp_path):
+    profile = small_book(tmp_path)
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/index\nparts: []\n")
+    with pytest.raises(InputError, match="_toc.yml does not list book/executed/01_one"):
+        book.build(profile, root=tmp_path)
+
+
+def test_second_build_at_once_is_refused(tmp_path):
+    profile = small_book(tmp_path)
+    lock = tmp_path / "_build" / ".lock"
+    lock.parent.mkdir()
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another build of this book is running"):
+            book.build(profile, root=tmp_path)
+    assert not (tmp_path / "book" / "executed").exists()
+
+
+# The notebooks as stored
+
+
+def code_cells(path: Path) -> Iterator[nbformat.NotebookNode]:
+    return (cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_notebooks_of_a_profile_exist_and_are_in_the_contents(name):
+    contents = (ROOT / "_toc.yml").read_text()
+    for notebook in load_profile(name).notebooks:
+        assert (ROOT / "notebooks" / f"{notebook}.ipynb").is_file()
+        assert f"- file: book/executed/{notebook}\n" in contents
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_stored_without_results(path):
+    for cell in code_cells(path):
+        assert not cell.outputs and cell.execution_count is None, f"strip the outputs of: {cell.source[:60]}"
+    assert "papermill" not in nbformat.read(path, as_version=4).metadata
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_defines_no_function_or_class(path):
+    for cell in code_cells(path):
+        source = re.sub(r"^\s*[%!].*$", "", cell.source, flags=re.MULTILINE)  # magics are not Python
+        for node in ast.walk(ast.parse(source)):
+            assert not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef), f"move {node.name} to chromolib"
+
+
+# The pages
+
+
+class Resources(HTMLParser):
+    """Addresses that a browser loads to show a page (not those that a reader may click)."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        if tag == "link" and (given.get("rel") or "").lower() in LOADED_LINKS:
+            self.found.append(given.get("href") or "")
+        elif tag in ("script", "img", "iframe", "source", "video", "audio", "embed", "object"):
+            self.found += [given[name] for name in ("src", "data", "srcset", "poster") if given.get(name)]
+
+
+def assert_all_local(page: Path) -> None:
+    for address in Resources(page.read_text(encoding="utf-8")).found:
+        parts = urlsplit(address)
+        assert parts.scheme in ("", "data") and not parts.netloc, f"{page.name} loads {address}"
+        if not parts.scheme:
+            assert (page.parent / unquote(parts.path)).is_file(), f"{page.name} lacks {address}"
+
+
+def pages_of(built_book: Path) -> list[Path]:
+    # Fragments below _static (such as a template of the theme) are no pages.
+    return sorted(path for path in built_book.rglob("*.html") if "_static" not in path.parts)
+
+
+def test_pages_load_nothing_from_elsewhere_and_miss_no_file(built_book):
+    pages = pages_of(built_book)
+    assert len(pages) >= 8
+    for page in pages:
+        assert_all_local(page)
+
+
+def test_style_sheets_load_nothing_from_elsewhere(built_book):
+    sheets = list(built_book.rglob("*.css"))
+    assert any(sheet.name == "custom.css" for sheet in sheets)
+    for sheet in sheets:
+        outside = re.search(r"(?:@import\s*|url\(\s*)['\"]?(?:https?:)?//[^'\")]*", sheet.read_text(encoding="utf-8"))
+        assert not outside, f"{sheet.name} loads {outside[0]}"
+
+
+def test_every_chapter_names_its_profile_and_that_it_is_simulated(built_book):
+    chapters = sorted((built_book / "book").rglob("*.html"))
+    assert {"index.html", "model.html", "01_preprocess.html", "02_train.html"} <= {page.name for page in chapters}
+    for page in chapters:
+        assert "Profile <b>smoke</b> (simulated data)" in page.read_text(encoding="utf-8"), page.name
+
+
+def test_pages_hold_no_path_of_this_machine(built_book, data_dir):
+    for page in pages_of(built_book):
+        for folder in (ROOT, data_dir):
+            assert str(folder) not in page.read_text(encoding="utf-8"), page.name
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+def test_pages_open_from_disk_without_any_request_and_show_formulas(built_book, browser):
+    asked, errors, n_formulas = [], [], {}
+    tab = browser.new_page()
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    for path in pages_of(built_book):
+        tab.goto(path.as_uri(), wait_until="load")
+        if 'class="math' in path.read_text(encoding="utf-8"):
+            tab.wait_for_selector("mjx-container", state="attached", timeout=20_000)
+            tab.evaluate("MathJax.startup.promise")  # resolves when the whole page is set
+            assert tab.locator(BROKEN_FORMULA).count() == 0, f"{path.name}: a formula that TeX does not understand"
+            n_formulas[path.name] = tab.locator("mjx-container").count()
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert [error for error in errors if not any(known in error for known in KNOWN_SCRIPT_ERRORS)] == []
+    assert n_formulas["model.html"] > 30 and n_formulas["shortcuts.html"] > 30
