@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -34,12 +35,14 @@ KERNEL_OVERRIDES = ("JUPYTER_PATH", "JUPYTER_PREFER_ENV_PATH")
 # A kernel warns at each start that it talks over unencrypted sockets; they are of this machine only.
 QUIET_KERNEL = ["--IPKernelApp.log_level=ERROR"]
 
+SAY_AT_ONCE = partial(print, flush=True)  # also into a pipe or a log
+
 
 class BookError(InputError):
     """A step of the book failed. One line: the step, the reason, where to look."""
 
 
-def build(profile: str | os.PathLike[str], *, root: Path = ROOT, say: Callable[[str], None] = print) -> Path:
+def build(profile: str | os.PathLike[str], *, root: Path = ROOT, say: Callable[[str], None] = SAY_AT_ONCE) -> Path:
     """Run a profile's notebooks and write its book.
 
     Nothing of an earlier book is replaced before the step that makes its successor has succeeded.
@@ -82,28 +85,29 @@ def run_notebook(source: Path, target: Path, parameters: Mapping[str, object], *
         raise BookError(f"notebook {source} does not exist; correct `notebooks` in the profile")
     _check_parameters(source, parameters)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial, failed = target.with_suffix(".tmp.ipynb"), target.with_suffix(".failed.ipynb")
+    unfinished, failed = target.with_suffix(".tmp.ipynb"), target.with_suffix(".failed.ipynb")
     try:
         with _without_variables(KERNEL_OVERRIDES):
             papermill.execute_notebook(
-                source, partial, parameters=dict(parameters), kernel_name="python3", language="python", cwd=cwd,
+                source, unfinished, parameters=dict(parameters), kernel_name="python3", language="python", cwd=cwd,
                 progress_bar=False, stdout_file=sys.stdout, extra_arguments=QUIET_KERNEL,
             )
     except PapermillExecutionError:
-        pass  # the partial notebook tells more, see below
+        pass  # the unfinished notebook tells more, see below
     except DeadKernelError:
-        os.replace(partial, failed)
+        os.replace(unfinished, failed)
         started = [cell for cell in _code_cells(failed) if cell.metadata["papermill"]["start_time"]]
         raise BookError(
             f"notebook {source.stem}, cell {len(started)}: its Python process died, most often for want of memory; "
             f"as far as it came: {failed}"
         ) from None
-    fault = find_fault(partial)
+    fault = find_fault(unfinished)
     if fault:
-        os.replace(partial, failed)
+        os.replace(unfinished, failed)
         raise BookError(f"notebook {source.stem}, {fault}; as far as it came: {failed}")
     failed.unlink(missing_ok=True)
-    os.replace(partial, target)
+    _forget_machine(unfinished)
+    os.replace(unfinished, target)
 
 
 def find_fault(executed: Path) -> str | None:
@@ -120,6 +124,14 @@ def find_fault(executed: Path) -> str | None:
         if cell.execution_count is None:
             return f"cell {number}: was not run"
     return None
+
+
+def _forget_machine(executed: Path) -> None:
+    """Drop the absolute paths that papermill notes: the book offers its notebooks for download."""
+    notebook = nbformat.read(executed, as_version=4)
+    for name in ("input_path", "output_path"):
+        notebook.metadata["papermill"].pop(name, None)
+    nbformat.write(notebook, executed)
 
 
 def _code_cells(notebook: Path) -> list[nbformat.NotebookNode]:
@@ -218,9 +230,9 @@ def _copy_mathjax(folder: Path) -> None:
     copy = folder / "tex-svg.js"
     if not copy.exists():
         content = (resources.files("mathjax") / "static" / "mathjax" / "es5" / "tex-svg.js").read_bytes()
-        partial = folder / "tex-svg.js.tmp"
-        partial.write_bytes(content)
-        os.replace(partial, copy)
+        unfinished = folder / "tex-svg.js.tmp"
+        unfinished.write_bytes(content)
+        os.replace(unfinished, copy)
 
 
 def _first_complaint(log: Path) -> str:

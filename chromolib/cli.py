@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .config import InputError, load_profile
+from .config import InputError, RawInputs, load_profile
 
 app = typer.Typer(
     help="Chromoformer as a book that runs.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -32,14 +32,18 @@ def fetch(profile: ProfileName) -> None:
 
 @app.command()
 def simulate(
-    out: Annotated[Path, typer.Argument(help="Folder to write; it must not exist yet.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write; an earlier cohort there is replaced.")],
     profile: Annotated[str, typer.Option(help="A simulated profile, e.g. sim or smoke.")] = "sim",
     seed: Annotated[int | None, typer.Option(help="Another cohort under the same rules.")] = None,
 ) -> None:
     """Write a simulated cohort with known truth, as raw files in the public formats."""
     from . import simulate as simulator
 
-    simulator.write(out, load_profile(profile), seed=seed)
+    record = load_profile(profile)
+    if seed is not None and isinstance(record.inputs, RawInputs) and record.inputs.simulation:
+        simulation = record.inputs.simulation.model_copy(update={"seed": seed})
+        record = record.model_copy(update={"inputs": record.inputs.model_copy(update={"simulation": simulation})})
+    simulator.simulate(out, record)
     print(out)
 
 
@@ -87,8 +91,9 @@ def predict(
 ) -> None:
     """Predict every gene of a cell type, whether or not the network was trained on it."""
     from .dataset import load_dataset
+    from .files import write_whole
     from .released import load_released
-    from .train import load_weights, write_whole
+    from .train import load_weights
     from .train import predict as predict_genes
 
     record = load_profile(profile)
@@ -123,8 +128,10 @@ def check(profile: ProfileName) -> None:
     print(f"{record.name}: {record.title}")
     print(f"genome {genome.name}, {len(genome.sizes)} chromosomes in folds {', '.join(map(str, genome.fold_ids))}")
     for name in record.cell_types:
-        features.check_inputs(record, name)
-        print(f"{name}: inputs are there and readable")
+        if isinstance(record.inputs, RawInputs) and record.inputs.simulation:
+            print(f"{name}: inputs are simulated when they are needed")
+        else:
+            print(f"{name}: {len(features.check_inputs(record, name))} input files are there")
 
 
 def _cell_types(profile, cell_type: str | None) -> list[str]:

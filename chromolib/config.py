@@ -79,7 +79,7 @@ class ModelConfig:
         """Rebuild a config from JSON; an unknown setting is an InputError that names it."""
         unknown = set(values) - {f.name for f in fields(cls)}
         if unknown:
-            raise InputError(f"ModelConfig: unknown setting {sorted(unknown)[0]!r}; written by a newer chromolib?")
+            raise InputError(f"ModelConfig: unknown setting {min(unknown)!r}; written by a newer chromolib?")
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -143,7 +143,8 @@ class DemoInputs(_Section):
     """The release's demo: a gene table and an array of per-base depth for each region, in one archive."""
 
     kind: Literal["release-demo"]
-    source: str = "chromoformer-demo"  # id in data/sources.yml
+    source: str = "chromoformer-demo"     # id in data/sources.yml
+    symbols: str = "h1-demo-symbols.csv"  # in data/; the release names its genes by id only
 
 
 class Training(_Section):
@@ -171,6 +172,7 @@ class Profile(_Section):
     log_base: Literal["e", "2"] = "e"              # Deviates: the paper writes log2; the release's weights need ln
     inputs: Annotated[RawInputs | DemoInputs, Field(discriminator="kind")]
     training: Training = Training()
+    example_gene: str | None = None                # id or symbol that notebooks show; None: the one with most contacts
     notebooks: tuple[str, ...] = ("01_preprocess", "02_train")
 
     @field_validator("marks")

@@ -7,6 +7,7 @@ Axes: `g` gene of the cell type, `b` gene in batch, `r` pCRE of a gene, stronges
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -98,6 +99,13 @@ class GeneDataset:
     @property
     def device(self) -> torch.device:
         return self._signal.contact.device
+
+    @property
+    def dropped(self) -> pd.DataFrame:
+        """What was left out on the way from the raw files, and why: what, reason, count."""
+        counts = json.loads(self.store.attrs["dropped"])
+        rows = [(what, reason, count) for what, reasons in counts.items() for reason, count in reasons.items()]
+        return pd.DataFrame(rows, columns=["what", "reason", "count"])
 
     def select(
         self,

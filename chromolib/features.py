@@ -7,10 +7,7 @@ the mean number of reads over a base pair of a bin, positions and widths are in 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +17,9 @@ import xarray as xr
 from tqdm import tqdm
 
 from . import contacts, depth, readers, sources
-from .config import MARKS, DemoInputs, InputError, Profile
+from .config import MARKS, ROOT, DemoInputs, InputError, Profile
 from .depth import bin_mean, mean_per_bin
+from .files import whole_folder
 from .genome import Genome, Region, profile_genome
 
 VERSION = 1  # of what is written here; raise it when the same inputs give other numbers
@@ -109,6 +107,16 @@ def build(profile: Profile, cell_type: str) -> xr.Dataset:
     )
 
 
+def check_inputs(profile: Profile, cell_type: str) -> list[Path]:
+    """Paths of all raw files that a cell type needs, or an InputError that names the first one missing or unreadable."""
+    if isinstance(profile.inputs, DemoInputs):
+        return [sources.fetch(profile.inputs.source, profile.raw_dir)]
+    paths = [path for group in _raw_paths(profile, profile.check_cell_type(cell_type)).values() for path in group]
+    for path in paths:
+        readers.stat(path)
+    return paths
+
+
 def _assemble(
     profile: Profile, genome: Genome, genes: pd.DataFrame, pairs: pd.DataFrame, read_bins: BinReader
 ) -> xr.Dataset:
@@ -179,7 +187,9 @@ def _read_demo(profile: Profile, cell_type: str, genome: Genome) -> Parts:
     def read_bins(regions: Sequence[Region]) -> np.ndarray:
         return np.concatenate([mean_per_bin(arrays[str(region)][rows], profile.base_bp).T for region in regions])
 
-    return genes.assign(symbol=genes["gene_id"]), pairs, read_bins, {}
+    symbols = pd.read_csv(ROOT / "data" / profile.inputs.symbols).set_index("gene_id")["symbol"]
+    genes["symbol"] = genes["gene_id"].map(symbols).fillna(genes["gene_id"])
+    return genes, pairs, read_bins, {}
 
 
 def _read_raw(profile: Profile, cell_type: str, genome: Genome) -> Parts:
@@ -250,7 +260,7 @@ def _settings(profile: Profile, cell_type: str) -> str:
 def _fingerprints(profile: Profile, cell_type: str) -> list[Any]:
     if isinstance(profile.inputs, DemoInputs):
         return [sources.registry()[profile.inputs.source].sha256]
-    paths = [path for group in _raw_paths(profile, cell_type).values() for path in group]
+    paths = check_inputs(profile, cell_type)
     return [[path.name, readers.stat(path).st_size, readers.stat(path).st_mtime_ns] for path in paths]
 
 
@@ -268,16 +278,3 @@ def _chunks(store: xr.Dataset) -> dict[str, dict[str, Any]]:
         "promoter": {"chunks": (min(256, sizes["gene"]), sizes["bin"], sizes["mark"])},
         "pcre_depth": {"chunks": (max(1, min(100_000, sizes["row"])), sizes["mark"])},
     }
-
-
-@contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
-    """Folder to write into; it takes the place of `target` when the block ends well, and is gone when it does not."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as temporary:
-        folder, old = Path(temporary) / "new", Path(temporary) / "old"
-        folder.mkdir()
-        yield folder
-        if target.exists():
-            os.replace(target, old)
-        os.replace(folder, target)

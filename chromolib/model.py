@@ -30,9 +30,9 @@ class Chromoformer(nn.Module):
     Source: Lee, Yang & Kim, Nat. Commun. 13:6678 (2022), figure 1 and Methods; released code, `ChromoformerBase`.
     """
 
-    def __init__(self, config: ModelConfig = ModelConfig(), seed: int = 42) -> None:
+    def __init__(self, config: ModelConfig | None = None, seed: int = 42) -> None:
         super().__init__()
-        self.config = config
+        self.config = config = config or ModelConfig()
         c, n, d = config, len(config.bin_bp), config.d_embedding
         # 1. Embedding transformer: the promoter's bins, read by the bin of the TSS.
         self.promoter_project = StackLinear(n, len(c.marks), d, bias=False)

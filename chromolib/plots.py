@@ -20,7 +20,7 @@ from pandas.io.formats.style import Styler
 from sklearn import metrics
 
 from .config import Profile
-from .train import write_whole
+from .files import write_whole
 
 # One colour per meaning, in every notebook; distinguishable with a colour-vision deficiency (after Okabe and Ito).
 MARK_COLOURS = {
@@ -134,6 +134,23 @@ def plot_network_input(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Ax
         ax.set_title(f"{bin_bp:,} bp, {grid.shape[1]} bins", loc="left", fontsize=9)
     axes[-1].set_xlabel("distance from TSS (kb), direction of transcription to the right")
     axes[0].figure.colorbar(image, ax=list(axes), label="signal, ln(1 + mean depth)", shrink=0.7)
+    return axes
+
+
+def plot_mean_by_label(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """Mean signal of each mark around the TSS, genes on (solid) and off (dashed), from `tracks.mean_by_label`."""
+    for ax, (mark, part) in zip(axes, table.groupby("mark", sort=False), strict=False):
+        for label, line in (("on", "-"), ("off", "--")):
+            rows = part[part["label"] == label]
+            kb = rows["offset"] / 1e3
+            ax.plot(kb, rows["mean"], color=MARK_COLOURS.get(mark, "#444444"), ls=line, lw=1.4)
+            ax.fill_between(kb, rows["low"], rows["high"], color=MARK_COLOURS.get(mark, "#444444"), alpha=0.2, lw=0)
+        ax.axvline(0, color="black", lw=0.6, ls=":")
+        ax.set_title(mark, loc="left", fontsize=9)
+        ax.set_ylim(bottom=0)
+    for ax in axes[table["mark"].nunique() :]:
+        ax.set_visible(False)
+    axes[0].set_ylabel("mean signal, ln(1 + depth)")
     return axes
 
 

@@ -27,6 +27,8 @@ _DEMO_TABLE = re.compile(r"^[^/]+/demo/demo_meta\.csv$")
 _DEMO_ARRAY = re.compile(r"^[^/]+/demo/demo_data/([^/:]+:\d+-\d+)\.npy$")
 _DEMO_COLUMNS = ("gene_id", "expression", "eid", "label", "chrom", "start", "strand", "neighbors", "scores")
 
+_DEMO_PREDICTIONS = {"demo/demo_meta.predicted.csv": "probability", "demo/prediction.reg.out": "expression"}
+
 _CONTACT_COLUMNS = (
     "type",
     "frag1",
@@ -121,6 +123,26 @@ def read_demo(archive: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
             "fetch the archive again"
         )
     return genes, depth
+
+
+def read_demo_predictions(archive: Path) -> pd.DataFrame:
+    """What the release's pretrained networks said of its demo genes, as its authors published it.
+
+    Returns
+    -------
+    DataFrame
+        gene_id, probability (classifier; the release's sigmoid of the logit "on") and expression (regressor;
+        log2(RPKM + 1)).
+    """
+    tables = {}
+    with _reading(archive, "the release's demo as .tar.gz"), tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
+            name = member.name.partition("/")[2]
+            if member.isfile() and name in _DEMO_PREDICTIONS:
+                tables[name] = pd.read_csv(tar.extractfile(member)).set_index("gene_id")["prediction"]
+    if missing := [name for name in _DEMO_PREDICTIONS if name not in tables]:
+        raise InputError(f"{archive}: holds no {missing[0]}; expected the release's archive; fetch it again")
+    return pd.DataFrame({column: tables[name] for name, column in _DEMO_PREDICTIONS.items()}).reset_index()
 
 
 def demo_promoter(chrom: str, tss: int) -> str:

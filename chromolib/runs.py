@@ -16,8 +16,9 @@ import pandas as pd
 from . import __version__
 from .config import InputError, ModelConfig, Task, TrainConfig, load_profile
 from .dataset import GeneDataset, load_dataset
+from .files import write_whole
 from .model import Chromoformer
-from .train import evaluate, fit, load_weights, predict, save_weights, write_whole
+from .train import evaluate, fit, load_weights, predict, save_weights
 
 _DONE = "metrics.json"  # written last
 

@@ -22,7 +22,7 @@ import pyarrow.csv
 
 from . import contacts
 from .config import InputError, Profile, RawInputs
-from .features import whole_folder
+from .files import whole_folder
 from .genome import Genome, load_genome
 
 VERSION = 1  # raise it when the same settings give other files

@@ -13,14 +13,13 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from scipy import stats
 from sklearn import metrics
 from torch import Tensor, nn
@@ -28,6 +27,7 @@ from tqdm.auto import tqdm
 
 from .config import InputError, ModelConfig, Task, TrainConfig
 from .dataset import GeneDataset, PairedDataset, resolve_device
+from .files import write_whole
 from .model import Chromoformer
 
 Dataset = GeneDataset | PairedDataset
@@ -52,7 +52,7 @@ class Fit:
 def fit(
     train: Dataset,
     held_out: Dataset,
-    config: TrainConfig = TrainConfig(),
+    config: TrainConfig | None = None,
     model_config: ModelConfig | None = None,
     *,
     checkpoint: Path | None = None,
@@ -63,7 +63,7 @@ def fit(
     Parameters
     ----------
     train, held_out : datasets of the same marks, bins and window
-    config : TrainConfig
+    config : TrainConfig, optional
         The paper's recipe by default. The same seed on the same device and number of threads gives the same network.
     model_config : ModelConfig, optional
         The paper's network on the dataset's marks, bins and frame by default.
@@ -79,6 +79,7 @@ def fit(
     """
     if len(train) < 2 or not len(held_out):
         raise InputError(f"fit: {len(train)} training and {len(held_out)} held-out genes, expected at least 2 and 1")
+    config = config or TrainConfig()
     device = resolve_device(config.device)
     train, held_out = train.to(device), held_out.to(device)
     model_config = model_config or ModelConfig(
@@ -243,10 +244,8 @@ def load_weights(folder: str | os.PathLike[str]) -> Chromoformer:
     folder = Path(folder)
     try:
         config = ModelConfig.from_dict(json.loads((folder / "model.json").read_text()))
-        with safe_open(folder / "model.safetensors", "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
         model = Chromoformer(config)
-        model.load_state_dict(tensors)
+        model.load_state_dict(load_file(folder / "model.safetensors"))
     except FileNotFoundError as error:
         raise InputError(f"{folder}: no {Path(str(error.filename)).name}; expected a folder with model.json and model.safetensors") from None
     except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
@@ -278,7 +277,7 @@ def load_state(folder: Path, model: Chromoformer, optimizer: torch.optim.Optimiz
     try:
         with safe_open(path, "pt") as file:
             about = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: damaged ({str(error).splitlines()[0]}); delete it to train from the start") from None
     if about["settings"] != _settings(model, config):
@@ -297,16 +296,6 @@ def _settings(model: Chromoformer, config: TrainConfig) -> str:
     """What must be equal for a training to go on; where it runs and for how long may change."""
     training = {k: v for k, v in config.to_dict().items() if k not in ("epochs", "device")}
     return json.dumps({"model": model.config.to_dict(), "training": training}, sort_keys=True)
-
-
-def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write to a temporary name beside `path`, then rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

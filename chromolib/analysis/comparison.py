@@ -16,14 +16,19 @@ from sklearn.linear_model import LogisticRegressionCV, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ..config import ROOT, InputError, Task
+from .. import sources
+from ..config import ROOT, DemoInputs, InputError, Profile, Task
 from ..dataset import GeneDataset
+from ..readers import read_demo_predictions
 from ..train import classification_metrics, regression_metrics
 
 METRICS: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, float]]] = {
     "clf": classification_metrics,
     "reg": regression_metrics,
 }
+
+NARROW_BP = 4000  # the second window of the simple baseline: what the TSS's own nucleosomes carry
+RECIPE_NAMES = {"profile": "Chromoformer", "paper": "Chromoformer, paper's recipe"}
 
 
 def mean_signal(data: GeneDataset, window_bp: int) -> np.ndarray:
@@ -89,6 +94,79 @@ def with_interval(
     return pd.DataFrame({"metric": names, "value": values, "low": low_high.low, "high": low_high.high, "n": len(target)})
 
 
+def held_out_scores(profile: Profile, data: GeneDataset, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Held-out scores of every model on the same genes: ours, the simple baselines, the release where it published its own.
+
+    Parameters
+    ----------
+    data : GeneDataset
+        All genes of the cell type, for one task.
+    predictions : DataFrame
+        `predictions` of `runs.ensure`, for the same cell type.
+
+    Returns
+    -------
+    DataFrame
+        model, gene_id, fold, score (clf: above 0 means on; reg: log2(RPKM + 1)), target.
+    """
+    ours = predictions[(predictions["task"] == data.task) & (predictions["cell_type"] == data.cell_type)]
+    score = ours["logit_on"] - ours["logit_off"] if data.task == "clf" else ours["expression"]
+    ours = ours.assign(model=ours["recipe"].map(RECIPE_NAMES), score=score)
+    tables = [ours[["model", "gene_id", "fold", "score", "target"]]]
+    for window_bp in (data.window_bp, NARROW_BP):
+        tables.append(baseline(data, window_bp).assign(model=f"Mean signal, {window_bp // 1000} kb"))
+    if isinstance(profile.inputs, DemoInputs):
+        published = read_demo_predictions(sources.fetch(profile.inputs.source, profile.raw_dir))
+        score = published["probability"] - 0.5 if data.task == "clf" else published["expression"]
+        targets = tables[1].set_index("gene_id")[["fold", "target"]]
+        tables.append(published[["gene_id"]].assign(model="Release, pretrained", score=score).join(targets, on="gene_id"))
+    return pd.concat(tables, ignore_index=True)
+
+
+def with_intervals(scores: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """`with_interval` for each model of `held_out_scores`: model, metric, value, low, high, n."""
+    tables = [
+        with_interval(table["target"].to_numpy(), table["score"].to_numpy(), task).assign(model=model)
+        for model, table in scores.groupby("model", sort=False)
+    ]
+    return pd.concat(tables, ignore_index=True)[["model", "metric", "value", "low", "high", "n"]]
+
+
+def difference(scores: pd.DataFrame, first: str, second: str, task: Task, *, n_resamples: int = 1000, seed: int = 0) -> pd.Series:
+    """First metric of the task, `first` minus `second`, with a 95 % interval from resampling the same genes for both.
+
+    Returns
+    -------
+    Series
+        metric, first, second, value, low, high, n.
+    """
+    wide = scores.pivot(index="gene_id", columns="model", values="score").join(
+        scores.drop_duplicates("gene_id").set_index("gene_id")["target"]
+    )
+    name = next(iter(METRICS[task](wide["target"].to_numpy(), wide[first].to_numpy())))
+
+    def gain(target: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
+        return METRICS[task](target, a)[name] - METRICS[task](target, b)[name]
+
+    columns = [wide[column].to_numpy() for column in ("target", first, second)]
+    interval = stats.bootstrap(columns, gain, paired=True, vectorized=False, n_resamples=n_resamples,
+                               method="percentile", rng=seed).confidence_interval  # fmt: skip
+    return pd.Series({"metric": name, "first": first, "second": second, "value": gain(*columns), "low": interval.low,
+                      "high": interval.high, "n": len(wide)})  # fmt: skip
+
+
+def in_words(change: pd.Series) -> str:
+    """A sentence on a `difference` that claims no more than its interval carries."""
+    text = f"{change['value']:+.3f} [{change['low']:+.3f}, {change['high']:+.3f}]"
+    if change["low"] > 0:
+        verdict = f"{change['first']} is better than {change['second']}"
+    elif change["high"] < 0:
+        verdict = f"{change['first']} is worse than {change['second']}"
+    else:
+        verdict = f"no difference between {change['first']} and {change['second']} is seen"
+    return f"On these {change['n']} genes {verdict}: {change['metric']} {text}, 95 % interval over genes."
+
+
 def calibration(label: np.ndarray, probability: np.ndarray, n_bins: int = 5) -> pd.DataFrame:
     """Share of genes that are on, in groups of like size by predicted probability, with 95 % Wilson intervals.
 
@@ -111,3 +189,24 @@ def published(key: str) -> dict:
     if key not in values:
         raise InputError(f"data/paper.yml: no entry {key!r}, expected one of {', '.join(values)}")
     return values[key]
+
+
+def against_published(profile: Profile, intervals: dict[Task, pd.DataFrame]) -> pd.DataFrame:
+    """The release's demo result beside its recomputation and ours; empty for a profile other than the demo's.
+
+    Returns
+    -------
+    DataFrame
+        task, metric, published, recomputed (from the release's published predictions), ours, low, high, n.
+    """
+    columns = ["task", "metric", "published", "recomputed", "ours", "low", "high", "n"]
+    if not isinstance(profile.inputs, DemoInputs):
+        return pd.DataFrame(columns=columns)
+    rows = []
+    for task, table in intervals.items():
+        for metric, value in published("release-demo")[task].items():
+            by_model = table[table["metric"] == metric].set_index("model")
+            ours = by_model.loc["Chromoformer"]
+            recomputed = by_model.loc["Release, pretrained", "value"]
+            rows.append((task, metric, value, recomputed, ours["value"], ours["low"], ours["high"], ours["n"]))
+    return pd.DataFrame(rows, columns=columns)

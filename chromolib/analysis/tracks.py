@@ -61,3 +61,43 @@ def network_input(data: GeneDataset, gene: str) -> pd.DataFrame:
         table = pd.DataFrame(signal, index=offset, columns=list(data.marks)).rename_axis("offset").reset_index()
         tables.append(table.melt("offset", var_name="mark", value_name="signal").assign(bin_bp=bin_bp))
     return pd.concat(tables, ignore_index=True)[["bin_bp", "mark", "offset", "signal"]]
+
+
+def example_gene(data: GeneDataset, gene: str | None = None) -> pd.Series:
+    """The row of `gene`, or where none is named, of the most expressed gene among those with most pCREs."""
+    if gene:
+        return find_gene(data, gene)
+    n_pcres = (data.store["gene_pcre"] >= 0).sum("rank").to_series()
+    genes = data.genes.assign(n_pcres=data.genes["gene_id"].map(n_pcres))
+    return genes.sort_values(["n_pcres", "expression"], ascending=False, kind="stable").iloc[0].drop("n_pcres")
+
+
+def folds(data: GeneDataset) -> pd.DataFrame:
+    """The cross-validation folds: fold, chromosomes, genes, share_on, share_with_pcres, pcres_per_gene."""
+    n_pcres = (data.store["gene_pcre"] >= 0).sum("rank").to_series()
+    genes = data.genes.assign(n_pcres=data.genes["gene_id"].map(n_pcres))
+    by_fold = genes.groupby("fold")
+    return pd.DataFrame(
+        {
+            "chromosomes": by_fold["chrom"].unique().map(" ".join),
+            "genes": by_fold.size(),
+            "share_on": by_fold["label"].mean(),
+            "share_with_pcres": by_fold["n_pcres"].agg(lambda n: (n > 0).mean()),
+            "pcres_per_gene": by_fold["n_pcres"].mean(),
+        }
+    ).reset_index()
+
+
+def mean_by_label(data: GeneDataset, bin_bp: int) -> pd.DataFrame:
+    """Mean signal around the TSS of genes that are on and off: mark, label, offset (bp, downstream positive), mean, low,
+    high (95 % interval of the mean), n."""
+    signal = data.batch(range(len(data))).promoter[bin_bp].cpu().numpy()       # (gene, l, m)
+    offset = (np.arange(signal.shape[1]) - signal.shape[1] // 2 + 0.5) * bin_bp
+    tables = []
+    for label, name in ((1, "on"), (0, "off")):
+        part = signal[(data.genes["label"] == label).to_numpy()]
+        mean, half = part.mean(0), 1.96 * part.std(0, ddof=1) / np.sqrt(len(part))
+        for k, mark in enumerate(data.marks):
+            tables.append(pd.DataFrame({"mark": mark, "label": name, "offset": offset, "mean": mean[:, k],
+                                        "low": (mean - half)[:, k], "high": (mean + half)[:, k], "n": len(part)}))  # fmt: skip
+    return pd.concat(tables, ignore_index=True)
