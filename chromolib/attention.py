@@ -8,6 +8,7 @@ Why each shortcut gives the same numbers: book/shortcuts.md; that it does: tests
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -155,6 +156,60 @@ class BinAttention(nn.Module):
         return fill_masked(score, is_masked.unsqueeze(1)).softmax(-1)
 
 
+class Tokens(NamedTuple):
+    """Which region each token is, so that only regions that exist are computed.
+
+    Tokens are packed: the `b` promoters first, then the pCREs of all genes. Attention alone needs them side by side, gene
+    by gene; `row` says where each head of each token stands in an array of (b, h, t) rows.
+    """
+
+    row: Tensor        # (n * h,)
+    contact: Tensor    # (b, t)  normalised frequency with the promoter, 0 for the promoter itself
+    is_absent: Tensor  # (b, t)  True where there is no pCRE
+
+    @classmethod
+    def of(cls, contact: Tensor, gene_idx: Tensor, rank_idx: Tensor, heads: int) -> Tokens:
+        """Layout of all promoters and of the pCREs at (gene_idx, rank_idx) of `contact`, (b, r)."""
+        b, t = contact.shape[0], contact.shape[1] + 1
+        contact = F.pad(contact, (1, 0))
+        is_absent = contact == 0
+        is_absent[:, 0] = False
+        gene = torch.cat([torch.arange(b, device=contact.device), gene_idx])
+        place = torch.cat([torch.zeros_like(gene[:b]), rank_idx + 1])
+        head = torch.arange(heads, device=contact.device)
+        row = (gene.unsqueeze(1) * heads + head) * t + place.unsqueeze(1)
+        return cls(row.flatten(), contact, is_absent)
+
+
+class _Spread(torch.autograd.Function):
+    """Put packed rows (s, n, c) at their places among `size` rows of zeros. Its adjoint is _Collect, and the reverse;
+    torch's own adjoint of picking rows adds them up one by one, though no two go to one place."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, row: Tensor, size: int) -> Tensor:
+        ctx.save_for_backward(row)
+        return x.new_zeros(x.shape[0], size, x.shape[2]).index_copy_(1, row, x)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
+        return grad.index_select(1, ctx.saved_tensors[0]), None, None
+
+
+class _Collect(torch.autograd.Function):
+    """Pick rows (s, size, c) -> (s, n, c), each at most once."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, row: Tensor) -> Tensor:
+        ctx.save_for_backward(row)
+        ctx.size = x.shape[1]
+        return x.index_select(1, row)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        (row,) = ctx.saved_tensors
+        return grad.new_zeros(grad.shape[0], ctx.size, grad.shape[2]).index_copy_(1, row, grad), None
+
+
 class GatedAttention(nn.Module):
     """One layer of the Regulation transformer: gated self-attention between a promoter and its pCREs.
 
@@ -171,40 +226,48 @@ class GatedAttention(nn.Module):
         self.norm = StackNorm(n_stacks, d)
         self.feed_forward = FeedForward(n_stacks, d, ff_width)
 
-    def forward(self, x: Tensor, contact: Tensor, is_absent: Tensor, promoter_only: bool = False) -> Tensor:
+    def forward(self, x: Tensor, tokens: Tokens, promoter_only: bool = False) -> Tensor:
         """Mix the tokens of each gene.
 
         Parameters
         ----------
-        x : Tensor, (s, b, t, d)
-            Promoter first.
-        contact : Tensor, (b, t)
-            Normalised frequency of each token with the promoter, 0 for the promoter itself.
-        is_absent : Tensor, (b, t)
-            True where there is no pCRE.
+        x : Tensor, (s, n, d)
+            Packed as `tokens` says.
+        tokens : Tokens
         promoter_only : bool
-            Compute only token 0: what the last layer needs.
+            Compute only the promoters' tokens: what the last layer needs.
 
         Returns
         -------
-        Tensor, (s, b, t, d), or (s, b, 1, d) if promoter_only
+        Tensor, (s, n, d), or (s, b, d) if promoter_only
         """
-        asking = x[:, :, :1] if promoter_only else x
+        b, t = tokens.contact.shape
+        asking, row = (x[:, :b], tokens.row[: b * self.heads]) if promoter_only else (x, tokens.row)
         query, key, value, gate = self._projections(x, asking)
-        score = torch.matmul(query / math.sqrt(query.shape[-1]), key.transpose(-1, -2))   # (s, b, h, q, t)
-        score[..., 0, :] += self.gamma[:, None, :, None] * contact[:, None, :]            # only the promoter's row
-        weight = fill_masked(score, is_absent[:, None, None, :]).softmax(-1)
-        attended = torch.matmul(weight, value).transpose(2, 3).flatten(3)                 # (s, b, q, h * c)
+        key, value = (self._side_by_side(y, tokens.row, b, t) for y in (key, value))       # (s, b * h, t, c)
+        if promoter_only:  # one query per gene: its rows need no room for others
+            query, row = query.unflatten(2, (self.heads, 1, -1)).flatten(1, 2), None
+        else:
+            query = self._side_by_side(query, row, b, t)
+        score = torch.matmul(query / math.sqrt(query.shape[-1]), key.transpose(2, 3)).unflatten(1, (b, self.heads))
+        score[..., 0, :] += self.gamma[:, None, :, None] * tokens.contact[:, None, :]      # only the promoter's row
+        weight = fill_masked(score, tokens.is_absent[:, None, None, :]).softmax(-1)        # (s, b, h, q, t)
+        attended = torch.matmul(weight.flatten(1, 2), value).flatten(1, 2)                 # (s, b * h * q, c)
+        if row is not None:
+            attended = _Collect.apply(attended, row)
+        attended = attended.unflatten(1, (-1, self.heads)).flatten(2)                      # (s, n, h * c)
         return self.feed_forward(self.norm(asking + self.output(attended * gate.sigmoid())))
 
+    def _side_by_side(self, y: Tensor, row: Tensor, b: int, t: int) -> Tensor:
+        """Packed (s, n, h * c) -> the tokens of each gene and head beside each other, (s, b * h, t, c)."""
+        y = y.unflatten(2, (self.heads, -1)).flatten(1, 2)
+        return _Spread.apply(y, row, b * self.heads * t).unflatten(1, (b * self.heads, t))
+
     def _projections(self, x: Tensor, asking: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Query, key and value per head, (s, b, h, t, c), and gate, (s, b, t, h * c)."""
+        """Query, key, value and gate, each (s, n, h * c)."""
         width = self.width
         if asking is x:
-            query, key, value, gate = stack_linear(x, self.query_key_value_gate).split(width, -1)
-        else:
-            weight_q, weight_kv, weight_g = self.query_key_value_gate.split([width, 2 * width, width], 1)
-            query, gate = stack_linear(asking, weight_q), stack_linear(asking, weight_g)
-            key, value = stack_linear(x, weight_kv).split(width, -1)
-        query, key, value = (y.unflatten(-1, (self.heads, -1)).transpose(2, 3) for y in (query, key, value))
-        return query, key, value, gate
+            return stack_linear(x, self.query_key_value_gate).split(width, -1)
+        weight_q, weight_kv, weight_g = self.query_key_value_gate.split([width, 2 * width, width], 1)
+        key, value = stack_linear(x, weight_kv).split(width, -1)
+        return stack_linear(asking, weight_q), key, value, stack_linear(asking, weight_g)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -199,6 +200,12 @@ class Profile(_Section):
     def train_config(self, **overrides: Any) -> TrainConfig:
         """The paper's recipe with this profile's departures, then `overrides`."""
         return TrainConfig(**(self.training.model_dump(exclude_none=True) | overrides))
+
+    def recipe(self) -> pd.DataFrame:
+        """The profile's recipe beside the paper's: setting, here, paper."""
+        here, paper = self.train_config().to_dict(), TrainConfig().to_dict()
+        shown = ("epochs", "batch_size", "learning_rate", "decay", "weight_decay")
+        return pd.DataFrame([(name, f"{here[name]:g}", f"{paper[name]:g}") for name in shown], columns=["setting", "here", "paper"])
 
     def model_config_for(self, task: Task = "clf", **overrides: Any) -> ModelConfig:
         """The paper's network on this profile's marks, frame and number of pCREs, then `overrides`."""

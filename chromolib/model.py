@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .attention import BinAttention, GatedAttention, StackLinear, frame_offset, position_table
+from .attention import BinAttention, GatedAttention, StackLinear, Tokens, frame_offset, position_table
 from .config import InputError, ModelConfig
 from .dataset import Batch
 
@@ -83,14 +83,11 @@ class Chromoformer(nn.Module):
         self._check(batch)
         promoter = self._embed_promoters(batch)                                  # (s, b, d)
         gene_idx, rank_idx = torch.nonzero(batch.contact, as_tuple=True)         # pCREs that exist, n of them
-        tokens, contact = promoter.unsqueeze(2), batch.contact[:, :0]
+        tokens = promoter
         if len(gene_idx):
-            n_ranks = int(rank_idx.max()) + 1
-            pair = self._embed_pcres(promoter, batch, gene_idx, rank_idx)        # (s, n, d)
-            shape = (len(promoter), len(batch.contact), n_ranks, promoter.shape[-1])
-            pcre = pair.new_zeros(shape).index_put((slice_all(shape[0], pair), gene_idx, rank_idx), pair)
-            tokens, contact = torch.cat([tokens, pcre], 2), batch.contact[:, :n_ranks]
-        return Embedding(promoter, self._regulate(tokens, contact))
+            tokens = torch.cat([promoter, self._embed_pcres(promoter, batch, gene_idx, rank_idx)], 1)
+        layout = Tokens.of(batch.contact, gene_idx, rank_idx, self.config.regulation_heads)
+        return Embedding(promoter, self._regulate(tokens, layout))
 
     def _embed_promoters(self, batch: Batch) -> Tensor:
         bins, tss_rows = [], []
@@ -116,16 +113,13 @@ class Chromoformer(nn.Module):
             x = layer(x, bins)
         return x
 
-    def _regulate(self, tokens: Tensor, contact: Tensor) -> Tensor:
-        """(s, b, t, d), promoter first, and (b, t - 1) contacts -> the promoter's token after all layers, (s, b, d)."""
-        promoter_contact = contact.new_zeros(len(contact), 1)
-        is_absent = torch.cat([torch.zeros_like(promoter_contact, dtype=torch.bool), contact == 0], 1)
-        contact = torch.cat([promoter_contact, contact], 1)
+    def _regulate(self, x: Tensor, tokens: Tokens) -> Tensor:
+        """Promoters and pCREs, packed, (s, n, d) -> the promoters' tokens after all layers, (s, b, d)."""
         for layer in self.regulation[:-1]:
-            tokens = layer(tokens, contact, is_absent)
+            x = layer(x, tokens)
         if len(self.regulation):
-            tokens = self.regulation[-1](tokens, contact, is_absent, promoter_only=True)
-        return tokens[:, :, 0]
+            x = self.regulation[-1](x, tokens, promoter_only=True)
+        return x[:, : len(tokens.contact)]
 
     @torch.no_grad()
     def attention_maps(self, batch: Batch) -> dict[int, Tensor]:
@@ -176,11 +170,6 @@ class Chromoformer(nn.Module):
             else:
                 bound = 1 / math.sqrt(parameter.shape[-1])
             nn.init.uniform_(parameter, -bound, bound, generator=generator)
-
-
-def slice_all(n: int, like: Tensor) -> Tensor:
-    """Index of all `n` resolutions that broadcasts against an index of regions: (n, 1)."""
-    return torch.arange(n, device=like.device).unsqueeze(1)
 
 
 def _head(n_in: int, width: int, n_out: int) -> nn.Sequential:

@@ -28,7 +28,7 @@ MARK_COLOURS = {
     "H3K36me3": "#009e73", "H3K27ac": "#cc79a7", "H3K9ac": "#56b4e9",
 }  # fmt: skip
 MODEL_COLOURS = {
-    "Chromoformer": "#0072b2", "Chromoformer, paper's recipe": "#56b4e9", "Release, pretrained": "#d55e00",
+    "Chromoformer": "#0072b2", "Release, pretrained": "#d55e00",
     "Mean signal, 40 kb": "#6c6c6c", "Mean signal, 4 kb": "#a6a6a6",
 }  # fmt: skip
 STYLE = {

@@ -28,7 +28,6 @@ METRICS: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, float]]] = {
 }
 
 NARROW_BP = 4000  # the second window of the simple baseline: what the TSS's own nucleosomes carry
-RECIPE_NAMES = {"profile": "Chromoformer", "paper": "Chromoformer, paper's recipe"}
 
 
 def mean_signal(data: GeneDataset, window_bp: int) -> np.ndarray:
@@ -102,7 +101,7 @@ def held_out_scores(profile: Profile, data: GeneDataset, predictions: pd.DataFra
     data : GeneDataset
         All genes of the cell type, for one task.
     predictions : DataFrame
-        `predictions` of `runs.ensure`, for the same cell type.
+        `predictions` of `runs.ensure`: one run per fold for the same cell type.
 
     Returns
     -------
@@ -111,7 +110,7 @@ def held_out_scores(profile: Profile, data: GeneDataset, predictions: pd.DataFra
     """
     ours = predictions[(predictions["task"] == data.task) & (predictions["cell_type"] == data.cell_type)]
     score = ours["logit_on"] - ours["logit_off"] if data.task == "clf" else ours["expression"]
-    ours = ours.assign(model=ours["recipe"].map(RECIPE_NAMES), score=score)
+    ours = ours.assign(model="Chromoformer", score=score)
     tables = [ours[["model", "gene_id", "fold", "score", "target"]]]
     for window_bp in (data.window_bp, NARROW_BP):
         tables.append(baseline(data, window_bp).assign(model=f"Mean signal, {window_bp // 1000} kb"))
