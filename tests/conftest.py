@@ -22,12 +22,14 @@ def data_dir(tmp_path_factory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def mirror() -> Path:
-    """A folder with copies of public files, laid out as <host>/<path>; see data/README.md."""
+def mirror() -> Iterator[Path]:
+    """A folder with copies of public files, laid out as <host>/<path>, which fetching tries first; see data/README.md."""
     folder = Path(os.environ.get("CHROMOLIB_MIRROR") or ROOT.parent / "shared" / "mirror")
     if not folder.is_dir():
         pytest.skip(f"no real data here: {folder} is not a folder; set CHROMOLIB_MIRROR to one")
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHROMOLIB_MIRROR", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")
