@@ -72,7 +72,7 @@ class ModelConfig:
             (self.d_embedding, self.pairwise_heads),
             (self.regulation_width, self.regulation_heads),
         ):
-            if width % heads:
+            if heads < 1 or width % heads:
                 raise InputError(f"ModelConfig: {heads} heads do not divide a width of {width}")
 
     @classmethod

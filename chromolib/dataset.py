@@ -104,7 +104,7 @@ class GeneDataset:
     def dropped(self) -> pd.DataFrame:
         """What was left out on the way from the raw files, and why: what, reason, count."""
         counts = json.loads(self.store.attrs["dropped"])
-        rows = [(what, reason, count) for what, reasons in counts.items() for reason, count in reasons.items()]
+        rows = [(what, reason, count) for what, reasons in counts.items() for reason, count in reasons.items() if count]
         return pd.DataFrame(rows, columns=["what", "reason", "count"])
 
     def select(
@@ -150,7 +150,7 @@ class GeneDataset:
         """Training genes and held-out genes of one fold; no chromosome is in both."""
         held_out = self.genes["fold"] == fold
         if not held_out.any() or held_out.all():
-            raise InputError(f"{self.cell_type}: fold {fold} holds {int(held_out.sum())} of {len(self)} genes, expected one of {sorted(self.genes['fold'].unique())}")
+            raise InputError(f"{self.cell_type}: fold {fold} holds {int(held_out.sum())} of {len(self)} genes, expected one of {sorted(self.genes['fold'].unique().tolist())}")
         return tuple(self.select(genes=self.genes.loc[mask, "gene_id"].tolist()) for mask in (~held_out, held_out))
 
     def to(self, device: str | torch.device) -> GeneDataset:
@@ -183,7 +183,7 @@ class GeneDataset:
         """Signal (b, r, l, m) and padding (b, r, l) of pCREs, centred and cropped to the widest of them."""
         signal, frame_bins = self._signal, self.frame_bp // width
         first = signal.pcre_row[width][pcre_idx.clamp(min=0)]
-        n_bins = torch.where(pcre_idx >= 0, signal.pcre_row[width][pcre_idx.clamp(min=0) + 1] - first, 0)   # (b, r)
+        n_bins = signal.pcre_row[width][pcre_idx + 1] - first                    # (b, r), 0 where pcre_idx is -1
         is_blind = signal.is_blind.get(width)
         if is_blind is not None:
             l = frame_bins  # a masked row averages over the whole frame, so no bin of it may be cropped
@@ -415,6 +415,8 @@ def _check_selection(store: xr.Dataset, marks: Sequence[str], bin_bp: Sequence[i
         raise InputError(f"{where}: no mark selected, expected some of {', '.join(known)}")
     if not 0 < window_bp <= frame_bp or window_bp % (2 * base_bp):
         raise InputError(f"{where}: window_bp={window_bp}, expected a multiple of {2 * base_bp} up to {frame_bp:,}")
+    if not bin_bp:
+        raise InputError(f"{where}: no bin width selected, expected multiples of {base_bp} that divide {frame_bp:,}")
     for width in bin_bp:
-        if width % base_bp or frame_bp % width:
+        if width < 1 or width % base_bp or frame_bp % width:
             raise InputError(f"{where}: bin_bp={width}, expected a multiple of {base_bp} that divides {frame_bp:,}")

@@ -173,4 +173,5 @@ class Chromoformer(nn.Module):
 
 
 def _head(n_in: int, width: int, n_out: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(n_in, width), nn.ReLU(), nn.Linear(width, n_out))
+    skip = nn.utils.skip_init  # weights come from _initialise; torch's own would draw from the global generator
+    return nn.Sequential(skip(nn.Linear, n_in, width), nn.ReLU(), skip(nn.Linear, width, n_out))

@@ -31,6 +31,9 @@ MODEL_COLOURS = {
     "Chromoformer": "#0072b2", "Release, pretrained": "#d55e00",
     "Mean signal, 40 kb": "#6c6c6c", "Mean signal, 4 kb": "#a6a6a6",
 }  # fmt: skip
+METRIC_NAMES = {
+    "roc_auc": "ROC-AUC", "average_precision": "average precision", "pearson": "Pearson r", "r2": "R²",
+}  # fmt: skip
 STYLE = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
     "svg.fonttype": "none", "svg.hashsalt": "chromolib",
@@ -71,8 +74,14 @@ def publish(figure: Figure, table: pd.DataFrame, *, profile: Profile, name: str,
 
 
 def show_table(table: pd.DataFrame, *, profile: Profile, caption: str, precision: int = 3) -> Styler:
-    """A table as a notebook shows it, with a caption that names the profile."""
-    return table.style.format(precision=precision, thousands=",").hide(axis="index").set_caption(f"{caption} {origin(profile)}")
+    """A table as a notebook shows it: metrics by their full names, missing values as a dash, the profile in the caption."""
+    table = table.rename(columns=METRIC_NAMES)
+    if "metric" in table:
+        table = table.assign(metric=table["metric"].replace(METRIC_NAMES))
+    style = table.style.format(precision=precision, thousands=",", na_rep="–").hide(axis="index")
+    if table.empty:
+        caption = f"{caption} There are none."
+    return style.set_caption(f"{caption} {origin(profile)}").set_table_attributes('class="dataframe"')
 
 
 def origin(profile: Profile) -> str:
@@ -100,6 +109,7 @@ def plot_tracks(tracks: pd.DataFrame, axes: Sequence[Axes], *, tss: int, strand:
         "", xy=(0.56 if strand == "+" else 0.44, 1.12), xytext=(0.5, 1.12), xycoords="axes fraction",
         arrowprops={"arrowstyle": "-|>", "color": "black"},
     )  # fmt: skip
+    axes[-1].ticklabel_format(axis="x", useOffset=False)
     axes[-1].set_xlabel("position on chromosome (Mb); dotted: TSS, arrow: direction of transcription; height: reads per bp")
     return axes
 

@@ -47,27 +47,37 @@ def load_released(path: str | os.PathLike[str]) -> Chromoformer:
 
     Source: figshare doi 10.6084/m9.figshare.19424807; released code, `chromoformer.net`.
     """
-    net = current_names(_read_tensors(Path(path)), path)
-    config = _read_config(net, path)
+    net = _read_tensors(Path(path))
+    try:
+        return _build(current_names(net)).eval()
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _build(net: Mapping[str, Tensor]) -> Chromoformer:
+    """The network that these tensors (current names) make up."""
+    config = _read_config(net)
     model = Chromoformer(config)
+    if unknown := net.keys() - _their_names(config):
+        raise InputError(f"unknown tensor {min(unknown)}; expected those of the release's network, nothing else")
     weights = from_release(net, config)
     for name, parameter in model.state_dict().items():
         if name not in weights:
-            raise InputError(f"{path}: no tensor for {name}; expected a whole checkpoint of the release")
+            raise InputError(f"no tensor for {name}; expected a whole checkpoint of the release")
         if weights[name].shape != parameter.shape:
-            raise InputError(f"{path}: {name} has shape {tuple(weights[name].shape)}, expected {tuple(parameter.shape)} beside the other tensors")
+            raise InputError(f"{name} has shape {tuple(weights[name].shape)}, expected {tuple(parameter.shape)} beside the other tensors")
     model.load_state_dict(weights)
-    return model.eval()
+    return model
 
 
-def current_names(net: Mapping[str, Tensor], path: str | os.PathLike[str] = "checkpoint") -> dict[str, Tensor]:
+def current_names(net: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors under the release's current names, without those it never uses."""
     renamed = {}
     for name, tensor in net.items():
         for pattern, replacement in _OLD_NAMES:
             name = pattern.sub(replacement, name)
         if name in renamed:
-            raise InputError(f"{path}: two tensors are named {name}; expected each once")
+            raise InputError(f"two tensors are named {name}; expected each once")
         if not _UNUSED.search(name):
             renamed[name] = tensor
     return renamed
@@ -119,6 +129,12 @@ def _name_map(config: ModelConfig):
     return rows
 
 
+def _their_names(config: ModelConfig) -> set[str]:
+    """Every tensor that a network of this shape has in the release, by its current name."""
+    stacked = {name.format(bin=bin_bp) for _, name, _ in _name_map(config) for bin_bp in config.bin_bp}
+    return stacked | {f"fc_head.{layer}.{kind}" for layer in (0, 2) for kind in ("weight", "bias")}
+
+
 def _layer_names(ours: str, theirs: str) -> list[tuple[str, str, None]]:
     """The tensors that all three transformers have: output map, norms and feed-forward."""
     pairs = {"output": "self_att.ff", "norm": "self_att.ln", "feed_forward.widen": "ff.l1",
@@ -133,13 +149,15 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         with torch.serialization.safe_globals(_numpy_globals()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = f"found {found[1]}" if found else "found something else"
-        raise InputError(f"{path}: holds more than plain tensors ({what}), expected only tensors and NumPy arrays; not loaded") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: damaged or not a PyTorch checkpoint ({str(error).splitlines()[0]}); fetch it again") from None
+        if found := re.search(r"GLOBAL ([\w.]+)", str(error)):
+            raise InputError(f"{path}: holds more than plain tensors (found {found[1]}), expected only tensors and NumPy arrays; not loaded") from None
+        raise InputError(f"{path}: damaged or not a PyTorch checkpoint of plain tensors; not loaded") from None
+    except Exception as error:  # noqa: BLE001 - a damaged pickle can make its reader raise anything
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path}: damaged or not a PyTorch checkpoint ({reason}); fetch it again") from None
     net = content.get("net", content) if isinstance(content, dict) else None
-    if not isinstance(net, dict) or not net or not all(isinstance(value, Tensor) for value in net.values()):
+    is_tensors = isinstance(net, dict) and all(isinstance(key, str) and isinstance(value, Tensor) for key, value in net.items())
+    if not net or not is_tensors:
         raise InputError(f"{path}: expected a dict of tensors under 'net'; found {type(content).__name__}")
     return net
 
@@ -152,17 +170,17 @@ def _numpy_globals() -> list:
     return [rebuild, scalar, *old, np.ndarray, np.dtype, *dtypes]
 
 
-def _read_config(net: Mapping[str, Tensor], path: str | os.PathLike[str]) -> ModelConfig:
+def _read_config(net: Mapping[str, Tensor]) -> ModelConfig:
     """Read the network's shape off its tensors; the number of heads stands in gamma_f."""
     bins = sorted({int(name.split(".")[1]) for name in net if re.match(r"embed\.\d+\.", name)}, reverse=True)
     if not bins:
-        raise InputError(f"{path}: no tensor named embed.<bin>.…, expected a checkpoint of the release; found {next(iter(net))}")
+        raise InputError(f"no tensor named embed.<bin>.…, expected a checkpoint of the release; found {next(iter(net))}")
     first = bins[0]
     shape = {name: tuple(tensor.shape) for name, tensor in net.items()}
 
     def rows(name: str) -> int:
-        if name not in shape:
-            raise InputError(f"{path}: no tensor {name}; expected a whole checkpoint of the release")
+        if not shape.get(name):
+            raise InputError(f"no tensor {name} with rows; expected a whole checkpoint of the release")
         return shape[name][0]
 
     def n_layers(part: str) -> int:
@@ -171,10 +189,10 @@ def _read_config(net: Mapping[str, Tensor], path: str | os.PathLike[str]) -> Mod
 
     n_marks = shape[f"embed.{first}.lin_proj.weight"][-1] if rows(f"embed.{first}.lin_proj.weight") else 0
     if n_marks != len(MARKS):
-        raise InputError(f"{path}: reads {n_marks} marks, expected {len(MARKS)}: {', '.join(MARKS)}")
+        raise InputError(f"reads {n_marks} marks, expected {len(MARKS)}: {', '.join(MARKS)}")
     n_out = rows("fc_head.2.weight")
     if n_out not in (1, 2):
-        raise InputError(f"{path}: fc_head.2.weight has {n_out} rows, expected 2 (classifier) or 1 (regressor)")
+        raise InputError(f"fc_head.2.weight has {n_out} rows, expected 2 (classifier) or 1 (regressor)")
     return ModelConfig(
         task="clf" if n_out == 2 else "reg",
         bin_bp=tuple(bins),

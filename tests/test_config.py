@@ -56,6 +56,7 @@ def test_model_config_survives_json():
         ({"embedding_layers": 2}, "embedding_layers=2, expected 1"),
         ({"embedding_heads": 3}, "3 heads do not divide a width of 128"),
         ({"pairwise_heads": 5}, "5 heads do not divide a width of 128"),
+        ({"regulation_heads": 0}, "0 heads do not divide a width of 256"),
         ({"regulation_heads": 7}, "7 heads do not divide a width of 256"),
     ],
 )

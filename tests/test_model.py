@@ -1,0 +1,270 @@
+"""The laws of the network: what may not change its answer, and what it is made of."""
+
+import ast
+import dataclasses
+import inspect
+
+import pytest
+import torch
+
+from benchmarks import peer
+from chromolib import Chromoformer, GeneDataset, InputError, ModelConfig, attention, model, pair
+from chromolib.released import _UNUSED
+from tests.stores import random_store
+
+MARKS, FRAME_BP, BINS = ("A", "B", "C"), 4000, (1000, 500, 100)
+SMALL = {
+    "marks": MARKS, "bin_bp": BINS, "frame_bp": FRAME_BP, "d_embedding": 8, "embedding_ff": 8, "pairwise_ff": 8,
+    "regulation_layers": 2, "regulation_heads": 2, "regulation_width": 8, "regulation_ff": 8, "head_width": 8,
+}  # fmt: skip
+EXACT = {"rtol": 0, "atol": 1e-10}
+
+
+def network(**changed):
+    """Small, in double precision; gammas and norms as after some training, so that nothing is hidden by ones."""
+    net = Chromoformer(ModelConfig(**(SMALL | changed))).double().eval()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            if "norm." in name or name.endswith("gamma"):
+                parameter += 0.3 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+    return net
+
+
+def double(value):
+    if isinstance(value, dict):
+        return {key: double(entry) for key, entry in value.items()}
+    return value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+
+
+def batch_of(data, indices):
+    batch = data.batch(indices)
+    return dataclasses.replace(batch, **{field.name: double(getattr(batch, field.name)) for field in dataclasses.fields(batch)})
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Ten genes with 0 to 8 pCREs on both strands."""
+    return GeneDataset(random_store(10, frame_bp=FRAME_BP, marks=MARKS), bin_bp=BINS)
+
+
+def change_pcres(batch, change):
+    """Apply `change` to everything that has an axis of pCREs."""
+    return dataclasses.replace(
+        batch, contact=change(batch.contact),
+        pcre={key: change(value) for key, value in batch.pcre.items()},
+        is_padding={key: change(value) for key, value in batch.is_padding.items()},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("task", ["clf", "reg"])
+def test_order_of_pcres_changes_nothing(data, task):
+    net, batch = network(task=task), batch_of(data, range(10))
+    order = torch.tensor([3, 7, 0, 5, 1, 6, 2, 4])
+    permuted = change_pcres(batch, lambda x: x[:, order])
+    torch.testing.assert_close(net(permuted), net(batch), **EXACT)
+    mismatched = dataclasses.replace(permuted, contact=batch.contact)
+    assert not torch.allclose(net(mismatched), net(batch))
+
+
+def test_absent_pcre_changes_nothing_whatever_stands_in_its_place(data):
+    net, batch = network(), batch_of(data, range(10))
+
+    def with_one_more(x):
+        if x.ndim == 2:
+            return torch.nn.functional.pad(x, (0, 1))
+        return torch.cat([x, torch.ones_like(x[:, :1]) * (x.dtype == torch.bool or 1e6)], 1)
+
+    torch.testing.assert_close(net(change_pcres(batch, with_one_more)), net(batch), **EXACT)
+
+
+def test_gene_alone_gets_the_answer_it_gets_among_others(data):
+    net = network()
+    together = net(batch_of(data, range(10)))
+    alone = torch.cat([net(batch_of(data, [i])) for i in range(10)])
+    torch.testing.assert_close(alone, together, **EXACT)
+    torch.testing.assert_close(net(batch_of(data, [7, 2])), together[[7, 2]], **EXACT)
+
+
+def test_genes_without_pcres_are_read_from_their_promoters_alone(data):
+    net = network()
+    none = batch_of(data.select(max_pcres=0), range(10))
+    silent = change_pcres(batch_of(data, range(10)), lambda x: x if x.ndim > 2 else x * 0)
+    torch.testing.assert_close(net(none), net(silent), **EXACT)
+    torch.testing.assert_close(net(none)[0], net(batch_of(data, range(10)))[0], **EXACT)  # gene 0 has none anyway
+    assert not torch.allclose(net(none)[1:], net(batch_of(data, range(10)))[1:])
+
+
+def test_each_pcre_and_its_contact_matter(data):
+    net, batch = network(), batch_of(data, [8])  # eight pCREs
+    louder = change_pcres(batch, lambda x: x if x.ndim > 2 else 1.5 * x)
+    assert not torch.allclose(net(louder), net(batch))
+    for rank in range(8):
+        changed = {width: value.clone() for width, value in batch.pcre.items()}
+        for value in changed.values():
+            value[0, rank] += 1
+        assert (net(dataclasses.replace(batch, pcre=changed)) - net(batch)).abs().max() > 1e-6, rank
+
+
+def test_padded_bins_change_nothing(data):
+    net, batch = network(), batch_of(data, range(10))
+    noisy = {key: value + 100 * batch.is_padding[key].unsqueeze(-1) for key, value in batch.pcre.items()}
+    torch.testing.assert_close(net(dataclasses.replace(batch, pcre=noisy)), net(batch), **EXACT)
+    masked = {key: torch.zeros(value.shape[:2], dtype=torch.bool) for key, value in batch.promoter.items()}
+    for mask in masked.values():
+        mask[:, 0] = True
+    quiet = dataclasses.replace(batch, is_promoter_padding=masked)
+    noise = {key: value + 100 * masked[key].unsqueeze(-1) for key, value in batch.promoter.items()}
+    torch.testing.assert_close(net(dataclasses.replace(quiet, promoter=noise)), net(quiet), **EXACT)
+    assert not torch.allclose(net(quiet), net(batch))
+
+
+def test_default_classifier_has_the_release_s_weights_but_those_it_never_uses():
+    theirs = peer.network("clf")
+    unused = sum(p.numel() for name, p in theirs.named_parameters() if _UNUSED.search(name))
+    # Each resolution: a norm of 2 x 128 nobody calls; gammas of 2 heads in 1 Embedding and 2 Pairwise layers; a map from 2 to
+    # the heads in the Embedding layer (2 heads) and in 6 Regulation layers (8 heads).
+    assert unused == 3 * (256 + 3 * 2 + 2 * 2 + 6 * 2 * 8) == 1_086
+    assert sum(p.numel() for p in Chromoformer().parameters()) == 5_341_586
+    assert sum(p.numel() for p in theirs.parameters()) == 5_342_672
+
+
+def test_parameters_of_a_small_network_by_hand():
+    config = {"d_embedding": 4, "bin_bp": (1000,), "embedding_ff": 5, "pairwise_ff": 6, "pairwise_layers": 1,
+              "regulation_layers": 1, "regulation_width": 2, "regulation_ff": 7, "head_width": 3}  # fmt: skip
+    net = network(**config)
+    norm, embed_ff, pair_ff, regulation_ff = 8, 5 * 4 + 5 + 4 * 5 + 4, 6 * 4 + 6 + 4 * 6 + 4, 7 * 4 + 7 + 4 * 7 + 4
+    embedding = 4 * 3 + 3 * 16 + (16 + 4) + norm + embed_ff + norm               # marks to d; Q, K, V; output; feed-forward
+    pairwise = 16 + 4 * 3 + 3 * 16 + (16 + 4) + norm + pair_ff + norm
+    regulation = 4 * 2 * 4 + 2 + (4 * 2 + 4) + norm + regulation_ff + norm       # Q, K, V, G; gamma of two heads
+    head = 4 * 3 + 3 + 3 * 2 + 2
+    assert sum(p.numel() for p in net.parameters()) == embedding + pairwise + regulation + head
+
+
+def test_outputs_have_the_shape_of_the_task(data):
+    batch = batch_of(data, range(4))
+    assert network()(batch).shape == (4, 2) and network(task="reg")(batch).shape == (4,)
+    embedding = network().embed(batch)
+    assert embedding.promoter.shape == embedding.regulatory.shape == (3, 4, 8)
+    assert network().features(batch).shape == (4, 24)
+
+
+@pytest.mark.parametrize("layers", [{"pairwise_layers": 0}, {"regulation_layers": 0}, {"regulation_layers": 1}])
+def test_network_with_fewer_layers_runs(data, layers):
+    assert network(**layers)(batch_of(data, range(10))).isfinite().all()
+
+
+def test_without_regulation_layers_pcres_are_not_heard(data):
+    net = network(regulation_layers=0)
+    batch, alone = batch_of(data, range(10)), batch_of(data.select(max_pcres=0), range(10))
+    torch.testing.assert_close(net(batch), net(alone), **EXACT)
+
+
+# Two cell types
+
+
+@pytest.fixture(scope="module")
+def pairs(data):
+    return pair(data, GeneDataset(random_store(10, frame_bp=FRAME_BP, marks=MARKS, seed=5), bin_bp=BINS))
+
+
+def two_cells(pairs, indices):
+    batch = batch_of(pairs, indices)
+    return dataclasses.replace(batch, other=batch_of(pairs.second, indices))
+
+
+def test_fold_change_network_answers_for_both_cell_types_and_learns_from_both(pairs):
+    net, batch = network(task="diff"), two_cells(pairs, range(5))
+    promoters = [batch.promoter[500].requires_grad_(), batch.other.promoter[500].requires_grad_()]
+    out = net(batch)
+    assert out.shape == (5, 3)
+    for column, (first, second) in enumerate([(True, True), (True, False), (False, True)]):
+        gradients = torch.autograd.grad(out[:, column].sum(), promoters, retain_graph=True, allow_unused=True)
+        assert [g is not None and bool(g.abs().sum() > 0) for g in gradients] == [first, second], column
+
+
+def test_cell_types_share_the_network_but_not_their_heads(pairs):
+    net, batch = network(task="diff"), two_cells(pairs, range(5))
+    swapped = dataclasses.replace(batch.other, other=dataclasses.replace(batch, other=None))
+    net.expression_heads[1].load_state_dict(net.expression_heads[0].state_dict())
+    torch.testing.assert_close(net(swapped)[:, [2, 1]], net(batch)[:, [1, 2]], **EXACT)
+    assert not torch.allclose(net(swapped)[:, 0], net(batch)[:, 0])
+
+
+def test_fold_change_of_one_cell_type_is_refused(data):
+    with pytest.raises(InputError, match="task diff: the batch holds one cell type, expected two; .*dataset.pair"):
+        network(task="diff")(batch_of(data, [0]))
+
+
+# Seeds and devices
+
+
+def test_same_seed_gives_the_same_weights_and_touches_no_other_generator():
+    state = torch.random.get_rng_state()
+    first, again, other = (Chromoformer(ModelConfig(**SMALL), seed=seed) for seed in (3, 3, 4))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    for name, weight in first.state_dict().items():
+        assert torch.equal(weight, again.state_dict()[name])
+    assert not torch.equal(first.pcre_query.weight, other.pcre_query.weight)
+
+
+def test_weights_start_within_one_over_the_root_of_their_inputs():
+    net = Chromoformer(ModelConfig(**SMALL))
+    for name, bound in (("promoter_project.weight", 3**-0.5), ("regulation.0.output.bias", 8**-0.5), ("head.0.weight", 24**-0.5)):
+        values = net.get_parameter(name)
+        assert values.abs().max() <= bound and values.std() > 0.3 * bound, name
+    assert (net.regulation[0].gamma == 1).all() and (net.embedding.norm.weight == 1).all()
+
+
+@pytest.mark.parametrize("module", [model, attention])
+def test_network_names_no_device(module):
+    tree = ast.parse(inspect.getsource(module))
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    called = {node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)}
+    assert not texts & {"cuda", "cpu", "mps"} and not called & {"cuda", "cpu", "to"}
+
+
+def test_positions_move_with_the_network_and_are_not_stored():
+    net = Chromoformer(ModelConfig(**SMALL))
+    assert net.to("meta").position_100.device.type == "meta"
+    assert not [name for name in net.state_dict() if "position" in name]
+
+
+# Attention maps and windows
+
+
+def test_attention_maps_are_distributions_over_the_bins_of_the_window(data):
+    maps = network().attention_maps(batch_of(data, range(3)))
+    assert {width: tuple(value.shape) for width, value in maps.items()} == {
+        width: (3, 2, FRAME_BP // width, FRAME_BP // width) for width in BINS
+    }
+    for value in maps.values():
+        torch.testing.assert_close(value.sum(-1), torch.ones_like(value[..., 0]), **EXACT)
+
+
+def test_attention_maps_give_padding_no_weight():
+    store = random_store(2, frame_bp=FRAME_BP, marks=MARKS)
+    store["tss"] = ("gene", [1000, 10**6])  # the first 1,000 bp of gene 0's window lie off its chromosome
+    data = GeneDataset(store, bin_bp=BINS)
+    maps = network().attention_maps(batch_of(data, [0, 1]))
+    assert maps[500][0, :, 2:, :2].max() < 1e-12 and maps[500][1, :, :, :2].min() > 0
+
+
+def test_narrower_windows_have_fewer_bins_at_the_same_positions(data):
+    net = network()
+    for window_bp, n_bins in ((4000, 40), (2000, 20), (1000, 10)):
+        batch = batch_of(data.select(window_bp=window_bp), range(10))
+        assert batch.promoter[100].shape[1] == n_bins and net.attention_maps(batch)[100].shape[-1] == n_bins
+        first = (40 - n_bins) // 2
+        torch.testing.assert_close(net._positions(100, n_bins), net.position_100[first : first + n_bins], **EXACT)
+        assert first + net._tss_idx(100, n_bins) == 20                           # the TSS stays where it is
+        assert net(batch).isfinite().all()
+
+
+def test_batch_that_does_not_fit_the_network_is_refused(data):
+    with pytest.raises(InputError, match=r"batch holds bins of \[100, 500\] bp, the network reads 1000 bp; .*bin_bp"):
+        network()(batch_of(data.select(bin_bp=[500, 100]), [0]))
+    with pytest.raises(InputError, match="batch holds 2 marks, the network reads 3: A, B, C; .*marks"):
+        network()(batch_of(data.select(marks=["A", "B"]), [0]))
+    with pytest.raises(InputError, match="promoter window of 8 bins of 500 bp is wider than frame_bp=2,000"):
+        network(frame_bp=2000, bin_bp=(500, 100))(batch_of(data, [0]))

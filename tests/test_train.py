@@ -1,0 +1,371 @@
+"""Training: its law of batches, its losses and metrics by hand, and that an interruption changes nothing."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from chromolib import (
+    Chromoformer,
+    GeneDataset,
+    InputError,
+    ModelConfig,
+    TrainConfig,
+    evaluate,
+    fit,
+    load_weights,
+    pair,
+    predict,
+    save_weights,
+    train,
+)
+from chromolib.train import classification_metrics, epoch_batches, regression_metrics, task_loss
+from tests.stores import random_store
+
+MARKS, FRAME_BP, BINS = ("A", "B"), 2000, (500, 100)
+SMALL = {
+    "marks": MARKS, "bin_bp": BINS, "frame_bp": FRAME_BP, "d_embedding": 8, "embedding_ff": 8, "pairwise_ff": 8,
+    "regulation_layers": 2, "regulation_heads": 2, "regulation_width": 8, "regulation_ff": 8, "head_width": 8,
+}  # fmt: skip
+QUICK = TrainConfig(epochs=4, batch_size=8, learning_rate=3e-3, device="cpu", seed=3)
+
+
+def dataset(task="clf", seed=0, n_genes=28):
+    """Genes whose promoters hold more reads the more they are expressed."""
+    store = random_store(n_genes, frame_bp=FRAME_BP, marks=MARKS, seed=seed)
+    store["promoter"] = store["promoter"] * (1 + store["expression"] / 5)
+    return GeneDataset(store, bin_bp=BINS, task=task)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return dataset()
+
+
+def config(**changed):
+    return TrainConfig(**(QUICK.to_dict() | changed))
+
+
+def train_on(data, settings=QUICK, **options):
+    return fit(*data.fold(1), settings, ModelConfig(task=data.task, **SMALL), **options)
+
+
+def assert_same(first, second):
+    pd.testing.assert_frame_equal(first.history, second.history, check_exact=True)
+    for name, weight in first.model.state_dict().items():
+        assert torch.equal(weight, second.model.state_dict()[name]), name
+
+
+# Batches
+
+
+def test_every_gene_is_seen_at_most_once_and_the_last_small_batch_is_dropped():
+    batches = epoch_batches(70, TrainConfig(batch_size=16), epoch=1)
+    assert [len(batch) for batch in batches] == [16] * 4
+    seen = torch.cat(batches).tolist()
+    assert len(set(seen)) == 64 and set(seen) <= set(range(70))
+
+
+def test_without_dropping_every_gene_is_seen_once():
+    batches = epoch_batches(70, TrainConfig(batch_size=16, drop_last=False), epoch=1)
+    assert [len(batch) for batch in batches] == [16] * 4 + [6]
+    assert sorted(torch.cat(batches).tolist()) == list(range(70))
+
+
+def test_set_smaller_than_a_batch_is_one_batch():
+    (batch,) = epoch_batches(5, TrainConfig(batch_size=64), epoch=1)
+    assert sorted(batch.tolist()) == [0, 1, 2, 3, 4]
+
+
+def test_order_depends_on_seed_and_epoch_and_on_nothing_else():
+    orders = {}
+    for seed in (1, 2):
+        for epoch in (1, 2):
+            torch.rand(7)
+            orders[seed, epoch] = torch.cat(epoch_batches(64, TrainConfig(seed=seed, learning_rate=seed), epoch)).tolist()
+    assert len({tuple(order) for order in orders.values()}) == 4
+    assert torch.cat(epoch_batches(64, TrainConfig(seed=2, epochs=99), 1)).tolist() == orders[2, 1]
+    assert orders[1, 1] != sorted(orders[1, 1])
+
+
+# Losses and metrics
+
+
+def test_losses_by_hand():
+    logits = torch.tensor([[0.0, math.log(3)], [0.0, 0.0]])
+    expected = (math.log(4 / 3) + math.log(2)) / 2
+    assert task_loss(logits, torch.tensor([1, 0]), "clf").item() == pytest.approx(expected, rel=1e-6)
+    assert task_loss(torch.tensor([1.0, 5.0]), torch.tensor([2.0, 2.0]), "reg").item() == 5.0     # (1 + 9) / 2
+    out, target = torch.tensor([[1.0, 0.0, 2.0], [3.0, 0.0, 0.0]]), torch.zeros(2, 3)
+    assert task_loss(out, target, "diff").item() == 5.0 + 0.0 + 2.0                                # (1 + 9) / 2, 0, 4 / 2
+
+
+def test_classification_metrics_by_hand():
+    found = classification_metrics(np.array([0, 0, 1, 1]), np.array([-1.0, 2.0, 1.0, 3.0]))
+    assert found == pytest.approx({"roc_auc": 3 / 4, "accuracy": 3 / 4, "average_precision": (1 + 2 / 3) / 2})
+    assert classification_metrics(np.array([0, 1]), np.array([0.0, 1.0]))["accuracy"] == 1.0       # 0 is not above 0
+
+
+def test_ranking_of_one_class_is_nan():
+    found = classification_metrics(np.ones(3, int), np.array([-1.0, 1.0, 2.0]))
+    assert math.isnan(found["roc_auc"]) and math.isnan(found["average_precision"])
+    assert found["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_regression_metrics_by_hand():
+    found = regression_metrics(np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 2.0]))
+    assert found == pytest.approx({"pearson": 0.5, "r2": 1 - 5 / 2})
+    shifted = regression_metrics(np.array([0.0, 1.0, 2.0]), np.array([10.0, 12.0, 14.0]))
+    assert shifted["pearson"] == pytest.approx(1) and shifted["r2"] < 0
+
+
+def test_correlation_with_what_does_not_vary_is_nan():
+    assert math.isnan(regression_metrics(np.array([0.0, 1.0]), np.array([2.0, 2.0]))["pearson"])
+    assert math.isnan(regression_metrics(np.array([1.0, 1.0]), np.array([0.0, 2.0]))["pearson"])
+    assert all(math.isnan(value) for value in regression_metrics(np.array([1.0]), np.array([1.0])).values())
+
+
+# Training
+
+
+@pytest.mark.parametrize("task", ["clf", "reg"])
+def test_training_learns(task):
+    result = train_on(dataset(task), config(epochs=12, learning_rate=1e-2, decay=0.95))
+    losses = result.history["train_loss"]
+    assert losses.iloc[-1] < 0.7 * losses.iloc[0]
+
+
+def test_fold_change_is_learnt_from_two_cell_types():
+    data = pair(dataset(), dataset(seed=1))
+    result = train_on(data, config(epochs=12, learning_rate=1e-2, decay=0.95))
+    losses = result.history["train_loss"]
+    assert losses.iloc[-1] < 0.7 * losses.iloc[0]
+    assert list(result.history)[3:] == ["loss", "pearson", "r2"]
+
+
+def test_history_has_a_row_per_epoch_and_the_rate_decays(data):
+    history = train_on(data).history
+    assert history["epoch"].tolist() == [1, 2, 3, 4]
+    assert history["learning_rate"].tolist() == pytest.approx([3e-3 * 0.87**i for i in range(4)])
+    assert list(history)[2:] == ["train_loss", "loss", "roc_auc", "accuracy", "average_precision"]
+
+
+def test_last_row_of_the_history_is_the_returned_network(data):
+    result = train_on(data)
+    scores = evaluate(result.model, data.fold(1)[1])
+    assert result.history.iloc[-1][list(scores)].to_dict() == scores and not result.model.training
+
+
+def test_same_seed_gives_the_same_network_bit_by_bit(data):
+    state = torch.random.get_rng_state()
+    first = train_on(data)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    torch.rand(3)
+    assert_same(train_on(data), first)
+    other = train_on(data, config(seed=4))
+    assert not torch.equal(other.model.head[0].weight, first.model.head[0].weight)
+
+
+def test_held_out_genes_do_not_touch_the_network(data):
+    train_genes, held_out = data.fold(1)
+    first = fit(train_genes, held_out, QUICK, ModelConfig(**SMALL))
+    second = fit(train_genes, held_out.select(genes=held_out.genes["gene_id"][:2]), QUICK, ModelConfig(**SMALL))
+    for name, weight in first.model.state_dict().items():
+        assert torch.equal(weight, second.model.state_dict()[name]), name
+
+
+def test_bfloat16_trains_on_a_cpu_near_to_float32(data):
+    full, half = train_on(data), train_on(data, config(precision="bfloat16"))
+    assert half.history["train_loss"].to_numpy() == pytest.approx(full.history["train_loss"].to_numpy(), rel=0.05)
+    assert not (half.history["train_loss"] == full.history["train_loss"]).all()
+
+
+def test_zero_epochs_return_the_network_as_it_was_born(data):
+    result = train_on(data, config(epochs=0))
+    assert result.history.empty
+    born = Chromoformer(ModelConfig(**SMALL), seed=QUICK.seed)
+    assert torch.equal(result.model.head[0].weight, born.head[0].weight)
+
+
+def test_each_epoch_prints_one_line_where_output_is_kept(data, capsys, monkeypatch):
+    monkeypatch.setenv("CHROMOLIB_PROGRESS", "lines")
+    train_on(data, config(epochs=2), name="mine")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["mine epoch 1/2", "mine epoch 2/2"]
+
+
+def test_too_few_genes_or_a_device_that_is_not_there_are_refused(data):
+    one = data.select(genes=["ENSG00000000000"])
+    with pytest.raises(InputError, match="fit: 1 training and 28 held-out genes, expected at least 2 and 1"):
+        fit(one, data, QUICK, ModelConfig(**SMALL))
+    with pytest.raises(InputError, match="fit: 28 training and 0 held-out genes"):
+        fit(data, data.select(genes=[]), QUICK, ModelConfig(**SMALL))
+    with pytest.raises(InputError, match="device 'cuda:99': not usable here"):
+        train_on(data, config(device="cuda:99"))
+
+
+# Interruption
+
+
+def test_training_in_two_parts_equals_training_in_one(data, tmp_path):
+    whole = train_on(data)
+    train_on(data, config(epochs=2), checkpoint=tmp_path)
+    assert_same(train_on(data, checkpoint=tmp_path), whole)
+
+
+def test_training_killed_within_an_epoch_goes_on_from_the_one_before(data, tmp_path, monkeypatch):
+    whole, calls = train_on(data), []
+
+    def dies_at_the_third(*args):
+        calls.append(args)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return evaluate(*args)
+
+    monkeypatch.setattr(train, "evaluate", dies_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        train_on(data, checkpoint=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
+    assert_same(train_on(data, checkpoint=tmp_path), whole)
+    assert len(calls) == 3 + 2                                                   # the first two epochs were kept
+
+
+def test_finished_training_is_not_repeated(data, tmp_path, monkeypatch):
+    whole = train_on(data, checkpoint=tmp_path)
+    monkeypatch.setattr(train, "train_epoch", None)
+    assert_same(train_on(data, checkpoint=tmp_path), whole)
+
+
+def test_state_of_more_epochs_than_asked_for_is_refused(data, tmp_path):
+    train_on(data, checkpoint=tmp_path)
+    with pytest.raises(InputError, match="state.safetensors: holds 4 epochs, more than epochs=2"):
+        train_on(data, config(epochs=2), checkpoint=tmp_path)
+
+
+def test_state_of_other_settings_is_refused(data, tmp_path):
+    train_on(data, config(epochs=1), checkpoint=tmp_path)
+    with pytest.raises(InputError, match="state.safetensors: left by a training with other settings; delete it"):
+        train_on(data, config(seed=9), checkpoint=tmp_path)
+
+
+def test_damaged_state_is_named(data, tmp_path):
+    train_on(data, config(epochs=1), checkpoint=tmp_path)
+    path = tmp_path / "state.safetensors"
+    whole = path.read_bytes()
+    for content in (whole[:1000], whole[:4], b"", b"x" * 100):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="state.safetensors: damaged .*delete it to train from the start") as error:
+            train_on(data, checkpoint=tmp_path)
+        assert len(str(error.value).splitlines()) == 1
+    save_file({"model.x": torch.zeros(2)}, path)                                 # sound, but nobody's state
+    with pytest.raises(InputError, match="state.safetensors: left by a training with other settings"):
+        train_on(data, checkpoint=tmp_path)
+
+
+# Predictions
+
+
+def test_predictions_have_the_columns_of_the_task_in_the_order_of_the_genes(data):
+    networks = {task: Chromoformer(ModelConfig(task=task, **SMALL)) for task in ("clf", "reg", "diff")}
+    table = predict(networks["clf"], data)
+    assert list(table) == ["gene_id", "logit_off", "logit_on", "probability", "target"]
+    odds = np.exp(table["logit_on"] - table["logit_off"])
+    np.testing.assert_allclose(table["probability"], odds / (1 + odds), rtol=1e-5)
+    assert table["target"].tolist() == data.genes["label"].tolist()
+    table = predict(networks["reg"], data)                                       # a clf dataset, selected anew
+    assert list(table) == ["gene_id", "expression", "target"]
+    np.testing.assert_allclose(table["target"], np.log2(data.genes["expression"] + 1), rtol=1e-6)
+    pairs = pair(data, dataset(seed=1))
+    table = predict(networks["diff"], pairs)
+    assert list(table) == ["gene_id", "log2_fold_change", "expression_1", "expression_2", "target"]
+    np.testing.assert_allclose(table["target"], pairs.batch(range(28)).target[:, 0])
+
+
+def test_prediction_of_a_gene_does_not_depend_on_the_others(data, monkeypatch):
+    model = Chromoformer(ModelConfig(**SMALL))
+    whole = predict(model, data).set_index("gene_id")
+    some = data.select(genes=data.genes["gene_id"][::-3])
+    table = predict(model, some)
+    assert table["gene_id"].tolist() == some.genes["gene_id"].tolist()
+    np.testing.assert_allclose(table["logit_on"], whole.loc[table["gene_id"], "logit_on"], atol=1e-5)
+    monkeypatch.setattr(train, "EVALUATION_BATCH", 5)
+    np.testing.assert_allclose(predict(model, data)["logit_on"], whole["logit_on"], atol=1e-5)
+
+
+def test_evaluation_is_the_metrics_of_the_predictions(data):
+    model = Chromoformer(ModelConfig(**SMALL))
+    scores, table = evaluate(model, data), predict(model, data)
+    expected = classification_metrics(table["target"].to_numpy(), (table["logit_on"] - table["logit_off"]).to_numpy())
+    assert {name: scores[name] for name in expected} == pytest.approx(expected)
+    own = np.where(table["target"] == 1, table["probability"], 1 - table["probability"])
+    assert scores["loss"] == pytest.approx(-np.log(own).mean(), rel=1e-5)
+
+
+def test_network_of_another_task_than_a_pair_s_is_refused(data):
+    pairs = pair(data, dataset(seed=1))
+    for task in ("clf", "reg"):
+        with pytest.raises(InputError, match=f"task {task}: .*two cell types"):
+            predict(Chromoformer(ModelConfig(task=task, **SMALL)), pairs)
+    with pytest.raises(InputError, match="dataset.pair"):
+        predict(Chromoformer(ModelConfig(task="diff", **SMALL)), data)
+
+
+# Weights on disk
+
+
+def test_weights_come_back_as_they_were_saved(data, tmp_path):
+    model = Chromoformer(ModelConfig(task="reg", **SMALL), seed=5)
+    save_weights(tmp_path / "new", model)
+    again = load_weights(tmp_path / "new")
+    assert again.config == model.config and not again.training
+    pd.testing.assert_frame_equal(predict(again, data), predict(model, data), check_exact=True)
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["model.json", "model.safetensors"]
+
+
+@pytest.fixture
+def saved(tmp_path):
+    save_weights(tmp_path, Chromoformer(ModelConfig(**SMALL)))
+    return tmp_path
+
+
+def refusal(folder):
+    with pytest.raises(InputError) as error:
+        load_weights(folder)
+    message = str(error.value)
+    assert message.startswith(f"{folder}: ") and len(message.splitlines()) == 1
+    return message
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
+def test_missing_or_damaged_file_of_a_network_is_one_line(saved, name):
+    content = (saved / name).read_bytes()
+    for damaged in (content[: len(content) // 2], b"", b"\xff\xfe"):
+        (saved / name).write_bytes(damaged)
+        assert "not a usable network" in refusal(saved)
+    (saved / name).unlink()
+    assert f"no {name}; expected a folder with model.json and model.safetensors" in refusal(saved)
+
+
+def test_tensor_that_does_not_fit_the_network_is_named(saved):
+    tensors = load_file(saved / "model.safetensors")
+    save_file(tensors | {"head.0.weight": torch.zeros(3, 3)}, saved / "model.safetensors")
+    assert "head.0.weight" in refusal(saved)
+    del tensors["regulation.1.gamma"]
+    save_file(tensors, saved / "model.safetensors")
+    assert "regulation.1.gamma" in refusal(saved)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "7", '{"d_embedding": "wide"}', '{"dropout": 0.1}', '{"marks": 3}'])
+def test_settings_that_are_no_network_s_are_one_line(saved, content):
+    (saved / "model.json").write_text(content)
+    refusal(saved)
+
+
+def test_setting_from_a_newer_version_is_named(saved):
+    settings = json.loads((saved / "model.json").read_text())
+    (saved / "model.json").write_text(json.dumps(settings | {"dropout": 0.1}))
+    assert "unknown setting 'dropout'" in refusal(saved)
