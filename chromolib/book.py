@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from importlib import resources
@@ -29,8 +29,9 @@ from papermill.translators import PythonTranslator
 
 from .config import PROFILES, ROOT, InputError, Profile, load_profile
 
-# Each of these would let Jupyter start a kernel from outside of this environment.
-KERNEL_OVERRIDES = ("JUPYTER_PATH", "JUPYTER_PREFER_ENV_PATH")
+# What notebooks run with. The first two would let Jupyter start a kernel from outside of this environment; a page keeps
+# lines of progress, where a live notebook would show a bar.
+KERNEL_ENVIRONMENT = {"JUPYTER_PATH": None, "JUPYTER_PREFER_ENV_PATH": None, "CHROMOLIB_PROGRESS": "lines"}
 
 # A kernel warns at each start that it talks over unencrypted sockets; they are of this machine only.
 QUIET_KERNEL = ["--IPKernelApp.log_level=ERROR"]
@@ -87,7 +88,7 @@ def run_notebook(source: Path, target: Path, parameters: Mapping[str, object], *
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished, failed = target.with_suffix(".tmp.ipynb"), target.with_suffix(".failed.ipynb")
     try:
-        with _without_variables(KERNEL_OVERRIDES):
+        with _environment(KERNEL_ENVIRONMENT):
             papermill.execute_notebook(
                 source, unfinished, parameters=dict(parameters), kernel_name="python3", language="python", cwd=cwd,
                 progress_bar=False, stdout_file=sys.stdout, extra_arguments=QUIET_KERNEL,
@@ -264,9 +265,19 @@ def _step(what: str, say: Callable[[str], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _without_variables(names: Sequence[str]) -> Iterator[None]:
-    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
+def _environment(changes: Mapping[str, str | None]) -> Iterator[None]:
+    """Set variables, or unset those that are None, and put everything back at the end."""
+    before = {name: os.environ.get(name) for name in changes}
+    _set_variables(changes)
     try:
         yield
     finally:
-        os.environ.update(hidden)
+        _set_variables(before)
+
+
+def _set_variables(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -15,6 +15,7 @@ app = typer.Typer(
     help="Chromoformer as a book that runs.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 ProfileName = Annotated[str, typer.Argument(help="Name of a profile in data/profiles, or path of a .yml file.")]
+INTERRUPTED = 130  # the exit status that typer gives Ctrl-C, as shells do
 CellType = Annotated[str | None, typer.Option(help="One cell type of the profile; all of them where not given.")]
 
 
@@ -93,6 +94,7 @@ def predict(
     from .dataset import load_dataset
     from .files import write_whole
     from .released import load_released
+    from .runs import trained_window
     from .train import load_weights
     from .train import predict as predict_genes
 
@@ -102,8 +104,12 @@ def predict(
         raise InputError(f"profile {profile} holds {', '.join(names)}; name one with --cell-type")
     _check_writable(out)
     model = load_weights(weights) if weights.is_dir() else load_released(weights)
-    config = model.config
-    data = load_dataset(record, names[0], marks=config.marks, bin_bp=config.bin_bp, task=config.task)
+    if not weights.is_dir() and record.log_base != "e":
+        raise InputError(f"{weights}: the release's weights read ln(1 + depth), profile {profile} has log_base={record.log_base}; set it to e")
+    config, own = model.config, {"max_pcres": min(model.config.max_pcres, record.max_pcres)}
+    if (window_bp := trained_window(weights)) is not None:
+        own["window_bp"] = window_bp
+    data = load_dataset(record, names[0], marks=config.marks, bin_bp=config.bin_bp, task=config.task, **own)
     table = data.genes.drop(columns=["label"]).rename(columns={"expression": "rpkm"}).merge(predict_genes(model, data), on="gene_id")
     write_whole(out, lambda path: table.to_csv(path, index=False))
     print(f"{out}: {len(table):,} genes of {names[0]}")
@@ -156,5 +162,8 @@ def main() -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         sys.exit(f"chromolib: {where}{error.strerror or error}; check that the folder exists, can be written to and has room")
-    except KeyboardInterrupt:
-        sys.exit("chromolib: interrupted; what was finished is kept, the same command goes on from there")
+    except (KeyboardInterrupt, SystemExit) as end:
+        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+            raise
+        print("chromolib: interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
+        sys.exit(INTERRUPTED)

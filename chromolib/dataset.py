@@ -263,6 +263,8 @@ class PairedDataset:
         return self.first.device
 
     def select(self, **selection: Any) -> PairedDataset:
+        if (task := selection.pop("task", "diff")) != "diff":
+            raise InputError(f"task {task}: the dataset holds two cell types, expected one; use its .first or .second")
         return PairedDataset(self.first.select(**selection), self.second.select(**selection))
 
     def fold(self, fold: int) -> tuple[PairedDataset, PairedDataset]:

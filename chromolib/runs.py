@@ -105,6 +105,12 @@ def load_run(run: Run) -> tuple[Chromoformer, GeneDataset]:
     return load_weights(run.folder), held_out
 
 
+def trained_window(folder: Path) -> int | None:
+    """Width in bp of the promoter window that the run in this folder read; None: all of the frame, or no run's folder."""
+    settings = _read_settings(folder) or {}
+    return settings.get("run", {}).get("window_bp")
+
+
 def _train_if_needed(run: Run, train: GeneDataset, held_out: GeneDataset) -> None:
     profile = load_profile(run.profile)
     config = profile.train_config(seed=run.seed) if run.recipe == "profile" else TrainConfig(seed=run.seed)

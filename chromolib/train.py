@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -242,14 +243,16 @@ def load_weights(folder: str | os.PathLike[str]) -> Chromoformer:
         A file is missing or damaged, or a tensor does not fit the network that model.json describes.
     """
     folder = Path(folder)
+    for name in ("model.json", "model.safetensors"):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder}: no {name}; expected a folder with model.json and model.safetensors")
     try:
         config = ModelConfig.from_dict(json.loads((folder / "model.json").read_text()))
         model = Chromoformer(config)
         model.load_state_dict(load_file(folder / "model.safetensors"))
-    except FileNotFoundError as error:
-        raise InputError(f"{folder}: no {Path(str(error.filename)).name}; expected a folder with model.json and model.safetensors") from None
     except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
-        raise InputError(f"{folder}: not a usable network ({str(error).splitlines()[0]}); train it again") from None
+        reason = textwrap.shorten(str(error), 300, placeholder="...")
+        raise InputError(f"{folder}: not a usable network ({reason}); train it again") from None
     return model.eval()
 
 
@@ -269,19 +272,22 @@ def load_state(folder: Path, model: Chromoformer, optimizer: torch.optim.Optimiz
     Raises
     ------
     InputError
-        The state is damaged or belongs to other settings (more epochs than before are no other setting).
+        The state is damaged, has seen more epochs than are asked for, or belongs to other settings.
     """
     path = folder / "state.safetensors"
     if not path.exists():
         return []
     try:
         with safe_open(path, "pt") as file:
-            about = file.metadata()
+            about = file.metadata() or {}
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: damaged ({str(error).splitlines()[0]}); delete it to train from the start") from None
-    if about["settings"] != _settings(model, config):
+    if about.get("settings") != _settings(model, config):
         raise InputError(f"{path}: left by a training with other settings; delete it to train from the start")
+    history = json.loads(about["history"])
+    if len(history) > config.epochs:
+        raise InputError(f"{path}: holds {len(history)} epochs, more than epochs={config.epochs}; delete it to train from the start")
     model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
@@ -289,7 +295,7 @@ def load_state(folder: Path, model: Chromoformer, optimizer: torch.optim.Optimiz
             _, i, key = name.split(".")
             state.setdefault(int(i), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return json.loads(about["history"])[: config.epochs]
+    return history
 
 
 def _settings(model: Chromoformer, config: TrainConfig) -> str:

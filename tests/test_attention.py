@@ -78,7 +78,8 @@ def test_appended_padding_changes_nothing():
 def test_no_mask_means_that_every_bin_holds_data():
     u, signal, position, project, is_padding = regions()
     without = attend_bins(u, signal, position, project, None)
-    torch.testing.assert_close(without, attend_bins(u, signal, position, project, torch.zeros_like(is_padding)), **EXACT)
+    nowhere = torch.zeros_like(is_padding)
+    torch.testing.assert_close(without, attend_bins(u, signal, position, project, nowhere), **EXACT)
     assert not torch.allclose(without, attend_bins(u, signal, position, project, is_padding))
 
 
@@ -91,7 +92,8 @@ def test_region_of_only_padding_becomes_a_plain_average():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_masked_scores_stay_finite_and_weigh_nothing(dtype):
-    score = fill_masked(torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=dtype), torch.tensor([[False, True], [True, True]]))
+    is_masked = torch.tensor([[False, True], [True, True]])
+    score = fill_masked(torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=dtype), is_masked)
     assert score.isfinite().all()
     assert score.float().softmax(-1).tolist() == [[1.0, 0.0], [0.5, 0.5]]
 
@@ -110,8 +112,9 @@ def test_one_query_layer_is_the_tss_row_of_torch_s_own_encoder_layer():
             peer.self_attn.in_proj_weight.copy_(weights)
             peer.self_attn.in_proj_bias.zero_()
             for theirs, ours in (
-                (peer.self_attn.out_proj, layer.output), (peer.norm1, layer.norm), (peer.linear1, layer.feed_forward.widen),
-                (peer.linear2, layer.feed_forward.narrow), (peer.norm2, layer.feed_forward.norm),
+                (peer.self_attn.out_proj, layer.output), (peer.norm1, layer.norm),
+                (peer.norm2, layer.feed_forward.norm), (peer.linear1, layer.feed_forward.widen),
+                (peer.linear2, layer.feed_forward.narrow),
             ):  # fmt: skip
                 theirs.weight.copy_(ours.weight[s])
                 theirs.bias.copy_(ours.bias[s])

@@ -16,7 +16,9 @@ from chromolib.config import (
     profile_names,
 )
 
-MINIMAL = {"name": "mine", "title": "My cells", "genome": "hg19", "cell_types": {"C1": "cells"}, "inputs": {"kind": "raw"}}
+MINIMAL = {
+    "name": "mine", "title": "My cells", "genome": "hg19", "cell_types": {"C1": "cells"}, "inputs": {"kind": "raw"},
+}  # fmt: skip
 
 
 def write(path, **changed):

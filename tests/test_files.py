@@ -16,9 +16,12 @@ def test_file_gets_its_name_when_it_is_whole(tmp_path):
         temporary.write_text("half")
         assert not path.exists()
         temporary.write_text("whole")
+        inodes.append(temporary.stat().st_ino)
 
+    inodes = []
     write_whole(path, write)
     assert path.read_text() == "whole" and names(path.parent) == ["table.csv"]
+    assert inodes == [path.stat().st_ino]                                        # renamed, not copied
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])

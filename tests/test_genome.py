@@ -16,7 +16,8 @@ PAPER_FOLDS = {
 
 def profile(folds):
     return Profile.model_validate({
-        "name": "mine", "title": "", "genome": "hg19", "cell_types": {"C1": ""}, "inputs": {"kind": "raw"}, "folds": folds,
+        "name": "mine", "title": "", "genome": "hg19", "cell_types": {"C1": ""}, "inputs": {"kind": "raw"},
+        "folds": folds,
     })  # fmt: skip
 
 
@@ -26,7 +27,9 @@ def test_region_reads_what_it_writes():
     assert region.width == 150  # end excluded
 
 
-@pytest.mark.parametrize("text", ["chr1", "chr1:5", "chr1:9-9", "chr1:9-3", "chr1:-3-9", "chr 1:3-9", "chr1:1,000-2,000", ""])
+@pytest.mark.parametrize(
+    "text", ["chr1", "chr1:5", "chr1:9-9", "chr1:9-3", "chr1:-3-9", "chr 1:3-9", "chr1:1,000-2,000", ""]
+)
 def test_text_that_is_no_region_is_refused(text):
     with pytest.raises(InputError, match="expected chrom:start-end with start < end"):
         Region.parse(text)

@@ -39,7 +39,7 @@ def double(value):
 
 def batch_of(data, indices):
     batch = data.batch(indices)
-    return dataclasses.replace(batch, **{field.name: double(getattr(batch, field.name)) for field in dataclasses.fields(batch)})
+    return dataclasses.replace(batch, **{name: double(value) for name, value in vars(batch).items()})
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +122,8 @@ def test_padded_bins_change_nothing(data):
 def test_default_classifier_has_the_release_s_weights_but_those_it_never_uses():
     theirs = peer.network("clf")
     unused = sum(p.numel() for name, p in theirs.named_parameters() if _UNUSED.search(name))
-    # Each resolution: a norm of 2 x 128 nobody calls; gammas of 2 heads in 1 Embedding and 2 Pairwise layers; a map from 2 to
-    # the heads in the Embedding layer (2 heads) and in 6 Regulation layers (8 heads).
+    # Each resolution: a norm of 2 x 128 nobody calls; gammas of 2 heads in 1 Embedding and 2 Pairwise layers; a map
+    # from 2 to the heads in the Embedding layer (2 heads) and in 6 Regulation layers (8 heads).
     assert unused == 3 * (256 + 3 * 2 + 2 * 2 + 6 * 2 * 8) == 1_086
     assert sum(p.numel() for p in Chromoformer().parameters()) == 5_341_586
     assert sum(p.numel() for p in theirs.parameters()) == 5_342_672
@@ -134,7 +134,7 @@ def test_parameters_of_a_small_network_by_hand():
               "regulation_layers": 1, "regulation_width": 2, "regulation_ff": 7, "head_width": 3}  # fmt: skip
     net = network(**config)
     norm, embed_ff, pair_ff, regulation_ff = 8, 5 * 4 + 5 + 4 * 5 + 4, 6 * 4 + 6 + 4 * 6 + 4, 7 * 4 + 7 + 4 * 7 + 4
-    embedding = 4 * 3 + 3 * 16 + (16 + 4) + norm + embed_ff + norm               # marks to d; Q, K, V; output; feed-forward
+    embedding = 4 * 3 + 3 * 16 + (16 + 4) + norm + embed_ff + norm  # marks to d; Q, K, V; output; feed-forward
     pairwise = 16 + 4 * 3 + 3 * 16 + (16 + 4) + norm + pair_ff + norm
     regulation = 4 * 2 * 4 + 2 + (4 * 2 + 4) + norm + regulation_ff + norm       # Q, K, V, G; gamma of two heads
     head = 4 * 3 + 3 + 3 * 2 + 2
@@ -146,7 +146,15 @@ def test_outputs_have_the_shape_of_the_task(data):
     assert network()(batch).shape == (4, 2) and network(task="reg")(batch).shape == (4,)
     embedding = network().embed(batch)
     assert embedding.promoter.shape == embedding.regulatory.shape == (3, 4, 8)
-    assert network().features(batch).shape == (4, 24)
+
+
+def test_heads_read_both_embeddings_added_resolution_by_resolution(data):
+    """The release adds the promoter's embedding once more; the paper does not mention it, the weights need it."""
+    net, batch = network(), batch_of(data, range(10))
+    promoter, regulatory = net.embed(batch)
+    expected = torch.cat([promoter[s] + regulatory[s] for s in range(3)], -1)
+    torch.testing.assert_close(net.features(batch), expected, **EXACT)
+    torch.testing.assert_close(net(batch), net.head(expected), **EXACT)
 
 
 @pytest.mark.parametrize("layers", [{"pairwise_layers": 0}, {"regulation_layers": 0}, {"regulation_layers": 1}])
@@ -210,7 +218,8 @@ def test_same_seed_gives_the_same_weights_and_touches_no_other_generator():
 
 def test_weights_start_within_one_over_the_root_of_their_inputs():
     net = Chromoformer(ModelConfig(**SMALL))
-    for name, bound in (("promoter_project.weight", 3**-0.5), ("regulation.0.output.bias", 8**-0.5), ("head.0.weight", 24**-0.5)):
+    n_inputs = {"promoter_project.weight": 3, "regulation.0.output.bias": 8, "head.0.weight": 24, "head.2.bias": 8}
+    for name, bound in ((name, n**-0.5) for name, n in n_inputs.items()):
         values = net.get_parameter(name)
         assert values.abs().max() <= bound and values.std() > 0.3 * bound, name
     assert (net.regulation[0].gamma == 1).all() and (net.embedding.norm.weight == 1).all()
@@ -220,8 +229,8 @@ def test_weights_start_within_one_over_the_root_of_their_inputs():
 def test_network_names_no_device(module):
     tree = ast.parse(inspect.getsource(module))
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    called = {node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)}
-    assert not texts & {"cuda", "cpu", "mps"} and not called & {"cuda", "cpu", "to"}
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not texts & {"cuda", "cpu", "mps"} and not attributes & {"cuda", "cpu", "to"}
 
 
 def test_positions_move_with_the_network_and_are_not_stored():

@@ -86,7 +86,8 @@ def test_order_depends_on_seed_and_epoch_and_on_nothing_else():
     for seed in (1, 2):
         for epoch in (1, 2):
             torch.rand(7)
-            orders[seed, epoch] = torch.cat(epoch_batches(64, TrainConfig(seed=seed, learning_rate=seed), epoch)).tolist()
+            batches = epoch_batches(64, TrainConfig(seed=seed, learning_rate=seed), epoch)
+            orders[seed, epoch] = torch.cat(batches).tolist()
     assert len({tuple(order) for order in orders.values()}) == 4
     assert torch.cat(epoch_batches(64, TrainConfig(seed=2, epochs=99), 1)).tolist() == orders[2, 1]
     assert orders[1, 1] != sorted(orders[1, 1])
@@ -101,7 +102,7 @@ def test_losses_by_hand():
     assert task_loss(logits, torch.tensor([1, 0]), "clf").item() == pytest.approx(expected, rel=1e-6)
     assert task_loss(torch.tensor([1.0, 5.0]), torch.tensor([2.0, 2.0]), "reg").item() == 5.0     # (1 + 9) / 2
     out, target = torch.tensor([[1.0, 0.0, 2.0], [3.0, 0.0, 0.0]]), torch.zeros(2, 3)
-    assert task_loss(out, target, "diff").item() == 5.0 + 0.0 + 2.0                                # (1 + 9) / 2, 0, 4 / 2
+    assert task_loss(out, target, "diff").item() == 5.0 + 0.0 + 2.0                              # (1 + 9) / 2, 0, 4 / 2
 
 
 def test_classification_metrics_by_hand():

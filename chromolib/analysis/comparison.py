@@ -33,8 +33,9 @@ NARROW_BP = 4000  # the second window of the simple baseline: what the TSS's own
 def mean_signal(data: GeneDataset, window_bp: int) -> np.ndarray:
     """ln(1 + mean depth) of each mark over a window around the TSS, (gene, mark): all that the simple baseline sees."""
     view = data.select(window_bp=window_bp, bin_bp=[data.bin_bp[-1]])
-    signal = view.batch(range(len(view))).promoter[view.bin_bp[0]]
-    return np.log1p(np.expm1(signal.cpu().numpy()).mean(1)) if data.log_base == "e" else signal.cpu().numpy().mean(1)
+    signal = view.batch(range(len(view))).promoter[view.bin_bp[0]].cpu().numpy()
+    depth = np.expm1(signal) if data.log_base == "e" else np.exp2(signal) - 1
+    return np.log1p(depth.mean(1))
 
 
 def baseline(data: GeneDataset, window_bp: int, seed: int = 0) -> pd.DataFrame:
@@ -61,9 +62,9 @@ def baseline(data: GeneDataset, window_bp: int, seed: int = 0) -> pd.DataFrame:
 def _tuned(task: Task, y: np.ndarray, seed: int) -> LogisticRegressionCV | RidgeCV:
     if task == "reg":
         return RidgeCV(alphas=np.logspace(-3, 4, 22))
-    n_splits = int(min(5, np.bincount(y).min()))
+    n_splits = int(min(5, np.bincount(y, minlength=2).min()))
     if n_splits < 2:
-        raise InputError(f"baseline: {np.bincount(y).tolist()} training genes per label, expected at least 2 of each")
+        raise InputError(f"baseline: {np.bincount(y, minlength=2).tolist()} training genes per label, expected at least 2 of each")
     return LogisticRegressionCV(Cs=22, cv=n_splits, scoring="neg_log_loss", max_iter=1000, random_state=seed,
                                 l1_ratios=(0,), use_legacy_attributes=False)  # fmt: skip
 

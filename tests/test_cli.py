@@ -1,0 +1,256 @@
+"""The command: what each step writes, and one line, status 1 and nothing half-written where something is wrong."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from benchmarks import peer
+from chromolib import ModelConfig, Profile, Run, cli, ensure, load_dataset, load_profile, load_released, predict
+from chromolib.config import PROFILES
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "released.pt"
+    path.write_bytes(peer.checkpoint(peer.network("clf", seed=7)).getvalue())
+    return path
+
+
+@pytest.fixture
+def chromolib(monkeypatch, capsys):
+    """Run the command in this process: exit status, lines on stdout, lines on stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["chromolib", *map(str, arguments)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as end:  # as the interpreter does: text goes to stderr, with status 1
+            status = end.code or 0
+        out, err = capsys.readouterr()
+        if isinstance(status, str):
+            status, err = 1, f"{err}{status}\n"
+        return status, out.splitlines(), err.splitlines()
+
+    return run
+
+
+def write_profile(folder, **changed):
+    """A profile of raw files that nobody has, written by a user."""
+    values = {"name": "mine", "title": "", "genome": "hg19", "cell_types": {"C1": "cells"}, "inputs": {"kind": "raw"}}
+    (folder / "mine.yml").write_text(yaml.safe_dump(values | changed))
+    return folder / "mine.yml"
+
+
+def one_line(result):
+    status, _, lines = result
+    assert status == 1 and len(lines) == 1, lines
+    assert lines[0].startswith("chromolib: ") and "Traceback" not in lines[0]
+    return lines[0]
+
+
+# What the steps write
+
+
+def test_predict_writes_one_row_per_gene(chromolib, weights, tmp_path):
+    out = tmp_path / "predictions.csv"
+    status, lines, _ = chromolib("predict", "--weights", weights, "--profile", "smoke", "--out", out)
+    table, data = pd.read_csv(out), load_dataset(load_profile("smoke"), "S01")
+    assert status == 0 and lines[-1] == f"{out}: {len(data)} genes of S01"
+    assert table["gene_id"].tolist() == data.genes["gene_id"].tolist()
+    expected = predict(load_released(weights), data)
+    np.testing.assert_allclose(table["probability"], expected["probability"], rtol=1e-6)
+    assert {"symbol", "chrom", "tss", "strand", "fold", "rpkm", "logit_off", "logit_on", "target"} <= set(table)
+    assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
+
+
+@pytest.mark.parametrize("selection", [{"max_pcres": 0}, {"window_bp": 10_000}])
+def test_predict_reads_what_the_run_read(chromolib, monkeypatch, tmp_path, selection):
+    def small(self, task="clf", **overrides):
+        sizes = {"d_embedding": 8, "regulation_layers": 1, "regulation_heads": 2, "regulation_width": 8}
+        return ModelConfig(task=task, **sizes, **overrides)
+
+    monkeypatch.setattr(Profile, "model_config_for", small)
+    run = Run(profile="smoke", cell_type="S01", fold=3, seed=1, **selection)
+    held_out = ensure([run]).predictions.set_index("gene_id")
+    out = tmp_path / "predictions.csv"
+    assert chromolib("predict", "--weights", run.folder, "--profile", "smoke", "--out", out)[0] == 0
+    table = pd.read_csv(out).set_index("gene_id").loc[held_out.index]
+    np.testing.assert_allclose(table["logit_on"], held_out["logit_on"], atol=1e-5)
+    shutil.rmtree(run.folder)
+
+
+def test_simulate_takes_its_seed(chromolib, tmp_path):
+    out = tmp_path / "cohort"
+    status, lines, _ = chromolib("simulate", out, "--profile", "smoke", "--seed", "7")
+    assert status == 0 and lines[-1] == str(out)
+    assert json.loads((out / "manifest.json").read_text())["settings"]["inputs"]["simulation"]["seed"] == 7
+
+
+def test_check_says_what_a_profile_needs(chromolib):
+    status, lines, _ = chromolib("check", "smoke")
+    assert status == 0 and lines[0] == "smoke: Smallest simulated cohort, for tests"
+    assert "folds 1, 2, 3, 4" in lines[1] and lines[2].startswith("S01: inputs are simulated")
+
+
+def test_preprocess_prints_the_feature_stores(chromolib):
+    status, lines, _ = chromolib("preprocess", "smoke")
+    assert status == 0 and lines == [str(load_profile("smoke").work_dir / "S01" / "features.zarr")]
+
+
+def test_fetch_says_that_a_simulated_profile_needs_nothing(chromolib):
+    assert chromolib("fetch", "smoke")[:2] == (0, ["profile smoke needs no download"])
+
+
+# What is wrong with the arguments
+
+
+@pytest.mark.parametrize("command", ["fetch", "preprocess", "train", "check", "book"])
+def test_unknown_profile_is_one_line(chromolib, command):
+    line = one_line(chromolib(command, "smok"))
+    assert line.startswith("chromolib: unknown profile 'smok': expected one of ") and "smoke" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["preprocess", "smoke", "--cell-type", "E003"], "profile smoke: unknown cell type 'E003', expected one of"),
+        (["train", "smoke", "--cell-type", "E003"], "unknown cell type 'E003'"),
+        (["train", "smoke", "--fold", "9"], "fold 9 holds 0 of"),
+        (["train", "smoke", "--task", "diff"], "task='diff', expected clf or reg"),
+        (["train", "smoke", "--recipe", "mine"], "unknown recipe 'mine'"),
+        (["preprocess", PROFILES / "none.yml"], "unknown profile"),
+        (["simulate", "new", "--profile", "h1-demo"], "profile h1-demo: has no inputs.simulation"),
+        (["simulate", "new", "--profile", "h1-demo", "--seed", "3"], "profile h1-demo: has no inputs.simulation"),
+        (["simulate", "new", "--profile", "smoke", "--seed", "-1"], "seed=-1, expected 0 or more"),
+    ],
+)
+def test_wrong_argument_is_one_line_and_writes_nothing(chromolib, monkeypatch, tmp_path, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in one_line(chromolib(*arguments))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_word_that_is_no_number_is_typer_s_own_usage_error(chromolib):
+    status, _, lines = chromolib("train", "smoke", "--fold", "first")
+    assert status == 2 and any("--fold" in line for line in lines)
+
+
+def test_broken_profile_of_a_user_is_one_line(chromolib, tmp_path):
+    path = write_profile(tmp_path, genome=None)
+    assert f"{path}: genome: Input should be a valid string" in one_line(chromolib("check", path))
+    path.write_text("name: [")
+    assert f"{path}: not readable as YAML" in one_line(chromolib("check", path))
+
+
+# What is wrong with the files
+
+
+@pytest.mark.parametrize("command", [["check"], ["preprocess"], ["train", "--fold", "1"]])
+def test_missing_raw_file_is_named(chromolib, monkeypatch, tmp_path, command):
+    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path / "data"))
+    line = one_line(chromolib(command[0], write_profile(tmp_path), *command[1:]))
+    assert str(tmp_path / "data" / "raw" / "mine") in line
+    assert not (tmp_path / "data" / "work").exists()
+
+
+def predict_with(chromolib, weights, tmp_path, **options):
+    arguments = {"weights": weights, "profile": "smoke", "out": tmp_path / "predictions.csv"} | options
+    return chromolib("predict", *[part for name, value in arguments.items() for part in (f"--{name}", value)])
+
+
+def test_weights_that_are_missing_damaged_or_no_run_are_one_line(chromolib, tmp_path, weights):
+    empty, broken = tmp_path / "empty", tmp_path / "broken.pt"
+    empty.mkdir()
+    broken.write_bytes(weights.read_bytes()[:10_000])
+    for path, message in (
+        (tmp_path / "none.pt", "no such file; expected a checkpoint"),
+        (empty, "no model.json; expected a folder with model.json and model.safetensors"),
+        (broken, "damaged or not a PyTorch checkpoint"),
+    ):
+        line = one_line(predict_with(chromolib, path, tmp_path))
+        assert str(path) in line and message in line
+    assert not (tmp_path / "predictions.csv").exists()
+
+
+def test_output_that_cannot_be_written_is_said_before_the_work(chromolib, monkeypatch, tmp_path, weights):
+    monkeypatch.setattr("chromolib.released.load_released", None)  # nothing is loaded first
+    file = tmp_path / "file"
+    file.touch()
+    for out in (tmp_path / "none" / "p.csv", file / "p.csv"):
+        line = one_line(predict_with(chromolib, weights, tmp_path, out=out))
+        assert f"{out}: folder {out.parent} does not exist or can't be written to" in line
+    assert f"{tmp_path}: is a folder" in one_line(predict_with(chromolib, weights, tmp_path, out=tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_predict_asks_which_of_several_cell_types(chromolib, tmp_path, weights):
+    profile = write_profile(tmp_path, cell_types={"C1": "", "C2": ""})
+    assert "profile mine holds C1, C2; name one with --cell-type" in one_line(
+        predict_with(chromolib, weights, tmp_path, profile=profile)
+    ).replace(str(profile), "mine")
+
+
+def test_data_folder_that_is_a_file_is_one_line(chromolib, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path / "file"))
+    for command in (["preprocess", "smoke"], ["train", "smoke", "--fold", "1"]):
+        assert str(tmp_path / "file") in one_line(chromolib(*command))
+
+
+def test_simulate_replaces_nothing_of_others(chromolib, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert f"{tmp_path}: holds thesis.txt" in one_line(chromolib("simulate", tmp_path, "--profile", "smoke"))
+    file = tmp_path / "thesis.txt"
+    for out in (file, file / "cohort"):
+        assert "thesis.txt" in one_line(chromolib("simulate", out, "--profile", "smoke"))
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"] and file.read_text() == "years of work"
+
+
+def test_full_disk_is_one_line_and_leaves_the_old_table(chromolib, monkeypatch, tmp_path, weights):
+    out = tmp_path / "predictions.csv"
+    out.write_text("old")
+
+    def half(self, path, **options):
+        path.write_text("half")
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", half)
+    assert "No space left on device" in one_line(predict_with(chromolib, weights, tmp_path))
+    assert out.read_text() == "old" and [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
+
+
+# A process of its own
+
+
+def start(*arguments, **options):
+    command = [sys.executable, "-c", "from chromolib.cli import main; main()", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def test_error_reaches_the_shell_as_one_line_and_status_1():
+    process = start("check", "smok")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, len(err.splitlines())) == (1, "", 1)
+
+
+def test_interrupted_command_says_so_and_leaves_no_part(tmp_path):
+    process = start("simulate", tmp_path / "cohort", "--profile", "sim")
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines() == [
+        "chromolib: interrupted; what was finished is kept, the same command goes on from there"
+    ]
+    assert list(tmp_path.iterdir()) == []

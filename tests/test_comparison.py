@@ -1,0 +1,171 @@
+"""Comparisons on scores made by hand: intervals, words that claim no more than those, a baseline that cannot peek."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chromolib import GeneDataset, InputError, load_profile
+from chromolib.analysis import comparison
+from tests.stores import random_store
+from tests.test_dataset import hand_data
+
+MARKS = ("A", "B")
+
+
+def planted(n_genes=48, **options):
+    """Genes that are on where mark A is deep."""
+    store = random_store(n_genes, frame_bp=8000, marks=MARKS, n_pcres=9)
+    store["promoter"] = store["promoter"] * (1 + 2 * store["label"] * (store["mark"] == "A"))
+    return GeneDataset(store, bin_bp=(2000, 100), **options)
+
+
+def scores_of(target, **models):
+    n = len(target)
+    genes = {"gene_id": [f"G{i}" for i in range(n)], "fold": 1, "target": target}
+    tables = [pd.DataFrame({"model": name, **genes, "score": score}) for name, score in models.items()]
+    return pd.concat(tables, ignore_index=True)
+
+
+# The simple baseline
+
+
+@pytest.mark.parametrize("log_base", ["e", "2"])
+def test_mean_signal_is_the_log_of_the_mean_depth_over_the_window(log_base):
+    depth = [[0, 0, 0, 9, 1, 0, 0, 6], [8, 0, 0, 1, 2, 0, 0, 5]]
+    data = hand_data((400, 100), strands="+-", depth=depth, log_base=log_base)
+    np.testing.assert_allclose(comparison.mean_signal(data, 800), np.log1p([[2.0], [2.0]]), rtol=1e-5)
+    np.testing.assert_allclose(comparison.mean_signal(data, 200), np.log1p([[5.0], [1.5]]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("task", ["clf", "reg"])
+def test_baseline_uses_no_measurement_of_the_genes_it_predicts(task):
+    data = planted(task=task)
+    before = comparison.baseline(data, 4000)
+    store = data.store.copy(deep=True)
+    for name in ("label", "expression"):
+        values = store[name].values.copy()
+        own = store["fold"].values == 2
+        values[own] = values[own][::-1]
+        store[name] = ("gene", values)
+    after = comparison.baseline(GeneDataset(store, bin_bp=data.bin_bp, task=task), 4000)
+    fold = before["fold"] == 2
+    assert (before["target"] != after["target"])[fold].any()                     # other targets, yet the same scores
+    np.testing.assert_array_equal(before["score"][fold], after["score"][fold])
+    assert (before["score"] != after["score"])[~fold].any()
+
+
+def test_baseline_predicts_each_gene_once_and_finds_what_is_planted():
+    table = comparison.baseline(planted(), 8000)
+    assert sorted(table["gene_id"]) == planted().genes["gene_id"].tolist()
+    assert comparison.METRICS["clf"](table["target"], table["score"])["roc_auc"] > 0.9
+
+
+def test_baseline_needs_both_labels():
+    store = random_store(16, frame_bp=8000, marks=MARKS)
+    for label in (0, 1):
+        store["label"] = ("gene", np.full(16, label))
+        with pytest.raises(InputError, match="training genes per label, expected at least 2 of each"):
+            comparison.baseline(GeneDataset(store, bin_bp=(2000, 100)), 4000)
+
+
+# Intervals and differences
+
+
+@pytest.mark.parametrize("task", ["clf", "reg"])
+def test_interval_holds_the_value_and_narrows_with_more_genes(task):
+    widths = []
+    for n in (40, 640):
+        rng = np.random.default_rng(1)
+        score = rng.normal(size=n)
+        target = score + rng.normal(size=n)
+        target = (target > 0).astype(int) if task == "clf" else target
+        table = comparison.with_interval(target, score, task, n_resamples=200)
+        assert ((table["low"] < table["value"]) & (table["value"] < table["high"]) & (table["n"] == n)).all()
+        assert table.set_index("metric")["value"].to_dict() == comparison.METRICS[task](target, score)
+        widths.append((table["high"] - table["low"]).iloc[0])
+    assert widths[1] < 0.5 * widths[0]
+
+
+def test_intervals_are_the_same_each_time_and_given_for_each_model():
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=60)
+    scores = scores_of(target, Chromoformer=target + rng.normal(size=60), other=rng.normal(size=60))
+    first, second = (comparison.with_intervals(scores, "reg") for _ in range(2))
+    pd.testing.assert_frame_equal(first, second)
+    assert list(first) == ["model", "metric", "value", "low", "high", "n"]
+    assert first["model"].tolist() == ["Chromoformer"] * 2 + ["other"] * 2
+
+
+def test_difference_is_first_minus_second_on_the_same_genes():
+    target = np.array([0, 0, 1, 1] * 10)
+    perfect, half = target * 1.0, np.array([0, 1, 0, 1] * 10) * 1.0              # ROC-AUC 1 and 0.5
+    scores = scores_of(target, perfect=perfect, half=half).sample(frac=1, random_state=0)
+    change = comparison.difference(scores, "perfect", "half", "clf", n_resamples=200)
+    assert (change["metric"], change["value"], change["n"]) == ("roc_auc", 0.5, 40)
+    assert 0.3 < change["low"] < 0.5 < change["high"] < 0.7
+    assert comparison.difference(scores, "half", "perfect", "clf", n_resamples=20)["value"] == -0.5
+
+
+def test_words_follow_the_interval():
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=80)
+    noise = rng.normal(size=(3, 80))
+    scores = scores_of(target, good=target + 0.1 * noise[0], bad=noise[1], twin=noise[2])
+    assert "good is better than" in comparison.in_words(comparison.difference(scores, "good", "bad", "reg"))
+    assert "bad is worse than" in comparison.in_words(comparison.difference(scores, "bad", "good", "reg"))
+    same = comparison.in_words(comparison.difference(scores, "bad", "twin", "reg"))
+    assert "no difference between bad and" in same and "better" not in same and "worse" not in same
+
+
+@pytest.mark.parametrize(("low", "high", "verdict"), [(0.0, 0.2, "no difference"), (-0.2, 0.0, "no difference"),
+                                                      (0.001, 0.2, "better"), (-0.2, -0.001, "worse")])  # fmt: skip
+def test_interval_that_touches_zero_claims_nothing(low, high, verdict):
+    change = {"metric": "roc_auc", "first": "A", "second": "B", "value": 0.1, "low": low, "high": high, "n": 12}
+    words = comparison.in_words(pd.Series(change))
+    assert verdict in words and "12 genes" in words and f"[{low:+.3f}, {high:+.3f}]" in words
+
+
+def test_calibration_by_hand():
+    table = comparison.calibration(np.array([1, 0, 1, 1]), np.array([0.9, 0.1, 0.2, 0.8]), n_bins=2)
+    np.testing.assert_allclose(table[["predicted", "observed"]], [[0.15, 0.5], [0.85, 1.0]])
+    z2 = 1.959963984540054**2  # Wilson's interval of 1 in 2: 1/2 +- z / (2 sqrt(2 + z2)); of 2 in 2: 2 / (2 + z2) to 1
+    half = math.sqrt(z2 / (2 + z2)) / 2
+    np.testing.assert_allclose(table[["low", "high"]], [[0.5 - half, 0.5 + half], [2 / (2 + z2), 1.0]])
+    assert table["n"].tolist() == [2, 2]
+
+
+def test_calibration_of_few_genes_has_as_many_groups_as_genes():
+    assert comparison.calibration(np.array([0, 1]), np.array([0.1, 0.9]), n_bins=5)["n"].tolist() == [1, 1]
+
+
+# Tables of several models
+
+
+def test_every_model_is_scored_on_the_same_genes_and_targets():
+    data = planted()
+    predictions = pd.DataFrame({
+        "task": "clf", "cell_type": "T01", "gene_id": data.genes["gene_id"], "fold": data.genes["fold"],
+        "logit_off": 1.0, "logit_on": 3.0, "target": data.genes["label"],
+    })  # fmt: skip
+    others = predictions.assign(cell_type="T02", logit_on=9.0)
+    scores = comparison.held_out_scores(load_profile("smoke"), data, pd.concat([predictions, others]))
+    assert scores["model"].unique().tolist() == ["Chromoformer", "Mean signal, 8 kb", "Mean signal, 4 kb"]
+    assert (scores.loc[scores["model"] == "Chromoformer", "score"] == 2.0).all()
+    for _, table in scores.groupby("model"):
+        expected = data.genes.set_index("gene_id")["label"]
+        assert table.set_index("gene_id")["target"].sort_index().equals(expected.rename("target"))
+
+
+def test_published_numbers_are_shown_for_the_release_s_demo_only():
+    assert comparison.against_published(load_profile("smoke"), {}).empty
+    values = [("roc_auc", "Chromoformer", 0.8, 0.7, 0.9), ("roc_auc", "Release, pretrained", 0.933, 0.9, 0.95)]
+    table = pd.DataFrame(values, columns=["metric", "model", "value", "low", "high"]).assign(n=100)
+    row = comparison.against_published(load_profile("h1-demo"), {"clf": table}).iloc[0]
+    assert row.tolist() == ["clf", "roc_auc", 0.933, 0.933, 0.8, 0.7, 0.9, 100]
+
+
+def test_unknown_published_number_lists_the_known_ones():
+    with pytest.raises(InputError, match="data/paper.yml: no entry 'fig99', expected one of release-demo"):
+        comparison.published("fig99")

@@ -1,0 +1,248 @@
+"""Runs are trained once, resume where they stopped, and say what is wrong before anything is trained."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chromolib import (
+    InputError,
+    ModelConfig,
+    Profile,
+    Run,
+    TrainConfig,
+    ensure,
+    load_dataset,
+    load_profile,
+    load_run,
+    predict,
+    runs,
+    train,
+)
+from chromolib.runs import trained_window
+
+SMALL = {
+    "d_embedding": 8, "embedding_ff": 8, "pairwise_ff": 8, "regulation_layers": 1, "regulation_heads": 2,
+    "regulation_width": 8, "regulation_ff": 8, "head_width": 8,
+}  # fmt: skip
+RUN = Run(profile="smoke", cell_type="S01", fold=1)
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch, data_dir):
+    """The runs' folder of the smallest profile, empty, and a network small enough to train in a second."""
+
+    def small(self, task="clf", **overrides):
+        return ModelConfig(task=task, **SMALL, **overrides)
+
+    monkeypatch.setattr(Profile, "model_config_for", small)
+    folder = load_profile("smoke").work_dir / "runs"
+    assert folder.is_relative_to(data_dir)
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Names of the trainings that were begun."""
+    names, fit = [], runs.fit
+    monkeypatch.setattr(runs, "fit", lambda *a, **k: names.append(k["name"]) or fit(*a, **k))
+    return names
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_id_is_readable():
+    assert RUN.id == "S01-clf-chromoformer-fold1-seed42"
+    run = Run(profile="smoke", cell_type="S01", fold=2, task="reg", recipe="paper", window_bp=10_000, bin_bp=(500, 100),
+              marks=("H3K27ac", "H3K4me3"), max_pcres=0, seed=7)  # fmt: skip
+    assert run.id == (
+        "S01-reg-chromoformer-fold2-seed7-paper-recipe-window10000-bins500+100-marksH3K27ac+H3K4me3-pcres0"
+    )
+
+
+def test_each_setting_gives_another_id():
+    changes = [
+        {"cell_type": "S02"}, {"fold": 2}, {"task": "reg"}, {"recipe": "paper"}, {"window_bp": 2000}, {"seed": 1},
+        {"bin_bp": (500,)}, {"bin_bp": (100,)}, {"marks": ("H3K27ac",)}, {"marks": ("H3K9ac",)},
+        {"max_pcres": 0}, {"max_pcres": 2},
+    ]  # fmt: skip
+    ids = [RUN.id, *(Run(**(vars(RUN) | change)).id for change in changes)]
+    assert len(set(ids)) == len(ids)
+    assert Run(**vars(RUN)).id == RUN.id
+
+
+def test_run_is_trained_once(folder, trained):
+    first = ensure([RUN])
+    assert trained == [RUN.id]
+    assert {path.name for path in (folder / RUN.id).iterdir()} == {
+        "config.json", "model.json", "model.safetensors", "history.csv", "predictions.parquet", "metrics.json"
+    }  # fmt: skip
+    before = contents(folder)
+    second = ensure([RUN])
+    assert trained == [RUN.id] and contents(folder) == before
+    for a, b in zip(first, second, strict=True):
+        pd.testing.assert_frame_equal(a, b, check_exact=True)
+
+
+def test_tables_hold_every_gene_once_over_the_folds():
+    results = ensure([Run(profile="smoke", cell_type="S01", fold=fold) for fold in (1, 2, 3, 4)])
+    n_genes = results.predictions["gene_id"].nunique()
+    assert len(results.predictions) == n_genes == results.metrics["n_held_out"].sum()
+    assert (results.metrics["n_train"] + results.metrics["n_held_out"] == n_genes).all()
+    assert results.metrics["fold"].tolist() == [1, 2, 3, 4]
+    assert results.history.groupby("run").size().tolist() == [2] * 4
+    for table in results:
+        assert list(table)[:5] == ["run", "cell_type", "task", "recipe", "fold"]
+    last = results.history.groupby("run")["roc_auc"].last()
+    np.testing.assert_allclose(results.metrics.set_index("run")["roc_auc"], last, rtol=1e-6)
+
+
+def test_loaded_run_gives_the_predictions_on_disk(trained):
+    run = Run(profile="smoke", cell_type="S01", fold=2, window_bp=10_000, max_pcres=1, marks=("H3K4me3", "H3K27ac"))
+    model, held_out = load_run(run)
+    assert (held_out.window_bp, held_out.max_pcres, held_out.marks) == (10_000, 1, run.marks)
+    assert set(held_out.genes["fold"]) == {2} and model.config.marks == run.marks
+    stored = pd.read_parquet(run.folder / "predictions.parquet")
+    pd.testing.assert_frame_equal(predict(model, held_out), stored, check_exact=True)
+    load_run(run)
+    assert trained == [run.id]
+    assert trained_window(run.folder) == 10_000 and trained_window(run.folder.parent) is None
+
+
+def test_recipe_of_the_paper_ignores_the_profile_s_departures(monkeypatch):
+    seen = []
+
+    def stop(train_genes, held_out, config, *args, **options):
+        seen.append(config)
+        raise InterruptedError
+
+    monkeypatch.setattr(runs, "fit", stop)
+    for recipe in ("profile", "paper"):
+        with pytest.raises(InterruptedError):
+            ensure([Run(profile="smoke", cell_type="S01", fold=1, recipe=recipe, seed=7)])
+    assert seen == [load_profile("smoke").train_config(seed=7), TrainConfig(seed=7)] and seen[0] != seen[1]
+
+
+def test_run_of_other_settings_is_trained_anew(monkeypatch, trained):
+    ensure([RUN])
+    smoke = load_profile("smoke")
+    changed = smoke.model_copy(update={"training": smoke.training.model_copy(update={"epochs": 3})})
+    monkeypatch.setattr(runs, "load_profile", lambda name: changed)
+    assert len(ensure([RUN]).history) == 3 and trained == [RUN.id] * 2
+
+
+@pytest.mark.parametrize("content", [None, "", "{", '{"run": {}}'])
+def test_run_whose_settings_are_lost_is_trained_anew(folder, trained, content):
+    ensure([RUN])
+    path = folder / RUN.id / "config.json"
+    path.unlink() if content is None else path.write_text(content)
+    ensure([RUN])
+    assert trained == [RUN.id] * 2 and json.loads(path.read_text())["run"]["cell_type"] == "S01"
+
+
+def with_other_features(patch):
+    """From here on, the feature stores are of other settings."""
+
+    def load(*args):
+        data = load_dataset(*args)
+        data.store.attrs["settings"] += " "
+        return data
+
+    patch.setattr(runs, "load_dataset", load)
+
+
+def test_run_made_from_other_features_is_trained_anew(trained, monkeypatch):
+    ensure([RUN])
+    with_other_features(monkeypatch)
+    ensure([RUN])
+    ensure([RUN])
+    assert trained == [RUN.id] * 2
+
+
+def test_interrupted_run_goes_on_and_ends_as_if_nothing_had_been(folder, monkeypatch):
+    whole = ensure([RUN])
+    shutil.rmtree(folder)
+    evaluate, epochs = train.evaluate, []
+
+    def dies_in_the_second_epoch(*args):
+        epochs.append(args)
+        if len(epochs) == 2:
+            raise KeyboardInterrupt
+        return evaluate(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train, "evaluate", dies_in_the_second_epoch)
+        ensure([RUN])
+    assert not (folder / RUN.id / "metrics.json").exists()
+    train_epoch, trained_epochs = train.train_epoch, []
+    monkeypatch.setattr(train, "train_epoch", lambda *args: trained_epochs.append(args[-1]) or train_epoch(*args))
+    for first, again in zip(whole, ensure([RUN]), strict=True):
+        pd.testing.assert_frame_equal(first, again, check_exact=True)
+    assert trained_epochs == [2]
+
+
+def test_interrupted_run_of_other_features_begins_anew(folder, monkeypatch):
+    train_epoch, trained_epochs = train.train_epoch, []
+
+    def dies_in_the_second_epoch(*args):
+        if args[-1] == 2:
+            raise KeyboardInterrupt
+        return train_epoch(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train, "train_epoch", dies_in_the_second_epoch)
+        ensure([RUN])
+    assert (folder / RUN.id / "state.safetensors").exists()
+    with_other_features(monkeypatch)
+    monkeypatch.setattr(train, "train_epoch", lambda *args: trained_epochs.append(args[-1]) or train_epoch(*args))
+    ensure([RUN])
+    assert trained_epochs == [1, 2]
+
+
+def test_run_killed_while_it_writes_its_results_trains_no_epoch_again(folder, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
+        patch.setattr(runs, "predict", lambda *args: (_ for _ in ()).throw(OSError("disk full")))
+        ensure([RUN])
+    monkeypatch.setattr(train, "train_epoch", None)
+    assert len(ensure([RUN]).history) == 2 and not (folder / RUN.id / "state.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"fold": 9}, r"S01: fold 9 holds 0 of \d+ genes, expected one of \[1, 2, 3, 4\]"),
+        ({"cell_type": "S09"}, "profile smoke: unknown cell type 'S09', expected one of S01"),
+        ({"profile": "smok"}, "unknown profile 'smok'"),
+        ({"marks": ("H3K79me2",)}, "no mark 'H3K79me2'"),
+        ({"window_bp": 50_000}, "window_bp=50000"),
+        ({"bin_bp": (150,)}, "bin_bp=150"),
+        ({"max_pcres": 9}, "max_pcres=9, expected 0 to 8"),
+    ],
+)
+def test_wrong_run_is_refused_before_anything_is_trained(folder, trained, wrong, message):
+    with pytest.raises(InputError, match=message):
+        ensure([RUN, Run(**(vars(RUN) | wrong))])
+    assert trained == [] and not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"model": "deepchrome"}, "unknown model 'deepchrome'"),
+        ({"task": "diff"}, "task='diff', expected clf or reg; .*dataset.pair"),
+        ({"recipe": "mine"}, "unknown recipe 'mine', expected paper or profile"),
+    ],
+)
+def test_run_that_cannot_be_is_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
+        Run(**(vars(RUN) | wrong))
+
+
+def test_no_runs_are_refused():
+    with pytest.raises(InputError, match="ensure: no runs, expected at least one"):
+        ensure([])

@@ -1,0 +1,72 @@
+"""One gene as tables: positions, distances and means counted by hand on the stores of test_dataset.py."""
+
+import numpy as np
+import pytest
+
+from chromolib.analysis import tracks
+from chromolib.config import InputError
+from tests.test_dataset import hand_data
+
+
+def test_gene_is_found_by_id_and_by_symbol():
+    data = hand_data()
+    assert tracks.find_gene(data, "G1")["symbol"] == tracks.find_gene(data, "S1")["symbol"] == "S1"
+
+
+def test_unknown_gene_is_one_line():
+    with pytest.raises(InputError, match="T1: gene 'TP53' found 0 times among 3, expected once; data.genes lists them"):
+        tracks.find_gene(hand_data(), "TP53")
+    with pytest.raises(InputError, match="gene 'G0' found 0 times among 1"):
+        tracks.gene_tracks(hand_data().select(genes=["G1"]), "G0")
+
+
+def test_tracks_give_the_middle_of_each_narrow_bin_in_genome_order():
+    for gene, first in (("G0", 1), ("G1", 11)):  # plus and minus strand, TSS 5,000, frame of 800 bp
+        table = tracks.gene_tracks(hand_data(), gene)
+        assert table["position"].tolist() == [4650, 4750, 4850, 4950, 5050, 5150, 5250, 5350]
+        assert table["depth"].tolist() == list(range(first, first + 8)) and set(table["mark"]) == {"A"}
+
+
+def test_contacts_are_signed_from_the_tss():
+    data = hand_data(tss=[1500, 5000, 5000])
+    table = tracks.gene_contacts(data, "G0")
+    assert table["region"].tolist() == ["chr1:1000-1250", "chr1:2000-2100"] and table["contact"].tolist() == [3, 2]
+    assert table["distance"].tolist() == [1125 - 1500, 2050 - 1500]
+    assert len(tracks.gene_contacts(data, "G2")) == 0
+    assert tracks.gene_contacts(data.select(max_pcres=1), "G0")["region"].tolist() == ["chr1:1000-1250"]
+
+
+def test_network_input_counts_downstream_positive_on_both_strands():
+    data = hand_data((400, 100))
+    for gene, depth in (("G0", [1, 2, 3, 4, 5, 6, 7, 8]), ("G1", [18, 17, 16, 15, 14, 13, 12, 11])):
+        table = tracks.network_input(data, gene).set_index("bin_bp")
+        assert table.loc[100, "offset"].tolist() == [-350, -250, -150, -50, 50, 150, 250, 350]
+        np.testing.assert_allclose(table.loc[100, "signal"], np.log1p(depth), rtol=1e-6)
+        assert table.loc[400, "offset"].tolist() == [-200, 200]
+        halves = [np.mean(depth[:4]), np.mean(depth[4:])]
+        np.testing.assert_allclose(table.loc[400, "signal"], np.log1p(halves), rtol=1e-6)
+
+
+def test_example_gene_is_the_one_named_or_the_most_expressed_with_most_pcres():
+    data = hand_data(strands="+-++")  # two, one, no and no pCREs; expression rises
+    assert tracks.example_gene(data)["gene_id"] == "G0"
+    assert tracks.example_gene(data.select(genes=["G2", "G3"]))["gene_id"] == "G3"
+    assert tracks.example_gene(data, "S2")["gene_id"] == "G2"
+
+
+def test_folds_count_genes_labels_and_pcres():
+    table = tracks.folds(hand_data(strands="+-++")).set_index("fold")           # G0 and G3 are of fold 1
+    assert table.loc[1].tolist() == ["chr1 chr4", 2, 0.5, 0.5, 1.0]
+    assert table.loc[2].tolist() == ["chr2", 1, 1.0, 1.0, 1.0]
+    assert table["genes"].tolist() == [2, 1, 1]
+
+
+def test_mean_by_label_averages_genes_in_the_direction_of_transcription():
+    table = tracks.mean_by_label(hand_data(strands="+-++"), 100)                # on: G1, G3; off: G0, G2
+    on = table[table["label"] == "on"]
+    values = np.log1p([[18, 17, 16, 15, 14, 13, 12, 11], [31, 32, 33, 34, 35, 36, 37, 38]])
+    np.testing.assert_allclose(on["mean"], values.mean(0), rtol=1e-5)
+    half = 1.96 * values.std(0, ddof=1) / np.sqrt(2)
+    np.testing.assert_allclose(on["high"] - on["mean"], half, rtol=1e-4)
+    np.testing.assert_allclose(on["mean"] - on["low"], half, rtol=1e-4)
+    assert on["n"].tolist() == [2] * 8 and on["offset"].tolist() == [-350, -250, -150, -50, 50, 150, 250, 350]
