@@ -27,6 +27,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from papermill.translators import PythonTranslator
 
+from . import sources
 from .config import PROFILES, ROOT, InputError, Profile, load_profile
 
 # What notebooks run with. The first two would let Jupyter start a kernel from outside of this environment; a page keeps
@@ -69,6 +70,7 @@ def build(profile: str | os.PathLike[str], *, root: Path = ROOT, say: Callable[[
     n_steps = len(settings.notebooks) + 1
     say(f"building the book of profile {settings.name}: {settings.title}")
     with _only_build(root):
+        sources.fetch_profile(settings, say=say)  # before the notebooks, whose pages would show where files lie here
         _run_notebooks(settings, _notebook_parameter(profile), root, n_steps, say)
         with _step(f"[{n_steps}/{n_steps}] writing the HTML pages", say):
             index = _write_html(settings, root)
