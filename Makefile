@@ -2,7 +2,8 @@
 #   PROFILE      data behind the book: sim (default), smoke, h1-demo, or the path of a YAML file of your own
 #   PYTHON       Python 3.11 or newer that the environment is made from
 #   VENV         the environment; VENV=$CONDA_PREFIX uses the active conda environment (see environment.yml)
-#   TORCH_FLAGS  further options of `pip install torch`, such as the index of a CPU or CUDA build (see constraints.txt)
+#   TORCH_FLAGS  further options of `pip install torch`, such as the index of a CPU or CUDA build (see constraints.txt);
+#                they count at the first installation: to change the build later, remove .venv
 #   PYTEST_ARGS  further options of pytest
 PROFILE     ?= sim
 PYTHON      ?= python3
@@ -23,11 +24,11 @@ help:
 	@echo "make clean               remove the built book; data and trained networks stay"
 
 book: $(VENV)/.installed-book bedtools
-	@$(BIN)/chromolib book "$(PROFILE)"
+	@PATH="$(abspath $(BIN)):$$PATH" chromolib book "$(PROFILE)"
 
 test: $(VENV)/.installed-test bedtools
 	@echo "running the tests"
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@PATH="$(abspath $(BIN)):$$PATH" python -m pytest $(PYTEST_ARGS)
 
 clean:
 	rm -rf _build book/executed

@@ -87,9 +87,10 @@ def peak_memory(who: str, profile: str, n_genes: int) -> float:
     queue = context.Queue()
     process = context.Process(target=added_memory, args=(who, profile, n_genes, queue))
     process.start()
-    peak = queue.get()
     process.join()
-    return peak
+    if process.exitcode:
+        raise SystemExit(f"measuring the memory of {who} failed with status {process.exitcode}; is there room for it?")
+    return queue.get()
 
 
 def main() -> None:

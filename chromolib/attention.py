@@ -210,6 +210,11 @@ class _Collect(torch.autograd.Function):
         return grad.new_zeros(grad.shape[0], ctx.size, grad.shape[2]).index_copy_(1, row, grad), None
 
 
+def collect_rows(x: Tensor, row: Tensor) -> Tensor:
+    """Rows `row` of (s, size, c), each at most once -> (s, n, c)."""
+    return _Collect.apply(x, row)
+
+
 class GatedAttention(nn.Module):
     """One layer of the Regulation transformer: gated self-attention between a promoter and its pCREs.
 
@@ -254,7 +259,7 @@ class GatedAttention(nn.Module):
         weight = fill_masked(score, tokens.is_absent[:, None, None, :]).softmax(-1)        # (s, b, h, q, t)
         attended = torch.matmul(weight.flatten(1, 2), value).flatten(1, 2)                 # (s, b * h * q, c)
         if row is not None:
-            attended = _Collect.apply(attended, row)
+            attended = collect_rows(attended, row)
         attended = attended.unflatten(1, (-1, self.heads)).flatten(2)                      # (s, n, h * c)
         return self.feed_forward(self.norm(asking + self.output(attended * gate.sigmoid())))
 

@@ -47,7 +47,7 @@ class BookError(InputError):
 def build(profile: str | os.PathLike[str], *, root: Path = ROOT, say: Callable[[str], None] = SAY_AT_ONCE) -> Path:
     """Run a profile's notebooks and write its book.
 
-    Nothing of an earlier book is replaced before the step that makes its successor has succeeded.
+    The pages of an earlier build stay until new ones are complete; its executed notebooks are cleared at the start.
 
     Parameters
     ----------

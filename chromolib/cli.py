@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .config import InputError, RawInputs, load_profile
+from .config import ROOT, InputError, load_profile
 
 app = typer.Typer(
     help="Chromoformer as a book that runs.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -41,7 +41,7 @@ def simulate(
     from . import simulate as simulator
 
     record = load_profile(profile)
-    if seed is not None and isinstance(record.inputs, RawInputs) and record.inputs.simulation:
+    if seed is not None and record.simulated:
         simulation = record.inputs.simulation.model_copy(update={"seed": seed})
         record = record.model_copy(update={"inputs": record.inputs.model_copy(update={"simulation": simulation})})
     simulator.simulate(out, record)
@@ -94,7 +94,6 @@ def predict(
     from .dataset import load_dataset
     from .files import write_whole
     from .released import load_released
-    from .runs import trained_window
     from .train import load_weights
     from .train import predict as predict_genes
 
@@ -104,12 +103,11 @@ def predict(
         raise InputError(f"profile {profile} holds {', '.join(names)}; name one with --cell-type")
     _check_writable(out)
     model = load_weights(weights) if weights.is_dir() else load_released(weights)
-    if not weights.is_dir() and record.log_base != "e":
-        raise InputError(f"{weights}: the release's weights read ln(1 + depth), profile {profile} has log_base={record.log_base}; set it to e")
-    config, own = model.config, {"max_pcres": min(model.config.max_pcres, record.max_pcres)}
-    if (window_bp := trained_window(weights)) is not None:
-        own["window_bp"] = window_bp
-    data = load_dataset(record, names[0], marks=config.marks, bin_bp=config.bin_bp, task=config.task, **own)
+    config = model.config
+    data = load_dataset(
+        record, names[0], task=config.task, marks=config.marks, bin_bp=config.bin_bp, window_bp=config.promoter_bp,
+        max_pcres=min(config.max_pcres, record.max_pcres),
+    )  # fmt: skip
     table = data.genes.drop(columns=["label"]).rename(columns={"expression": "rpkm"}).merge(predict_genes(model, data), on="gene_id")
     write_whole(out, lambda path: table.to_csv(path, index=False))
     print(f"{out}: {len(table):,} genes of {names[0]}")
@@ -125,16 +123,20 @@ def book(profile: Annotated[str, typer.Argument(help="Name or path of a profile.
 
 @app.command()
 def check(profile: ProfileName) -> None:
-    """Validate a profile and its inputs without computing."""
+    """Validate a profile and its inputs without computing; what it reads from the network is fetched."""
     from . import features
     from .genome import profile_genome
 
     record = load_profile(profile)
     genome = profile_genome(record)
+    record.train_config()
+    for name in record.notebooks:
+        if not (ROOT / "notebooks" / f"{name}.ipynb").is_file():
+            raise InputError(f"profile {record.name}: notebooks: no notebook {name!r}; see notebooks/")
     print(f"{record.name}: {record.title}")
     print(f"genome {genome.name}, {len(genome.sizes)} chromosomes in folds {', '.join(map(str, genome.fold_ids))}")
     for name in record.cell_types:
-        if isinstance(record.inputs, RawInputs) and record.inputs.simulation:
+        if record.simulated:
             print(f"{name}: inputs are simulated when they are needed")
         else:
             print(f"{name}: {len(features.check_inputs(record, name))} input files are there")

@@ -38,6 +38,8 @@ class ModelConfig:
     marks: tuple[str, ...] = MARKS
     bin_bp: tuple[int, ...] = (2000, 500, 100)  # coarse to fine, one branch each
     frame_bp: int = 40_000                      # every region is centred in it; its bins carry the positions
+    window_bp: int | None = None                # promoter window that it reads, TSS in the middle; None: the frame
+    log_base: Literal["e", "2"] = "e"           # of the signal that it reads
     max_pcres: int = 8                          # per gene, strongest contact first
     d_embedding: int = 128
     embedding_layers: int = 1
@@ -75,6 +77,11 @@ class ModelConfig:
             if heads < 1 or width % heads:
                 raise InputError(f"ModelConfig: {heads} heads do not divide a width of {width}")
 
+    @property
+    def promoter_bp(self) -> int:
+        """Width of the promoter window in bp."""
+        return self.window_bp or self.frame_bp
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
         """Rebuild a config from JSON; an unknown setting is an InputError that names it."""
@@ -106,11 +113,13 @@ class TrainConfig:
     seed: int = 42
 
     def __post_init__(self) -> None:
-        if self.epochs < 0 or self.batch_size < 1 or self.learning_rate <= 0:
+        if self.epochs < 0 or self.batch_size < 1 or self.learning_rate <= 0 or self.decay <= 0:
             raise InputError(
-                f"TrainConfig: epochs={self.epochs}, batch_size={self.batch_size}, learning_rate={self.learning_rate}; "
-                "expected epochs >= 0, batch_size >= 1, learning_rate > 0"
+                f"TrainConfig: epochs={self.epochs}, batch_size={self.batch_size}, learning_rate={self.learning_rate}, "
+                f"decay={self.decay}; expected epochs >= 0, batch_size >= 1, learning_rate > 0, decay > 0"
             )
+        if self.precision not in ("float32", "bfloat16", "float16"):
+            raise InputError(f"TrainConfig: precision={self.precision!r}, expected float32, bfloat16 or float16")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -139,6 +148,15 @@ class RawInputs(_Section):
     contacts: tuple[str, ...] = ("contacts/{cell_type}.po.txt.gz", "contacts/{cell_type}.pp.txt.gz")
     min_frequency: float = 1.5  # paper: contacts above it count (strict)
 
+    @model_validator(mode="after")
+    def _names_are_known(self) -> RawInputs:
+        for pattern in (self.reads, self.expression, self.annotation, self.gene_info, *self.contacts):
+            try:
+                pattern.format(cell_type="", mark="")
+            except (KeyError, IndexError, ValueError) as error:
+                raise ValueError(f"{pattern!r}: found {error}, expected only {{cell_type}} and {{mark}} in braces") from None
+        return self
+
 
 class DemoInputs(_Section):
     """The release's demo: a gene table and an array of per-base depth for each region, in one archive."""
@@ -162,7 +180,6 @@ class Profile(_Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     title: str
-    simulated: bool = False
     genome: str                                    # a build in data/genomes.yml
     cell_types: dict[str, str] = Field(min_length=1)  # id -> name for readers
     marks: tuple[str, ...] = MARKS
@@ -190,6 +207,11 @@ class Profile(_Section):
         return self
 
     @property
+    def simulated(self) -> bool:
+        """Whether a page made from this profile has to say that its numbers are simulated."""
+        return isinstance(self.inputs, RawInputs) and self.inputs.simulation is not None
+
+    @property
     def raw_dir(self) -> Path:
         return data_root() / "raw" / self.name
 
@@ -209,7 +231,7 @@ class Profile(_Section):
 
     def model_config_for(self, task: Task = "clf", **overrides: Any) -> ModelConfig:
         """The paper's network on this profile's marks, frame and number of pCREs, then `overrides`."""
-        own = {"marks": self.marks, "frame_bp": self.frame_bp, "max_pcres": self.max_pcres}
+        own = {"marks": self.marks, "frame_bp": self.frame_bp, "max_pcres": self.max_pcres, "log_base": self.log_base}
         return ModelConfig(task=task, **(own | overrides))
 
     def check_cell_type(self, cell_type: str) -> str:

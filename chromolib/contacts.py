@@ -31,7 +31,8 @@ def all_tss(transcripts: pd.DataFrame, gene_info: pd.DataFrame, gene_ids: Iterab
     -------
     DataFrame
         gene_id, symbol, chrom, tss, strand, order: each distinct TSS of a gene once, that of its longest transcript
-        first, ties by name of the transcript; chrX goes before chrY. attrs["dropped"] counts genes without a TSS.
+        first, ties by name of the transcript; chrX goes before chrY, and all are on the chromosome of the first.
+        attrs["dropped"] counts genes without a TSS, and transcripts elsewhere.
 
     Source: the release orders the transcripts of mouse genes so; its order of human ones is not published.
     """
@@ -40,6 +41,10 @@ def all_tss(transcripts: pd.DataFrame, gene_info: pd.DataFrame, gene_ids: Iterab
     found = wanted[~is_shared].merge(transcripts, on="symbol")
     found = found.assign(length=found["end"] - found["start"], on_y=found["chrom"] == "chrY")
     found = found.sort_values(["gene_id", "on_y", "length", "transcript"], ascending=[True, True, False, True])
+    # Deviates: the release takes the contacts of all TSSs; one on another chromosome would carry signal of a gene's
+    # training fold into its held-out fold.
+    is_home = found["chrom"] == found.groupby("gene_id")["chrom"].transform("first")
+    found = found[is_home]
     tss = found.drop_duplicates(["gene_id", "chrom", "tss", "strand"])[["gene_id", "symbol", "chrom", "tss", "strand"]]
     tss = tss.assign(order=tss.groupby("gene_id").cumcount()).reset_index(drop=True)
     n_named, n_unique, n_found = wanted["gene_id"].nunique(), (~is_shared).sum(), tss["gene_id"].nunique()
@@ -47,6 +52,7 @@ def all_tss(transcripts: pd.DataFrame, gene_info: pd.DataFrame, gene_ids: Iterab
         "no symbol": len(set(gene_ids)) - n_named,
         "symbol of several genes": n_named - n_unique,
         "no transcript": n_unique - n_found,
+        "transcripts on another chromosome than the gene's first": (~is_home).sum(),
     }
     tss.attrs = {"kept": n_found, "dropped": {reason: int(count) for reason, count in counts.items() if count}}
     return tss

@@ -79,8 +79,6 @@ class GeneDataset:
     ) -> None:
         self.store = store
         self.cell_type: str = store.attrs["cell_type"]
-        self.profile_name: str = store.attrs["profile"]
-        self.is_simulated = bool(store.attrs["simulated"])
         self.frame_bp = int(store.attrs["frame_bp"])
         self.max_pcres = store.sizes["rank"]
         self.marks = tuple(marks) if marks is not None else tuple(store["mark"].values.tolist())
@@ -99,6 +97,11 @@ class GeneDataset:
     @property
     def device(self) -> torch.device:
         return self._signal.contact.device
+
+    @property
+    def unit(self) -> str:
+        """Unit of the signal, for the axes of figures."""
+        return "ln(1 + mean depth)" if self.log_base == "e" else "log2(1 + mean depth)"
 
     @property
     def dropped(self) -> pd.DataFrame:
@@ -245,7 +248,7 @@ class GeneDataset:
 
 
 class PairedDataset:
-    """The same genes in two cell types: what task diff reads. Has the interface of a GeneDataset."""
+    """The same genes in two cell types: what task diff reads. `fit`, `evaluate` and `predict` take it like a GeneDataset."""
 
     task: Task = "diff"
 
@@ -253,6 +256,7 @@ class PairedDataset:
         self.first, self.second = first, second
         self.genes = first.genes
         self.marks, self.bin_bp, self.frame_bp = first.marks, first.bin_bp, first.frame_bp
+        self.window_bp, self.log_base, self.max_pcres = first.window_bp, first.log_base, first.max_pcres
         self.cell_type = f"{second.cell_type}/{first.cell_type}"
 
     def __len__(self) -> int:
@@ -372,6 +376,7 @@ def _cut_window(store: xr.Dataset, mark_idx: list[int], window_bp: int) -> tuple
     first = (frame_bp - window_bp) // 2 // base_bp
     n = window_bp // base_bp
     start = store["tss"].values[:, None] - window_bp // 2 + base_bp * np.arange(n)
+    # Deviates: the release takes a start below 0 as an index from the array's end; here such positions do not count.
     size = store["chrom_bp"].values[:, None]
     covered_bp = np.clip(np.minimum(start + base_bp, size) - np.maximum(start, 0), 0, None)
     return store["promoter"].values[:, first : first + n][..., mark_idx], covered_bp

@@ -6,6 +6,7 @@ the mean number of reads over a base pair of a bin, positions and widths are in 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -259,7 +260,8 @@ def _settings(profile: Profile, cell_type: str) -> str:
 
 def _fingerprints(profile: Profile, cell_type: str) -> list[Any]:
     if isinstance(profile.inputs, DemoInputs):
-        return [sources.registry()[profile.inputs.source].sha256]
+        symbols = (ROOT / "data" / profile.inputs.symbols).read_bytes()
+        return [sources.registry()[profile.inputs.source].sha256, hashlib.sha256(symbols).hexdigest()]
     paths = check_inputs(profile, cell_type)
     return [[path.name, readers.stat(path).st_size, readers.stat(path).st_mtime_ns] for path in paths]
 

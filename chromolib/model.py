@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .attention import BinAttention, GatedAttention, StackLinear, Tokens, frame_offset, position_table
+from .attention import BinAttention, GatedAttention, StackLinear, Tokens, collect_rows, frame_offset, position_table
 from .config import InputError, ModelConfig
 from .dataset import Batch
 
@@ -108,7 +108,11 @@ class Chromoformer(nn.Module):
             position = self._positions(bin_bp, signal.shape[1])
             is_padding = batch.is_padding[bin_bp][gene_idx, rank_idx]
             bins.append((signal, position, self.pcre_project.weight[s], is_padding))
-        x = self.pcre_query(promoter)[:, gene_idx]
+        # Each pCRE takes a copy of its promoter's query. Picking rows of repeated copies, not of the promoters, keeps the
+        # gradient a plain sum in a fixed order: the same seed gives the same network with any number of threads.
+        n_ranks = batch.contact.shape[1]
+        query = self.pcre_query(promoter).unsqueeze(2).expand(-1, -1, n_ranks, -1).flatten(1, 2)  # (s, b * r, d)
+        x = collect_rows(query, gene_idx * n_ranks + rank_idx)
         for layer in self.pairwise:
             x = layer(x, bins)
         return x
@@ -159,7 +163,8 @@ class Chromoformer(nn.Module):
                 raise InputError(f"promoter window of {n_bins} bins of {bin_bp} bp is wider than frame_bp={config.frame_bp:,}; use data.select(window_bp=...)")
 
     def _initialise(self, seed: int) -> None:
-        """Uniform in ±1/sqrt(inputs), torch's default for linear maps, from a generator of its own."""
+        """Uniform in ±1/sqrt(inputs), torch's default for linear maps."""
+        # Deviates: the release seeds torch's global generator in its constructor; here other random numbers stay as they are.
         generator = torch.Generator().manual_seed(seed)
         for name, parameter in self.named_parameters():
             if "norm." in name or name.endswith("gamma"):

@@ -31,6 +31,7 @@ MODEL_COLOURS = {
     "Chromoformer": "#0072b2", "Release, pretrained": "#d55e00",
     "Mean signal, 40 kb": "#6c6c6c", "Mean signal, 4 kb": "#a6a6a6",
 }  # fmt: skip
+OTHER = "#444444"  # a mark or model that the paper does not have
 METRIC_NAMES = {
     "roc_auc": "ROC-AUC", "average_precision": "average precision", "pearson": "Pearson r", "r2": "R²",
 }  # fmt: skip
@@ -63,7 +64,6 @@ def publish(figure: Figure, table: pd.DataFrame, *, profile: Profile, name: str,
     The caption is given the profile's name, and says so where the data are simulated.
     """
     folder = profile.work_dir / "results"
-    folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     with plt.rc_context(STYLE):
         figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
@@ -73,8 +73,10 @@ def publish(figure: Figure, table: pd.DataFrame, *, profile: Profile, name: str,
     return Published(buffer.getvalue(), f"{caption} {origin(profile)}", alt)
 
 
-def show_table(table: pd.DataFrame, *, profile: Profile, caption: str, precision: int = 3) -> Styler:
-    """A table as a notebook shows it: metrics by their full names, missing values as a dash, the profile in the caption."""
+def show_table(table: pd.DataFrame, *, profile: Profile, name: str, caption: str, precision: int = 3) -> Styler:
+    """Save a table as results/<name>.csv, and return what a notebook shows of it: metrics by their full names, missing
+    values as a dash, the profile in the caption."""
+    write_whole(profile.work_dir / "results" / f"{name}.csv", lambda path: table.to_csv(path, index=False))
     table = table.rename(columns=METRIC_NAMES)
     if "metric" in table:
         table = table.assign(metric=table["metric"].replace(METRIC_NAMES))
@@ -90,6 +92,13 @@ def origin(profile: Profile) -> str:
     return f"Profile {profile.name}: {kind}."
 
 
+def panels(n: int, n_columns: int = 4, *, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """A figure of at least `n` panels of this size each, in rows of `n_columns`, x shared."""
+    n_rows = -(-n // n_columns)
+    figure, axes = new_figure(n_rows, n_columns, size=(size[0] * n_columns, size[1] * n_rows), sharex=True)
+    return figure, list(np.ravel(axes))
+
+
 def new_figure(n_rows: int = 1, n_columns: int = 1, *, size: tuple[float, float], **options) -> tuple[Figure, np.ndarray | Axes]:
     """Figure and axes in the house's style, outside pyplot's list of open figures."""
     with plt.rc_context(STYLE):
@@ -99,7 +108,7 @@ def new_figure(n_rows: int = 1, n_columns: int = 1, *, size: tuple[float, float]
 def plot_tracks(tracks: pd.DataFrame, axes: Sequence[Axes], *, tss: int, strand: str) -> Sequence[Axes]:
     """Depth of each mark around a TSS, one axis per mark, from `tracks.gene_tracks`."""
     for ax, (mark, table) in zip(axes, tracks.groupby("mark", sort=False), strict=True):
-        ax.fill_between(table["position"] / 1e6, table["depth"], step="mid", color=MARK_COLOURS.get(mark, "#444444"), lw=0)
+        ax.fill_between(table["position"] / 1e6, table["depth"], step="mid", color=MARK_COLOURS.get(mark, OTHER), lw=0)
         ax.axvline(tss / 1e6, color="black", lw=0.6, ls=":")
         ax.set_ylabel(mark, rotation=0, ha="right", va="center")
         ax.set_ylim(0, max(float(table["depth"].max()), 1.0))
@@ -132,7 +141,7 @@ def plot_contacts(contacts: pd.DataFrame, ax: Axes, *, tss: int, window_bp: int)
     return ax
 
 
-def plot_network_input(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+def plot_network_input(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) -> Sequence[Axes]:
     """Heat maps of one promoter, one per bin width, from `tracks.network_input`."""
     top = table["signal"].max()
     for ax, (bin_bp, part) in zip(axes, table.groupby("bin_bp", sort=False), strict=True):
@@ -143,33 +152,38 @@ def plot_network_input(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Ax
         ax.set_yticks(range(len(grid)), grid.index)
         ax.set_title(f"{bin_bp:,} bp, {grid.shape[1]} bins", loc="left", fontsize=9)
     axes[-1].set_xlabel("distance from TSS (kb), direction of transcription to the right")
-    axes[0].figure.colorbar(image, ax=list(axes), label="signal, ln(1 + mean depth)", shrink=0.7)
+    axes[0].figure.colorbar(image, ax=list(axes), label=f"signal, {unit}", shrink=0.7)
     return axes
 
 
-def plot_mean_by_label(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+def plot_mean_by_label(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) -> Sequence[Axes]:
     """Mean signal of each mark around the TSS, genes on (solid) and off (dashed), from `tracks.mean_by_label`."""
-    for ax, (mark, part) in zip(axes, table.groupby("mark", sort=False), strict=False):
+    marks = list(table.groupby("mark", sort=False))
+    for ax, (mark, part) in zip(axes, marks, strict=False):
         for label, line in (("on", "-"), ("off", "--")):
             rows = part[part["label"] == label]
             kb = rows["offset"] / 1e3
-            ax.plot(kb, rows["mean"], color=MARK_COLOURS.get(mark, "#444444"), ls=line, lw=1.4)
-            ax.fill_between(kb, rows["low"], rows["high"], color=MARK_COLOURS.get(mark, "#444444"), alpha=0.2, lw=0)
+            ax.plot(kb, rows["mean"], color=MARK_COLOURS.get(mark, OTHER), ls=line, lw=1.4)
+            ax.fill_between(kb, rows["low"], rows["high"], color=MARK_COLOURS.get(mark, OTHER), alpha=0.2, lw=0)
         ax.axvline(0, color="black", lw=0.6, ls=":")
         ax.set_title(mark, loc="left", fontsize=9)
         ax.set_ylim(bottom=0)
-    for ax in axes[table["mark"].nunique() :]:
+        ax.set_xlabel("distance from TSS (kb)")
+        ax.label_outer()
+    for ax in axes[len(marks) :]:
         ax.set_visible(False)
-    axes[0].set_ylabel("mean signal, ln(1 + depth)")
+    axes[0].set_ylabel(f"mean signal, {unit}")
     return axes
 
 
 def plot_history(history: pd.DataFrame, ax: Axes, *, metric: str, label: str) -> Axes:
-    """One metric per epoch, a line per fold, thick: their mean."""
+    """One held-out metric per epoch, a line per fold, thick: their mean; beside a loss, dashed: that of training."""
     for _, run in history.groupby("run"):
         ax.plot(run["epoch"], run[metric], color="#9ecae1", lw=1)
-    mean = history.groupby("epoch")[metric].mean()
-    ax.plot(mean.index, mean, color=MODEL_COLOURS["Chromoformer"], lw=2)
+    mean = history.groupby("epoch")[[metric, "train_loss"]].mean()
+    ax.plot(mean.index, mean[metric], color=MODEL_COLOURS["Chromoformer"], lw=2)
+    if metric == "loss":
+        ax.plot(mean.index, mean["train_loss"], color=MODEL_COLOURS["Chromoformer"], lw=1.5, ls="--")
     ax.set_xlabel("epoch")
     ax.set_ylabel(label)
     return ax
@@ -182,7 +196,7 @@ def plot_roc(predictions: pd.DataFrame, ax: Axes, *, intervals: pd.DataFrame) ->
         false_positive, true_positive, _ = metrics.roc_curve(table["target"], table["score"])
         row = intervals.set_index("model").loc[model]
         label = f"{model}: {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-        ax.plot(false_positive, true_positive, color=MODEL_COLOURS[model], lw=1.6, label=label)
+        ax.plot(false_positive, true_positive, color=MODEL_COLOURS.get(model, OTHER), lw=1.6, label=label)
     ax.set_xlabel("false positive rate")
     ax.set_ylabel("true positive rate")
     ax.set_aspect("equal")
@@ -204,7 +218,7 @@ def plot_expression(predictions: pd.DataFrame, ax: Axes, *, model: str, title: s
     """Predicted against measured log2(RPKM + 1) of held-out genes; columns target, score."""
     top = max(predictions["target"].max(), predictions["score"].max()) * 1.05
     ax.plot([0, top], [0, top], color="#bbbbbb", lw=0.8, ls="--")
-    ax.scatter(predictions["target"], predictions["score"], s=12, color=MODEL_COLOURS[model], alpha=0.7, lw=0)
+    ax.scatter(predictions["target"], predictions["score"], s=12, color=MODEL_COLOURS.get(model, OTHER), alpha=0.7, lw=0)
     ax.set(xlabel="measured expression, log2(RPKM + 1)", ylabel="predicted expression, log2(RPKM + 1)", xlim=(-0.2, top))
     ax.set_title(title, loc="left", fontsize=9)
     return ax

@@ -20,6 +20,7 @@ from .files import write_whole
 from .model import Chromoformer
 from .train import evaluate, fit, load_weights, predict, save_weights
 
+VERSION = 1  # raise it when the same settings and features train another network
 _DONE = "metrics.json"  # written last
 
 
@@ -105,12 +106,6 @@ def load_run(run: Run) -> tuple[Chromoformer, GeneDataset]:
     return load_weights(run.folder), held_out
 
 
-def trained_window(folder: Path) -> int | None:
-    """Width in bp of the promoter window that the run in this folder read; None: all of the frame, or no run's folder."""
-    settings = _read_settings(folder) or {}
-    return settings.get("run", {}).get("window_bp")
-
-
 def _train_if_needed(run: Run, train: GeneDataset, held_out: GeneDataset) -> None:
     profile = load_profile(run.profile)
     config = profile.train_config(seed=run.seed) if run.recipe == "profile" else TrainConfig(seed=run.seed)
@@ -123,10 +118,7 @@ def _train_if_needed(run: Run, train: GeneDataset, held_out: GeneDataset) -> Non
         for name in (_DONE, "state.safetensors"):
             (folder / name).unlink(missing_ok=True)
     write_whole(folder / "config.json", lambda path: path.write_text(json.dumps(settings, indent=1)))
-    model_config = profile.model_config_for(
-        run.task, marks=train.marks, bin_bp=train.bin_bp, max_pcres=train.max_pcres, frame_bp=train.frame_bp
-    )
-    result = fit(train, held_out, config, model_config, checkpoint=folder, name=run.id)
+    result = fit(train, held_out, config, checkpoint=folder, name=run.id)
     save_weights(folder, result.model)
     write_whole(folder / "history.csv", lambda path: result.history.to_csv(path, index=False))
     predictions = predict(result.model, held_out)
@@ -147,7 +139,8 @@ def _split(run: Run, data: GeneDataset) -> tuple[GeneDataset, GeneDataset]:
 def _settings(run: Run, config: TrainConfig, data: GeneDataset) -> dict[str, Any]:
     """All that decides a run's result, except the device it ran on."""
     training = {key: value for key, value in config.to_dict().items() if key != "device"}
-    settings = {"run": asdict(run), "training": training, "features": data.store.attrs["settings"],
+    about = {key: value for key, value in asdict(run).items() if key != "profile"}  # a name or a path: the folder tells
+    settings = {"run": about, "version": VERSION, "training": training, "features": data.store.attrs["settings"],
                 "log_base": data.log_base, "chromolib": __version__}  # fmt: skip
     return json.loads(json.dumps(settings))
 

@@ -77,8 +77,7 @@ class Layout:
 
 def ensure_raw(profile: Profile) -> None:
     """Write the raw files of a simulated profile where they are missing or were made with other settings."""
-    is_simulated = isinstance(profile.inputs, RawInputs) and profile.inputs.simulation
-    if is_simulated and not _is_current(profile.raw_dir, profile):
+    if profile.simulated and not _is_current(profile.raw_dir, profile):
         simulate(profile.raw_dir, profile)
 
 
@@ -90,7 +89,7 @@ def simulate(out: Path, profile: Profile) -> None:
     InputError
         The profile is not of a simulated cohort, or `out` holds something else.
     """
-    if not (isinstance(profile.inputs, RawInputs) and profile.inputs.simulation):
+    if not profile.simulated:
         raise InputError(f"profile {profile.name}: has no inputs.simulation, expected one that is simulated, like sim")
     if unknown := set(profile.marks) - set(MEAN_DEPTH):
         known = ", ".join(MEAN_DEPTH)

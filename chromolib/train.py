@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from scipy import stats
 from sklearn import metrics
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from .config import InputError, ModelConfig, Task, TrainConfig
@@ -82,16 +82,21 @@ def fit(
         raise InputError(f"fit: {len(train)} training and {len(held_out)} held-out genes, expected at least 2 and 1")
     config = config or TrainConfig()
     device = resolve_device(config.device)
-    train, held_out = train.to(device), held_out.to(device)
+    if config.precision == "float16" and device.type != "cuda":
+        raise InputError(f"precision float16 needs CUDA, found device {device.type}; use bfloat16 or float32")
     model_config = model_config or ModelConfig(
-        task=train.task, marks=train.marks, bin_bp=train.bin_bp, frame_bp=train.frame_bp
-    )
+        task=train.task, marks=train.marks, bin_bp=train.bin_bp, frame_bp=train.frame_bp, window_bp=train.window_bp,
+        max_pcres=train.max_pcres, log_base=train.log_base,
+    )  # fmt: skip
+    for data in (train, held_out):
+        check_fits(model_config, data)
+    train, held_out = train.to(device), held_out.to(device)
     model = Chromoformer(model_config, seed=config.seed).to(device)
     optimizer = torch.optim.AdamW(
         model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda")
     )
-    scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16" and device.type == "cuda")
-    history = load_state(checkpoint, model, optimizer, config) if checkpoint else []
+    scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
+    history = load_state(checkpoint, model, optimizer, scaler, config) if checkpoint else []
 
     with _progress(config.epochs, len(history), name) as report:
         for epoch in range(len(history) + 1, config.epochs + 1):
@@ -101,7 +106,7 @@ def fit(
             scores = evaluate(model, held_out, config.precision)
             history.append({"epoch": epoch, "learning_rate": optimizer.param_groups[0]["lr"], "train_loss": train_loss, **scores})
             if checkpoint:
-                save_state(checkpoint, model, optimizer, config, history)
+                save_state(checkpoint, model, optimizer, scaler, config, history)
             report(history[-1])
     return Fit(model.eval(), pd.DataFrame(history))
 
@@ -147,7 +152,7 @@ def task_loss(out: Tensor, target: Tensor, task: Task) -> Tensor:
     return F.mse_loss(out, target, reduction="none").mean(0).sum()
 
 
-def evaluate(model: nn.Module, data: Dataset, precision: str = "float32") -> dict[str, float]:
+def evaluate(model: Chromoformer, data: Dataset, precision: str = "float32") -> dict[str, float]:
     """Loss and metrics over all genes of `data`, as plain floats."""
     out, target = _outputs(model, data, precision)
     task = data.task
@@ -205,8 +210,17 @@ def predict(model: Chromoformer, data: Dataset, precision: str = "float32") -> p
     return table
 
 
+def check_fits(config: ModelConfig, data: Dataset) -> None:
+    """Raise an InputError that names the first thing in which a dataset is not what a network reads."""
+    expected = {"marks": config.marks, "frame_bp": config.frame_bp, "window_bp": config.promoter_bp, "log_base": config.log_base}
+    for name, value in expected.items():
+        if getattr(data, name) != value:
+            raise InputError(f"{data.cell_type}: {name} is {getattr(data, name)}, the network reads {value}; load or select the data so")
+
+
 @torch.no_grad()
-def _outputs(model: nn.Module, data: Dataset, precision: str) -> tuple[Tensor, Tensor]:
+def _outputs(model: Chromoformer, data: Dataset, precision: str) -> tuple[Tensor, Tensor]:
+    check_fits(model.config, data)
     model.eval()
     device = next(model.parameters()).device
     data = data.to(device)
@@ -256,17 +270,30 @@ def load_weights(folder: str | os.PathLike[str]) -> Chromoformer:
     return model.eval()
 
 
-def save_state(folder: Path, model: Chromoformer, optimizer: torch.optim.Optimizer, config: TrainConfig, history: list[dict]) -> None:
+def save_state(
+    folder: Path,
+    model: Chromoformer,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    config: TrainConfig,
+    history: list[dict],
+) -> None:
     """Write all that the next epoch needs into one file, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"model.{name}": tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{i}.{key}": value.detach().cpu().contiguous() for key, value in state.items()}
-    about = {"settings": _settings(model, config), "history": json.dumps(history)}
+    about = {"settings": _settings(model, config), "history": json.dumps(history), "scaler": json.dumps(scaler.state_dict())}
     write_whole(folder / "state.safetensors", lambda path: save_file(tensors, path, metadata=about))
 
 
-def load_state(folder: Path, model: Chromoformer, optimizer: torch.optim.Optimizer, config: TrainConfig) -> list[dict]:
+def load_state(
+    folder: Path,
+    model: Chromoformer,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    config: TrainConfig,
+) -> list[dict]:
     """Put back what `save_state` wrote and return the history so far; an empty folder gives an empty history.
 
     Raises
@@ -295,6 +322,7 @@ def load_state(folder: Path, model: Chromoformer, optimizer: torch.optim.Optimiz
             _, i, key = name.split(".")
             state.setdefault(int(i), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    scaler.load_state_dict(json.loads(about["scaler"]))
     return history
 
 
@@ -308,11 +336,10 @@ def _settings(model: Chromoformer, config: TrainConfig) -> str:
 def _progress(n_epochs: int, n_done: int, name: str) -> Iterator[Callable[[dict], None]]:
     """A bar in a terminal and in a live notebook; one line per epoch where the output is kept (CHROMOLIB_PROGRESS=lines)."""
     live = (sys.stderr.isatty() or "ipykernel" in sys.modules) and os.environ.get("CHROMOLIB_PROGRESS") != "lines"
-    main = {"clf": "roc_auc", "reg": "pearson", "diff": "pearson"}
     bar = tqdm(total=n_epochs, initial=n_done, desc=name or "training", unit="epoch", disable=not live)
 
     def report(row: dict) -> None:
-        metric = next(row_name for row_name in main.values() if row_name in row)
+        metric = "roc_auc" if "roc_auc" in row else "pearson"
         text = f"loss {row['train_loss']:.4f}, held-out loss {row['loss']:.4f}, {metric} {row[metric]:.4f}"
         bar.set_postfix_str(text)
         bar.update()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from chromolib.config import ROOT
+from chromolib import sources
+from chromolib.config import ROOT, InputError, load_profile
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,14 +23,17 @@ def data_dir(tmp_path_factory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def mirror() -> Iterator[Path]:
-    """A folder with copies of public files, laid out as <host>/<path>, which fetching tries first; see data/README.md."""
-    folder = Path(os.environ.get("CHROMOLIB_MIRROR") or ROOT.parent / "shared" / "mirror")
-    if not folder.is_dir():
-        pytest.skip(f"no real data here: {folder} is not a folder; set CHROMOLIB_MIRROR to one")
+def demo_archive(data_dir) -> Path:
+    """The release's demo, from a mirror (CHROMOLIB_MIRROR, or ../shared/mirror) or else from its own address."""
+    beside = ROOT.parent / "shared" / "mirror"
+    profile = load_profile("h1-demo")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CHROMOLIB_MIRROR", str(folder))
-        yield folder
+        if "CHROMOLIB_MIRROR" not in os.environ and beside.is_dir():
+            patch.setenv("CHROMOLIB_MIRROR", str(beside))
+        try:
+            return sources.fetch(profile.inputs.source, profile.raw_dir)
+        except InputError as error:
+            pytest.skip(f"no real data here: {error}")
 
 
 @pytest.fixture(scope="session")

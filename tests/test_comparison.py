@@ -102,10 +102,10 @@ def test_difference_is_first_minus_second_on_the_same_genes():
     target = np.array([0, 0, 1, 1] * 10)
     perfect, half = target * 1.0, np.array([0, 1, 0, 1] * 10) * 1.0              # ROC-AUC 1 and 0.5
     scores = scores_of(target, perfect=perfect, half=half).sample(frac=1, random_state=0)
-    change = comparison.difference(scores, "perfect", "half", "clf", n_resamples=200)
+    (change,) = comparison.difference(scores, "perfect", "half", "clf", n_resamples=200).to_dict("records")
     assert (change["metric"], change["value"], change["n"]) == ("roc_auc", 0.5, 40)
     assert 0.3 < change["low"] < 0.5 < change["high"] < 0.7
-    assert comparison.difference(scores, "half", "perfect", "clf", n_resamples=20)["value"] == -0.5
+    assert comparison.difference(scores, "half", "perfect", "clf", n_resamples=20)["value"].item() == -0.5
 
 
 def test_words_follow_the_interval():
@@ -113,9 +113,9 @@ def test_words_follow_the_interval():
     target = rng.normal(size=80)
     noise = rng.normal(size=(3, 80))
     scores = scores_of(target, good=target + 0.1 * noise[0], bad=noise[1], twin=noise[2])
-    assert "good is better than" in comparison.in_words(comparison.difference(scores, "good", "bad", "reg"))
-    assert "bad is worse than" in comparison.in_words(comparison.difference(scores, "bad", "good", "reg"))
-    same = comparison.in_words(comparison.difference(scores, "bad", "twin", "reg"))
+    assert "good is better than" in comparison.in_words(comparison.difference(scores, "good", "bad", "reg").iloc[0])
+    assert "bad is worse than" in comparison.in_words(comparison.difference(scores, "bad", "good", "reg").iloc[0])
+    same = comparison.in_words(comparison.difference(scores, "bad", "twin", "reg").iloc[0])
     assert "no difference between bad and" in same and "better" not in same and "worse" not in same
 
 
@@ -125,6 +125,12 @@ def test_interval_that_touches_zero_claims_nothing(low, high, verdict):
     change = {"metric": "roc_auc", "first": "A", "second": "B", "value": 0.1, "low": low, "high": high, "n": 12}
     words = comparison.in_words(pd.Series(change))
     assert verdict in words and "12 genes" in words and f"[{low:+.3f}, {high:+.3f}]" in words
+
+
+def test_best_baseline_is_the_highest_of_the_first_metric_and_never_a_network():
+    models = ["Chromoformer", "Mean signal, 40 kb", "Mean signal, 4 kb", "Mean signal, 40 kb"]
+    rows = {"model": models, "metric": ["roc_auc"] * 3 + ["average_precision"], "value": [0.9, 0.7, 0.8, 0.99]}
+    assert comparison.best_baseline(pd.DataFrame(rows)) == "Mean signal, 4 kb"
 
 
 def test_calibration_by_hand():

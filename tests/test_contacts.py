@@ -36,10 +36,11 @@ def test_tss_of_the_longest_transcript_comes_first():
     assert tss[["tss", "order"]].to_numpy().tolist() == [[199, 0], [299, 1], [99, 2]]
 
 
-def test_chrx_goes_before_chry():
+def test_chrx_goes_before_chry_and_all_tss_of_a_gene_are_on_one_chromosome():
     rows = transcripts(("NM_1", "chrY", "-", 100, 900, "A"), ("NM_1", "chrX", "-", 100, 800, "A"))
     tss = contacts.all_tss(rows, gene_info(G1="A"), ["G1"])
-    assert tss[["chrom", "tss"]].to_numpy().tolist() == [["chrX", 800], ["chrY", 900]]
+    assert tss[["chrom", "tss"]].to_numpy().tolist() == [["chrX", 800]]
+    assert tss.attrs["dropped"] == {"transcripts on another chromosome than the gene's first": 1}
 
 
 def test_genes_without_a_tss_are_counted():

@@ -358,7 +358,7 @@ def test_device_that_is_not_there_is_one_line():
 
 def test_load_dataset_selects_and_checks_the_cell_type(smoke_profile):
     data = load_dataset(smoke_profile, "S01", task="reg", bin_bp=(2000,), window_bp=10_000, max_pcres=2)
-    assert data.is_simulated and (data.task, data.bin_bp, data.window_bp, data.max_pcres) == ("reg", (2000,), 10_000, 2)
+    assert (data.task, data.bin_bp, data.window_bp, data.max_pcres) == ("reg", (2000,), 10_000, 2)
     batch = data.batch([0])
     assert batch.promoter[2000].shape[1] == 6 and batch.contact.shape == (1, 2)  # 5, and 1 for the other strand's shift
     assert isinstance(data.dropped, pd.DataFrame) and (data.dropped["count"] >= 0).all()

@@ -182,12 +182,10 @@ def test_a_missing_input_and_an_unknown_cell_type_are_named(toy):
 
 
 @pytest.fixture(scope="module")
-def demo(mirror):
-    """Profile and store of the demo, from the mirror."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CHROMOLIB_MIRROR", str(mirror))
-        profile = load_profile("h1-demo")
-        return profile, features.load(features.ensure(profile, "E003")).load()
+def demo(demo_archive):
+    """Profile and store of the demo."""
+    profile = load_profile("h1-demo")
+    return profile, features.load(features.ensure(profile, "E003")).load()
 
 
 def test_demo_has_its_genes_and_pairs(demo):

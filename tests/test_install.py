@@ -152,8 +152,8 @@ def test_make_installs_once_until_pyproject_or_constraints_change(tmp_path):
 
 @needs_make
 def test_make_hands_the_profile_over(tmp_path):
-    assert '/chromolib book "h1-demo"' in run_make("--dry-run", "book", "PROFILE=h1-demo", f"VENV={tmp_path}").stdout
-    assert '/chromolib book "sim"' in run_make("--dry-run", "book", f"VENV={tmp_path}").stdout
+    assert ':$PATH" chromolib book "h1-demo"' in run_make("--dry-run", "book", "PROFILE=h1-demo", f"VENV={tmp_path}").stdout
+    assert ':$PATH" chromolib book "sim"' in run_make("--dry-run", "book", f"VENV={tmp_path}").stdout
 
 
 @needs_make

@@ -22,18 +22,17 @@ CHUNK = 20  # genes at a time: the release needs about 100 MB for each
 
 
 @pytest.fixture(scope="module")
-def demo(mirror, tmp_path_factory):
+def demo(demo_archive, tmp_path_factory):
     """The demo's files as the release reads them: a table and one array per region."""
     folder = tmp_path_factory.mktemp("demo")
-    (archive,) = mirror.glob("github.com/dohlee/chromoformer/archive/*.tar.gz")
-    with tarfile.open(archive) as tar:
+    with tarfile.open(demo_archive) as tar:
         tar.extractall(folder, filter="data")
     (table,) = folder.glob("*/demo/demo_meta.csv")
     return table, table.parent / "demo_data"
 
 
 @pytest.fixture(scope="module")
-def data(mirror, data_dir):
+def data(demo_archive):
     return load_dataset(load_profile("h1-demo"), "E003")
 
 

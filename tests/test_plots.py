@@ -88,9 +88,12 @@ def test_tracks_are_drawn_in_the_colour_of_their_mark():
 
 
 def test_history_shows_each_run_and_their_mean():
-    history = pd.DataFrame({"run": list("aabb"), "epoch": [1, 2, 1, 2], "roc_auc": [0.5, 0.7, 0.7, 0.8]})
+    history = pd.DataFrame({"run": list("aabb"), "epoch": [1, 2, 1, 2], "roc_auc": [0.5, 0.7, 0.7, 0.8],
+                            "loss": [4, 2, 6, 3], "train_loss": [3, 1, 5, 2]})  # fmt: skip
     ax = plots.plot_history(history, Figure().subplots(), metric="roc_auc", label="ROC-AUC")
     assert [line.get_ydata().tolist() for line in ax.lines] == [[0.5, 0.7], [0.7, 0.8], [0.6, 0.75]]
+    ax = plots.plot_history(history, Figure().subplots(), metric="loss", label="loss")
+    assert ax.lines[-1].get_linestyle() == "--" and ax.lines[-1].get_ydata().tolist() == [4, 1.5]  # training's mean
 
 
 def test_roc_curve_passes_through_the_rates_of_each_threshold():
@@ -100,3 +103,15 @@ def test_roc_curve_passes_through_the_rates_of_each_threshold():
     points = list(zip(ax.lines[1].get_xdata(), ax.lines[1].get_ydata(), strict=True))
     assert points == [(0, 0), (0, 0.5), (0.5, 0.5), (0.5, 1), (1, 1)]
     assert ax.get_legend().texts[0].get_text() == "Chromoformer: 0.750 [0.500, 1.000]"
+
+
+def test_table_is_saved_as_it_is_and_shown_with_full_names(monkeypatch, tmp_path):
+    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path))
+    profile = load_profile("smoke")
+    table = pd.DataFrame({"metric": ["roc_auc"], "value": [0.123456], "pearson": [np.nan]})
+    page = plots.show_table(table, profile=profile, name="x", caption="One row.").to_html()
+    assert "ROC-AUC" in page and "Pearson r" in page and "0.123" in page and "–" in page
+    assert "One row. Profile smoke: simulated data." in page
+    pd.testing.assert_frame_equal(pd.read_csv(profile.work_dir / "results" / "x.csv"), table)
+    empty = plots.show_table(table.iloc[:0], profile=profile, name="x", caption="Nothing.").to_html()
+    assert "Nothing. There are none." in empty

@@ -17,11 +17,11 @@ from chromolib import (
     load_dataset,
     load_profile,
     load_run,
+    load_weights,
     predict,
     runs,
     train,
 )
-from chromolib.runs import trained_window
 
 SMALL = {
     "d_embedding": 8, "embedding_ff": 8, "pairwise_ff": 8, "regulation_layers": 1, "regulation_heads": 2,
@@ -111,7 +111,7 @@ def test_loaded_run_gives_the_predictions_on_disk(trained):
     pd.testing.assert_frame_equal(predict(model, held_out), stored, check_exact=True)
     load_run(run)
     assert trained == [run.id]
-    assert trained_window(run.folder) == 10_000 and trained_window(run.folder.parent) is None
+    assert load_weights(run.folder).config.promoter_bp == 10_000
 
 
 def test_recipe_of_the_paper_ignores_the_profile_s_departures(monkeypatch):

@@ -185,13 +185,10 @@ def test_archive_cut_anywhere_is_a_fault_and_no_traceback(tmp_path, monkeypatch)
     assert "not readable" in sources.find_fault(source, cut)
 
 
-def test_demo_archive_of_the_mirror_is_whole(tmp_path, monkeypatch, mirror):
-    monkeypatch.setenv("CHROMOLIB_MIRROR", str(mirror))
-    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path))
+def test_demo_archive_is_whole(demo_archive):
     profile = load_profile("h1-demo")
-    (path,) = sources.fetch_profile(profile)
-    assert path.parent == profile.raw_dir
-    with tarfile.open(path) as tar:
+    assert sources.fetch_profile(profile) == [demo_archive] and demo_archive.parent == profile.raw_dir
+    with tarfile.open(demo_archive) as tar:
         arrays = [member for member in tar if member.name.endswith(".npy")]
         assert len(arrays) == 678
         assert round(sum(member.size for member in arrays) / 1e6) == 106

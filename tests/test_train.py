@@ -370,3 +370,43 @@ def test_setting_from_a_newer_version_is_named(saved):
     settings = json.loads((saved / "model.json").read_text())
     (saved / "model.json").write_text(json.dumps(settings | {"dropout": 0.1}))
     assert "unknown setting 'dropout'" in refusal(saved)
+
+
+def test_same_seed_gives_the_same_gradients_with_several_threads_at_full_width():
+    """torch adds repeated rows of large arrays in no fixed order; the network must not depend on that."""
+    data = GeneDataset(random_store(48, n_pcres=60))
+    batch = data.batch(range(48))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        gradients = []
+        for _ in range(3):
+            model = Chromoformer()
+            task_loss(model(batch), batch.target, "clf").backward()
+            gradients.append([p.grad for p in model.parameters()])
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(a, b) for other in gradients[1:] for a, b in zip(gradients[0], other, strict=True))
+
+
+@pytest.mark.parametrize(("changed", "found"), [({"marks": ("H3K4me3", "H3K4me1")}, "marks is"), ({"window_bp": 4000}, "window_bp is 4000")])
+def test_data_that_the_network_does_not_read_are_refused(changed, found):
+    data = GeneDataset(random_store(8, marks=("H3K4me1", "H3K4me3")))
+    model = Chromoformer(ModelConfig(marks=data.marks))
+    with pytest.raises(InputError, match=found):
+        predict(model, data.select(**changed))
+
+
+def test_another_logarithm_is_refused():
+    store = random_store(8, marks=("H3K4me1",))
+    model = Chromoformer(ModelConfig(marks=("H3K4me1",)))
+    with pytest.raises(InputError, match="log_base is 2, the network reads e"):
+        predict(model, GeneDataset(store, log_base="2"))
+
+
+def test_float16_without_cuda_and_unknown_precision_are_refused():
+    data = GeneDataset(random_store(8))
+    with pytest.raises(InputError, match="float16 needs CUDA"):
+        fit(data, data, TrainConfig(precision="float16", device="cpu"))
+    with pytest.raises(InputError, match="precision='fp16'"):
+        TrainConfig(precision="fp16")

@@ -132,13 +132,13 @@ def with_intervals(scores: pd.DataFrame, task: Task) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)[["model", "metric", "value", "low", "high", "n"]]
 
 
-def difference(scores: pd.DataFrame, first: str, second: str, task: Task, *, n_resamples: int = 1000, seed: int = 0) -> pd.Series:
+def difference(scores: pd.DataFrame, first: str, second: str, task: Task, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
     """First metric of the task, `first` minus `second`, with a 95 % interval from resampling the same genes for both.
 
     Returns
     -------
-    Series
-        metric, first, second, value, low, high, n.
+    DataFrame
+        metric, first, second, value, low, high, n; one row.
     """
     wide = scores.pivot(index="gene_id", columns="model", values="score").join(
         scores.drop_duplicates("gene_id").set_index("gene_id")["target"]
@@ -151,8 +151,8 @@ def difference(scores: pd.DataFrame, first: str, second: str, task: Task, *, n_r
     columns = [wide[column].to_numpy() for column in ("target", first, second)]
     interval = stats.bootstrap(columns, gain, paired=True, vectorized=False, n_resamples=n_resamples,
                                method="percentile", rng=seed).confidence_interval  # fmt: skip
-    return pd.Series({"metric": name, "first": first, "second": second, "value": gain(*columns), "low": interval.low,
-                      "high": interval.high, "n": len(wide)})  # fmt: skip
+    return pd.DataFrame([{"metric": name, "first": first, "second": second, "value": gain(*columns), "low": interval.low,
+                          "high": interval.high, "n": len(wide)}])  # fmt: skip
 
 
 def best_baseline(intervals: pd.DataFrame) -> str:
@@ -163,7 +163,7 @@ def best_baseline(intervals: pd.DataFrame) -> str:
 
 
 def in_words(change: pd.Series) -> str:
-    """A sentence on a `difference` that claims no more than its interval carries."""
+    """A sentence on a row of `difference` that claims no more than its interval carries."""
     text = f"{change['value']:+.3f} [{change['low']:+.3f}, {change['high']:+.3f}]"
     if change["low"] > 0:
         verdict = f"{change['first']} is better than “{change['second']}”"
