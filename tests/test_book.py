@@ -277,16 +277,17 @@ def browser():
 
 def test_pages_open_from_disk_without_any_request_and_show_formulas(built_book, browser):
     asked, errors, n_formulas = [], [], {}
-    tab = browser.new_page()
-    tab.on("request", lambda request: asked.append(request.url))
-    tab.on("pageerror", lambda error: errors.append(str(error)))
     for path in pages_of(built_book):
+        tab = browser.new_page()  # its own tab: the first page sends its own on, and would interrupt the next one
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.goto(path.as_uri(), wait_until="load")
         if 'class="math' in path.read_text(encoding="utf-8"):
             tab.wait_for_selector("mjx-container", state="attached", timeout=20_000)
             tab.evaluate("MathJax.startup.promise")  # resolves when the whole page is set
             assert tab.locator(BROKEN_FORMULA).count() == 0, f"{path.name}: a formula that TeX does not understand"
             n_formulas[path.name] = tab.locator("mjx-container").count()
+        tab.close()
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     assert [error for error in errors if not any(known in error for known in KNOWN_SCRIPT_ERRORS)] == []
     assert n_formulas["model.html"] > 30 and n_formulas["shortcuts.html"] > 30
