@@ -168,11 +168,10 @@ def plot_mean_by_label(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) 
         ax.axvline(0, color="black", lw=0.6, ls=":")
         ax.set_title(mark, loc="left", fontsize=9)
         ax.set_ylim(bottom=0)
-        ax.set_xlabel("distance from TSS (kb)")
-        ax.label_outer()
     for ax in axes[len(marks) :]:
         ax.set_visible(False)
     axes[0].set_ylabel(f"mean signal, {unit}")
+    axes[0].figure.supxlabel("distance from TSS (kb)", fontsize=9)
     return axes
 
 
