@@ -229,11 +229,6 @@ class Profile(_Section):
         shown = ("epochs", "batch_size", "learning_rate", "decay", "weight_decay")
         return pd.DataFrame([(name, f"{here[name]:g}", f"{paper[name]:g}") for name in shown], columns=["setting", "here", "paper"])
 
-    def model_config_for(self, task: Task = "clf", **overrides: Any) -> ModelConfig:
-        """The paper's network on this profile's marks, frame and number of pCREs, then `overrides`."""
-        own = {"marks": self.marks, "frame_bp": self.frame_bp, "max_pcres": self.max_pcres, "log_base": self.log_base}
-        return ModelConfig(task=task, **(own | overrides))
-
     def check_cell_type(self, cell_type: str) -> str:
         """Return `cell_type`, or raise an InputError that lists those of the profile."""
         if cell_type not in self.cell_types:

@@ -84,10 +84,7 @@ def fit(
     device = resolve_device(config.device)
     if config.precision == "float16" and device.type != "cuda":
         raise InputError(f"precision float16 needs CUDA, found device {device.type}; use bfloat16 or float32")
-    model_config = model_config or ModelConfig(
-        task=train.task, marks=train.marks, bin_bp=train.bin_bp, frame_bp=train.frame_bp, window_bp=train.window_bp,
-        max_pcres=train.max_pcres, log_base=train.log_base,
-    )  # fmt: skip
+    model_config = model_config or network_for(train)
     for data in (train, held_out):
         check_fits(model_config, data)
     train, held_out = train.to(device), held_out.to(device)
@@ -109,6 +106,12 @@ def fit(
                 save_state(checkpoint, model, optimizer, scaler, config, history)
             report(history[-1])
     return Fit(model.eval(), pd.DataFrame(history))
+
+
+def network_for(data: Dataset) -> ModelConfig:
+    """The paper's network on what a dataset holds."""
+    names = ("task", "marks", "bin_bp", "frame_bp", "window_bp", "max_pcres", "log_base")
+    return ModelConfig(**{name: getattr(data, name) for name in names})
 
 
 def train_epoch(

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pytest
 import yaml
 
 from benchmarks import peer
-from chromolib import ModelConfig, Profile, Run, cli, ensure, load_dataset, load_profile, load_released, predict
+from chromolib import Run, cli, ensure, load_dataset, load_profile, load_released, predict, train
 from chromolib.config import PROFILES
 
 
@@ -74,11 +75,9 @@ def test_predict_writes_one_row_per_gene(chromolib, weights, tmp_path):
 
 @pytest.mark.parametrize("selection", [{"max_pcres": 0}, {"window_bp": 10_000}])
 def test_predict_reads_what_the_run_read(chromolib, monkeypatch, tmp_path, selection):
-    def small(self, task="clf", **overrides):
-        sizes = {"d_embedding": 8, "regulation_layers": 1, "regulation_heads": 2, "regulation_width": 8}
-        return ModelConfig(task=task, **sizes, **overrides)
-
-    monkeypatch.setattr(Profile, "model_config_for", small)
+    sizes = {"d_embedding": 8, "regulation_layers": 1, "regulation_heads": 2, "regulation_width": 8}
+    network_for = train.network_for
+    monkeypatch.setattr(train, "network_for", lambda data: replace(network_for(data), **sizes))
     run = Run(profile="smoke", cell_type="S01", fold=3, seed=1, **selection)
     held_out = ensure([run]).predictions.set_index("gene_id")
     out = tmp_path / "predictions.csv"

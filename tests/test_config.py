@@ -88,14 +88,6 @@ def test_profile_departs_from_the_paper_only_where_it_says_so(tmp_path):
     assert recipe.loc["learning_rate"].tolist() == ["3e-05", "3e-05"]
 
 
-def test_profile_s_network_takes_its_marks_frame_and_pcres(tmp_path):
-    path = write(tmp_path / "mine.yml", marks=["H3K27ac", "H3K4me3"], frame_bp=20_000, max_pcres=3)
-    config = load_profile(path).model_config_for("reg", d_embedding=64)
-    assert config == ModelConfig(
-        task="reg", marks=("H3K27ac", "H3K4me3"), frame_bp=20_000, max_pcres=3, d_embedding=64
-    )
-
-
 @pytest.mark.parametrize("name", profile_names())
 def test_profile_of_the_repository_is_valid_and_named_after_its_file(name):
     profile = load_profile(name)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,6 @@ import pytest
 
 from chromolib import (
     InputError,
-    ModelConfig,
-    Profile,
     Run,
     TrainConfig,
     ensure,
@@ -34,10 +33,8 @@ RUN = Run(profile="smoke", cell_type="S01", fold=1)
 def folder(monkeypatch, data_dir):
     """The runs' folder of the smallest profile, empty, and a network small enough to train in a second."""
 
-    def small(self, task="clf", **overrides):
-        return ModelConfig(task=task, **SMALL, **overrides)
-
-    monkeypatch.setattr(Profile, "model_config_for", small)
+    network_for = train.network_for
+    monkeypatch.setattr(train, "network_for", lambda data: replace(network_for(data), **SMALL))
     folder = load_profile("smoke").work_dir / "runs"
     assert folder.is_relative_to(data_dir)
     shutil.rmtree(folder, ignore_errors=True)

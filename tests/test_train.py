@@ -410,3 +410,11 @@ def test_float16_without_cuda_and_unknown_precision_are_refused():
         fit(data, data, TrainConfig(precision="float16", device="cpu"))
     with pytest.raises(InputError, match="precision='fp16'"):
         TrainConfig(precision="fp16")
+
+
+def test_network_takes_marks_frame_window_pcres_and_logarithm_of_its_data():
+    store = random_store(8, marks=("H3K27ac", "H3K4me3"), frame_bp=20_000, max_pcres=3)
+    data = GeneDataset(store, task="reg", window_bp=4000, log_base="2")
+    assert train.network_for(data) == ModelConfig(
+        task="reg", marks=data.marks, frame_bp=20_000, window_bp=4000, max_pcres=3, log_base="2"
+    )
