@@ -34,8 +34,13 @@ def fetch(profile: ProfileName) -> None:
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write; an earlier cohort there is replaced.")],
-    profile: Annotated[str, typer.Option(help="A simulated profile, e.g. sim or smoke.")] = "sim",
+    profile: Annotated[str, typer.Option(help="A simulated profile: sim, smoke, null or one of your own.")] = "sim",
     seed: Annotated[int | None, typer.Option(help="Another cohort under the same rules.")] = None,
+    features: Annotated[
+        int | None,
+        typer.Option(min=8, metavar="GENES", help="Instead: features of this many genes, without reads; for benchmarks."),
+    ] = None,
+    cell_type: Annotated[str | None, typer.Option(help="With --features: one cell type instead of all.")] = None,
 ) -> None:
     """Write a simulated cohort with known truth, as raw files in the public formats."""
     from . import simulate as simulator
@@ -44,8 +49,12 @@ def simulate(
     if seed is not None and record.simulated:
         simulation = record.inputs.simulation.model_copy(update={"seed": seed})
         record = record.model_copy(update={"inputs": record.inputs.model_copy(update={"simulation": simulation})})
-    simulator.simulate(out, record)
-    print(out)
+    if features is None:
+        simulator.simulate(out, record)
+        print(out)
+    else:
+        for name in _cell_types(record, cell_type):
+            print(simulator.simulate_features(out / name / "features.zarr", record, name, features))
 
 
 @app.command()

@@ -129,11 +129,25 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Mouse(_Section):
+    """A second species of a simulated cohort."""
+
+    genome: str                                # a build in data/genomes.yml
+    genes: int = Field(ge=8)
+    cell_type: str = "M01"
+    orthologues: float = Field(0.7, ge=0, le=1)  # share of its genes with one in the first species
+    share: float = Field(0.8, ge=0, le=1)        # of their states that are those of the first cell type
+
+
 class Simulation(_Section):
-    """Size of a simulated cohort; see simulate.py for what is planted."""
+    """A simulated cohort; see simulate/ and the book's page on it for what is planted."""
 
     genes: int = Field(ge=8)
     seed: int = 1
+    effects: Literal["all", "promoter"] = "all"  # on expression; promoter: nothing else has any, the negative control
+    share: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}  # cell type -> share of states that are those of the first
+    aberrant: dict[str, Annotated[int, Field(ge=0)]] = {}  # cell type -> genes that are the opposite of the first's
+    mouse: Mouse | None = None
 
 
 class RawInputs(_Section):

@@ -38,11 +38,15 @@ def ensure(profile: Profile, cell_type: str) -> Path:
     path = profile.work_dir / profile.check_cell_type(cell_type) / "features.zarr"
     settings = _settings(profile, cell_type)
     if not _is_current(path, settings):
-        store = build(profile, cell_type).assign_attrs(settings=settings)
-        with whole_folder(path) as folder:
-            # Format 2: fixed-width text has no agreed form in format 3 yet.
-            store.to_zarr(folder, mode="w", zarr_format=2, encoding=_chunks(store))
+        save(build(profile, cell_type).assign_attrs(settings=settings), path)
     return path
+
+
+def save(store: xr.Dataset, path: Path) -> None:
+    """Write a feature store, whole or not at all; `load` wants its attrs["settings"], any text."""
+    with whole_folder(path) as folder:
+        # Format 2: fixed-width text has no agreed form in format 3 yet.
+        store.to_zarr(folder, mode="w", zarr_format=2, encoding=_chunks(store))
 
 
 def load(path: Path) -> xr.Dataset:
@@ -80,7 +84,20 @@ def build(profile: Profile, cell_type: str) -> xr.Dataset:
     """
     genome = profile_genome(profile)
     read = _read_demo if isinstance(profile.inputs, DemoInputs) else _read_raw
-    genes, pairs, read_bins, dropped = read(profile, cell_type, genome)
+    return assemble(profile, genome, cell_type, read(profile, cell_type, genome))
+
+
+def assemble(profile: Profile, genome: Genome, cell_type: str, parts: Parts) -> xr.Dataset:
+    """As `build`, from parts that are already there.
+
+    Parameters
+    ----------
+    parts : (genes, pairs, read_bins, dropped)
+        genes: gene_id, symbol, chrom, tss, strand, expression, label. pairs: gene_id, region, contact, each pair once.
+        read_bins: gives the mean depth of some regions in bins of `base_bp`, (row, m), one region after the other.
+        dropped: {what: {reason: count}}.
+    """
+    genes, pairs, read_bins, dropped = parts
     has_fold = genes["chrom"].isin(list(genome.folds))
     if not has_fold.any():
         raise InputError(

@@ -8,13 +8,14 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Arc
 from pandas.io.formats.style import Styler
 from sklearn import metrics
@@ -28,11 +29,16 @@ MARK_COLOURS = {
     "H3K36me3": "#009e73", "H3K27ac": "#cc79a7", "H3K9ac": "#56b4e9",
 }  # fmt: skip
 MODEL_COLOURS = {
-    "Chromoformer": "#0072b2", "Release, pretrained": "#d55e00",
+    "Chromoformer": "#0072b2", "Release, pretrained": "#d55e00", "Best possible": "#009e73",
     "Mean signal, 40 kb": "#6c6c6c", "Mean signal, 4 kb": "#a6a6a6",
 }  # fmt: skip
 OTHER = "#444444"  # a mark or model that the paper does not have
+H1 = "#000000"     # the real promoters that a profile is held against
 METRIC_NAMES = {
+    "mean_depth": "mean depth", "share_empty": "bins without reads", "depth_q50": "median depth",
+    "depth_q90": "90 % quantile", "depth_q99": "99 % quantile", "depth_max": "maximum depth",
+    "lag_1": "r, 100 bp apart", "lag_10": "r, 1 kb apart", "between_genes": "between promoters",
+    "tss_difference": "on - off, TSS", "body_difference": "on - off, gene body",
     "roc_auc": "ROC-AUC", "average_precision": "average precision", "pearson": "Pearson r", "r2": "R²",
 }  # fmt: skip
 STYLE = {
@@ -92,11 +98,14 @@ def origin(profile: Profile) -> str:
     return f"Profile {profile.name}: {kind}."
 
 
-def panels(n: int, n_columns: int = 4, *, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+def panels(n: int, n_columns: int = 4, *, size: tuple[float, float], sharex: bool = True) -> tuple[Figure, list[Axes]]:
     """A figure of at least `n` panels of this size each, in rows of `n_columns`, x shared."""
-    n_rows = -(-n // n_columns)
-    figure, axes = new_figure(n_rows, n_columns, size=(size[0] * n_columns, size[1] * n_rows), sharex=True)
-    return figure, list(np.ravel(axes))
+    n_rows = max(-(-n // n_columns), 1)
+    figure, axes = new_figure(n_rows, n_columns, size=(size[0] * n_columns, size[1] * n_rows), sharex=sharex)
+    axes = list(np.ravel(axes))
+    for ax in axes[max(n - n_columns, 0) : len(axes) - n_columns] if sharex else []:
+        ax.tick_params(labelbottom=True)                                       # the panel below is left over
+    return figure, axes
 
 
 def new_figure(n_rows: int = 1, n_columns: int = 1, *, size: tuple[float, float], **options) -> tuple[Figure, np.ndarray | Axes]:
@@ -173,6 +182,130 @@ def plot_mean_by_label(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) 
     axes[0].set_ylabel(f"mean signal, {unit}")
     axes[0].figure.supxlabel("distance from TSS (kb)", fontsize=9)
     return axes
+
+
+def plot_mean_beside(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) -> Sequence[Axes]:
+    """Mean signal around the TSS as `plot_mean_by_label` draws it, and H1's in black; from `realism.with_reference`
+    by_label."""
+    if table.empty:
+        return nothing_to_draw(axes)
+    plot_mean_by_label(table[table["source"] == "here"], axes, unit=unit)
+    h1 = table[table["source"] == "H1"]
+    for ax, (_, part) in zip(axes, h1.groupby("mark", sort=False), strict=False):
+        for label, line in (("on", "-"), ("off", "--")):
+            rows = part[part["label"] == label]
+            ax.fill_between(rows["offset"] / 1e3, rows["low"], rows["high"], color=H1, alpha=0.15, lw=0)
+            ax.plot(rows["offset"] / 1e3, rows["mean"], color=H1, lw=0.8, ls=line)
+        ax.autoscale(axis="y")                                                 # the limits were those of this profile
+        ax.set_ylim(bottom=0)
+    _label_beside(axes, y=axes[0].get_ylabel(), lines={", on": "-", ", off": "--"})
+    return axes
+
+
+def plot_depth_tail(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """Share of bins that exceed a depth, one axis per mark, H1's in black; from `realism.with_reference` distribution."""
+    if table.empty:
+        return nothing_to_draw(axes)
+    for ax, mark, here, h1 in _by_mark(table, axes):
+        ax.fill_betweenx(1 - h1["quantile"], h1["low"], h1["high"], color=H1, alpha=0.15, lw=0)
+        ax.plot(here["depth"], 1 - here["quantile"], color=MARK_COLOURS.get(mark, OTHER), lw=1.6)
+        ax.plot(h1["depth"], 1 - h1["quantile"], color=H1, lw=0.8)
+        ax.set(xscale="log", yscale="log")
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_major_formatter("{x:g}")
+    axes[0].set_xlim(0.1, 1.3 * table["depth"].max())                          # shared; a depth of 0 lies off the scale
+    _label_beside(axes, x="mean depth of a bin (reads per bp)", y="share of bins above that depth")
+    return axes
+
+
+def plot_neighbours(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """Correlation between bins by their distance, one axis per mark, H1's in black; from `realism.with_reference`
+    neighbours."""
+    if table.empty:
+        return nothing_to_draw(axes)
+    for ax, mark, here, h1 in _by_mark(table, axes):
+        ax.axhline(0, color="black", lw=0.6, ls=":")
+        ax.fill_between(h1["distance"] / 1e3, h1["low"], h1["high"], color=H1, alpha=0.15, lw=0)
+        ax.plot(here["distance"] / 1e3, here["r"], color=MARK_COLOURS.get(mark, OTHER), lw=1.6)
+        ax.plot(h1["distance"] / 1e3, h1["r"], color=H1, lw=0.8)
+        ax.set(xscale="log", ylim=(-0.2, 1))
+        ax.xaxis.set_major_formatter("{x:g}")
+    _label_beside(axes, x="distance between bins (kb)", y="Pearson r of signal")
+    return axes
+
+
+def plot_correlations(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """Heat maps of the correlation between marks, left here, right H1's; from `realism.with_reference` correlation."""
+    if table.empty:
+        return nothing_to_draw(axes)
+    for ax, (source, part) in zip(axes, table.groupby("source", sort=False), strict=True):
+        marks = part["mark"].unique()
+        grid = part.pivot(index="mark", columns="other", values="r").loc[marks, marks]
+        image = ax.imshow(grid, cmap="RdBu_r", vmin=-1, vmax=1)
+        for (row, column), r in np.ndenumerate(grid.to_numpy()):
+            ax.text(column, row, f"{r:.2f}", ha="center", va="center", fontsize=7, color="white" if abs(r) > 0.6 else "black")
+        ax.set_xticks(range(len(marks)), marks, rotation=60, ha="right", rotation_mode="anchor")
+        ax.set_yticks(range(len(marks)), marks)
+        ax.spines[:].set_visible(False)
+        ax.tick_params(length=0)
+        ax.set_title({"here": "this profile"}.get(source, source), loc="left", fontsize=9)
+    axes[0].figure.colorbar(image, ax=list(axes), label="Pearson r of signal", shrink=0.7)
+    return axes
+
+
+def plot_summary_beside(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """Each statistic here against H1's, one axis per statistic, a point per mark; from `realism.beside_reference`."""
+    if table.empty:
+        return nothing_to_draw(axes)
+    statistics = list(table.groupby("statistic", sort=False))
+    for ax, (name, part) in zip(axes, statistics, strict=False):
+        ends = np.nanmin(part[["here", "h1", "low"]]), np.nanmax(part[["here", "h1", "high"]])
+        ax.plot(ends, ends, color="#bbbbbb", lw=0.8, ls="--")
+        for row in part.itertuples():
+            colour = MARK_COLOURS.get(row.mark, OTHER)
+            ax.plot([row.low, row.high], [row.here] * 2, color=colour, lw=1)
+            ax.plot(row.h1, row.here, "o", color=colour, ms=5, label=row.mark)
+        ax.set_title(METRIC_NAMES.get(name, name), loc="left", fontsize=9)
+    for ax in axes[len(statistics) :]:
+        ax.set_visible(False)
+    figure = axes[0].figure
+    figure.supxlabel("100 real promoters of H1 cells", fontsize=9)
+    figure.supylabel("this profile", fontsize=9)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=7, fontsize=8, frameon=False)
+    return axes
+
+
+def nothing_to_draw(axes: Sequence[Axes]) -> Sequence[Axes]:
+    """What a figure shows of an empty table: one line that says so."""
+    for ax in axes:
+        ax.set_axis_off()
+    axes[0].text(0, 0.5, "nothing to compare", transform=axes[0].transAxes, va="center")
+    return axes
+
+
+def _by_mark(table: pd.DataFrame, axes: Sequence[Axes]) -> Iterator[tuple[Axes, str, pd.DataFrame, pd.DataFrame]]:
+    """For each mark its axis, its name, its rows of this profile and of H1; axes that are left over are hidden."""
+    marks = list(table.groupby("mark", sort=False))
+    for ax in axes[len(marks) :]:
+        ax.set_visible(False)
+    for ax, (mark, part) in zip(axes, marks, strict=False):
+        ax.set_title(mark, loc="left", fontsize=9)
+        yield ax, mark, part[part["source"] == "here"], part[part["source"] == "H1"]
+
+
+def _label_beside(axes: Sequence[Axes], *, x: str | None = None, y: str, lines: dict[str, str] | None = None) -> None:
+    """Labels of the whole figure, and above all panels what colour and line style mean."""
+    figure = axes[0].figure
+    axes[0].set_ylabel("")
+    figure.supylabel(y, fontsize=9)
+    if x:
+        figure.supxlabel(x, fontsize=9)
+    handles = [
+        Line2D([], [], color=colour, lw=width, ls=style, label=f"{source}{end}")
+        for source, colour, width in (("this profile", MARK_COLOURS["H3K4me3"], 1.6), ("H1, real", H1, 0.8))
+        for end, style in (lines or {"": "-"}).items()
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
 
 
 def plot_history(history: pd.DataFrame, ax: Axes, *, metric: str, label: str) -> Axes:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from benchmarks import peer
-from chromolib import Run, cli, ensure, load_dataset, load_profile, load_released, predict, train
+from chromolib import GeneDataset, Run, cli, ensure, features, load_dataset, load_profile, load_released, predict, train
 from chromolib.config import PROFILES
 
 
@@ -63,7 +63,7 @@ def one_line(result):
 
 def test_predict_writes_one_row_per_gene(chromolib, weights, tmp_path):
     out = tmp_path / "predictions.csv"
-    status, lines, _ = chromolib("predict", "--weights", weights, "--profile", "smoke", "--out", out)
+    status, lines, _ = chromolib("predict", "--weights", weights, "--profile", "smoke", "--cell-type", "S01", "--out", out)
     table, data = pd.read_csv(out), load_dataset(load_profile("smoke"), "S01")
     assert status == 0 and lines[-1] == f"{out}: {len(data)} genes of S01"
     assert table["gene_id"].tolist() == data.genes["gene_id"].tolist()
@@ -81,7 +81,7 @@ def test_predict_reads_what_the_run_read(chromolib, monkeypatch, tmp_path, selec
     run = Run(profile="smoke", cell_type="S01", fold=3, seed=1, **selection)
     held_out = ensure([run]).predictions.set_index("gene_id")
     out = tmp_path / "predictions.csv"
-    assert chromolib("predict", "--weights", run.folder, "--profile", "smoke", "--out", out)[0] == 0
+    assert chromolib("predict", "--weights", run.folder, "--profile", "smoke", "--cell-type", "S01", "--out", out)[0] == 0
     table = pd.read_csv(out).set_index("gene_id").loc[held_out.index]
     np.testing.assert_allclose(table["logit_on"], held_out["logit_on"], atol=1e-5)
     shutil.rmtree(run.folder)
@@ -94,6 +94,13 @@ def test_simulate_takes_its_seed(chromolib, tmp_path):
     assert json.loads((out / "manifest.json").read_text())["settings"]["inputs"]["simulation"]["seed"] == 7
 
 
+def test_simulate_writes_features_of_any_number_of_genes(chromolib, tmp_path):
+    status, lines, _ = chromolib("simulate", tmp_path, "--profile", "null", "--features", "64", "--cell-type", "S02")
+    path = tmp_path / "S02" / "features.zarr"
+    assert status == 0 and lines == [str(path)]
+    assert len(GeneDataset(features.load(path).load())) == 64
+
+
 def test_check_says_what_a_profile_needs(chromolib):
     status, lines, _ = chromolib("check", "smoke")
     assert status == 0 and lines[0] == "smoke: Smallest simulated cohort, for tests"
@@ -102,7 +109,8 @@ def test_check_says_what_a_profile_needs(chromolib):
 
 def test_preprocess_prints_the_feature_stores(chromolib):
     status, lines, _ = chromolib("preprocess", "smoke")
-    assert status == 0 and lines == [str(load_profile("smoke").work_dir / "S01" / "features.zarr")]
+    folder = load_profile("smoke").work_dir
+    assert status == 0 and lines == [str(folder / name / "features.zarr") for name in ("S01", "S02", "S03")]
 
 
 def test_fetch_says_that_a_simulated_profile_needs_nothing(chromolib):
@@ -163,7 +171,14 @@ def test_missing_raw_file_is_named(chromolib, monkeypatch, tmp_path, command):
 
 def predict_with(chromolib, weights, tmp_path, **options):
     arguments = {"weights": weights, "profile": "smoke", "out": tmp_path / "predictions.csv"} | options
+    if arguments["profile"] == "smoke":
+        arguments["cell-type"] = "S01"
     return chromolib("predict", *[part for name, value in arguments.items() for part in (f"--{name}", value)])
+
+
+def test_predict_wants_one_of_several_cell_types(chromolib, tmp_path, weights):
+    line = one_line(chromolib("predict", "--weights", weights, "--profile", "smoke", "--out", tmp_path / "x.csv"))
+    assert line == "chromolib: profile smoke holds S01, S02, S03; name one with --cell-type"
 
 
 def test_weights_that_are_missing_damaged_or_no_run_are_one_line(chromolib, tmp_path, weights):

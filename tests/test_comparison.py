@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromolib import GeneDataset, InputError, load_profile
+from chromolib import GeneDataset, InputError, load_dataset, load_profile
 from chromolib.analysis import comparison
+from chromolib.simulate import read_truth
 from tests.stores import random_store
 from tests.test_dataset import hand_data
 
@@ -156,12 +157,29 @@ def test_every_model_is_scored_on_the_same_genes_and_targets():
         "logit_off": 1.0, "logit_on": 3.0, "target": data.genes["label"],
     })  # fmt: skip
     others = predictions.assign(cell_type="T02", logit_on=9.0)
-    scores = comparison.held_out_scores(load_profile("smoke"), data, pd.concat([predictions, others]))
+    smoke = load_profile("smoke")
+    real = smoke.model_copy(update={"inputs": smoke.inputs.model_copy(update={"simulation": None})})
+    scores = comparison.held_out_scores(real, data, pd.concat([predictions, others]))
     assert scores["model"].unique().tolist() == ["Chromoformer", "Mean signal, 8 kb", "Mean signal, 4 kb"]
     assert (scores.loc[scores["model"] == "Chromoformer", "score"] == 2.0).all()
     for _, table in scores.groupby("model"):
         expected = data.genes.set_index("gene_id")["label"]
         assert table.set_index("gene_id")["target"].sort_index().equals(expected.rename("target"))
+
+
+@pytest.mark.parametrize("task", ["clf", "reg"])
+def test_best_possible_score_of_a_simulated_cell_type_is_the_one_saved(task):
+    profile = load_profile("smoke")
+    data = load_dataset(profile, "S02", task=task)
+    table = comparison.best_possible(profile, data)
+    found = comparison.METRICS[task](table["target"].to_numpy(), table["score"].to_numpy())
+    saved = read_truth(profile, "best_scores", "S02").iloc[0]
+    assert table["gene_id"].tolist() == data.genes["gene_id"].tolist()
+    if task == "clf":
+        assert found["roc_auc"] == pytest.approx(saved["roc_auc"], abs=2e-3)  # RPKM has three decimals
+        assert ((table["score"] >= 0) == table["target"]).mean() > 0.8
+    else:
+        assert found["pearson"] > 0.85 and found["r2"] > 0.7
 
 
 def test_published_numbers_are_shown_for_the_release_s_demo_only():

@@ -107,6 +107,8 @@ def test_profile_of_the_repository_is_valid_and_named_after_its_file(name):
         ({"log_base": "10"}, "log_base: "),
         ({"inputs": {"kind": "bam"}}, "inputs: .*raw"),
         ({"inputs": {"kind": "raw", "simulation": {"genes": 7}}}, "inputs.raw.simulation.genes: .*8"),
+        ({"inputs": {"kind": "raw", "simulation": {"genes": 9, "effects": "none"}}}, "simulation.effects: .*promoter"),
+        ({"inputs": {"kind": "raw", "simulation": {"genes": 9, "share": {"S02": 1.5}}}}, "simulation.share.S02: .*1"),
         ({"name": "../up"}, "name: "),
     ],
 )

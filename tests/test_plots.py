@@ -87,6 +87,86 @@ def test_tracks_are_drawn_in_the_colour_of_their_mark():
     assert axes[0].texts[0].xy[0] < 0.5                                          # the arrow of a minus-strand gene
 
 
+# Beside real promoters
+
+
+def beside(columns):
+    """A table of this profile and of H1, whose values are ten times as high."""
+    here = pd.DataFrame({"mark": "H3K4me3", "low": 0.0, "high": 1.0, "n": 5, "source": "here"} | columns)
+    h1 = here.assign(source="H1")
+    h1[list(columns)[-1]] *= 10
+    return pd.concat([here, h1], ignore_index=True)
+
+
+def colours(ax):
+    return [plots.plt.matplotlib.colors.to_hex(line.get_color()) for line in ax.lines if len(line.get_xdata()) > 2]
+
+
+def test_means_are_drawn_in_the_colour_of_the_mark_and_those_of_h1_in_black_within_the_limits():
+    table = beside({"label": ["on"] * 3 + ["off"] * 3, "offset": [-500, 0, 500] * 2, "mean": [1.0, 2, 3] * 2})
+    figure, axes = plots.panels(1, size=(2, 2))
+    plots.plot_mean_beside(table, axes, unit="u")
+    assert colours(axes[0]) == [plots.MARK_COLOURS["H3K4me3"]] * 2 + [plots.H1] * 2
+    assert axes[0].get_ylim()[0] == 0 and axes[0].get_ylim()[1] > 30
+    assert [ax.get_visible() for ax in axes] == [True, False, False, False]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["this profile, on", "this profile, off", "H1, real, on", "H1, real, off"]
+
+
+def test_tail_is_the_share_of_bins_above_a_depth():
+    table = beside({"quantile": [0.5, 0.9, 0.99], "depth": [1.0, 2, 4]})
+    axes = plots.plot_depth_tail(table, plots.panels(1, size=(2, 2))[1])
+    here, h1 = axes[0].lines
+    np.testing.assert_allclose(here.get_ydata(), [0.5, 0.1, 0.01])
+    assert here.get_xdata().tolist() == [1, 2, 4] and h1.get_xdata().tolist() == [10, 20, 40]
+    assert axes[0].get_xlim()[1] > 40 and colours(axes[0]) == [plots.MARK_COLOURS["H3K4me3"], plots.H1]
+
+
+def test_neighbours_are_drawn_by_distance_in_kb():
+    table = beside({"distance": [100, 1000, 10_000], "r": [0.09, 0.05, 0.01]})
+    axes = plots.plot_neighbours(table, plots.panels(1, size=(2, 2))[1])
+    _, here, h1 = axes[0].lines
+    assert here.get_xdata().tolist() == [0.1, 1, 10] and here.get_ydata().tolist() == [0.09, 0.05, 0.01]
+    np.testing.assert_allclose(h1.get_ydata(), [0.9, 0.5, 0.1])
+
+
+def test_correlations_stand_as_numbers_in_two_maps_of_one_scale():
+    marks = ["H3K4me3", "H3K27ac"]
+    table = beside({"mark": np.repeat(marks, 2), "other": marks * 2, "r": [0.1, 0.02, 0.02, 0.1]})
+    axes = plots.plot_correlations(table, plots.new_figure(1, 2, size=(4, 2))[1])
+    assert [[text.get_text() for text in ax.texts] for ax in axes] == [["0.10", "0.02", "0.02", "0.10"], ["1.00", "0.20", "0.20", "1.00"]]
+    assert [ax.images[0].get_clim() for ax in axes] == [(-1, 1)] * 2
+    assert [ax.get_title("left") for ax in axes] == ["this profile", "H1"]
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == marks
+
+
+def test_summary_puts_a_point_of_each_mark_at_h1_and_here():
+    table = pd.DataFrame({"mark": ["H3K4me3", "H3K27ac"] * 2, "statistic": ["mean_depth"] * 2 + ["depth_max"] * 2,
+                          "here": [1.0, 2, 8, 9], "h1": [1.5, 2.5, 7, 6], "low": [1, 2, np.nan, np.nan], "high": [2, 3, np.nan, np.nan]})  # fmt: skip
+    axes = plots.plot_summary_beside(table, plots.panels(2, size=(2, 2), sharex=False)[1])
+    points = [[(line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines if line.get_marker() == "o"] for ax in axes[:2]]
+    assert points == [[(1.5, 1), (2.5, 2)], [(7, 8), (6, 9)]]
+    assert [ax.get_title("left") for ax in axes[:2]] == ["mean depth", "maximum depth"]
+    assert [ax.get_visible() for ax in axes] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("draw_empty", [
+    lambda axes: plots.plot_mean_beside(pd.DataFrame(), axes, unit="u"),
+    lambda axes: plots.plot_depth_tail(pd.DataFrame(), axes),
+    lambda axes: plots.plot_neighbours(pd.DataFrame(), axes),
+    lambda axes: plots.plot_correlations(pd.DataFrame(), axes),
+    lambda axes: plots.plot_summary_beside(pd.DataFrame(), axes),
+])  # fmt: skip
+def test_figure_of_an_empty_table_says_so(draw_empty):
+    axes = draw_empty(plots.panels(0, size=(2, 2))[1])
+    assert axes[0].texts[0].get_text() == "nothing to compare"
+
+
+def test_panels_above_a_gap_keep_their_numbers():
+    _, axes = plots.panels(6, size=(1, 1))
+    assert [ax.xaxis.get_tick_params()["labelbottom"] for ax in axes[:4]] == [False, False, True, True]
+
+
 def test_history_shows_each_run_and_their_mean():
     history = pd.DataFrame({"run": list("aabb"), "epoch": [1, 2, 1, 2], "roc_auc": [0.5, 0.7, 0.7, 0.8],
                             "loss": [4, 2, 6, 3], "train_loss": [3, 1, 5, 2]})  # fmt: skip

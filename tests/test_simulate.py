@@ -1,16 +1,19 @@
-"""The simulated cohort: the same bytes each time, readable as public data, with what was planted in it."""
+"""The simulated cohort as a whole: the same bytes each time, readable as public data, and its laws.
+
+What is planted in it is read back in test_planted.py; what a network makes of it is in test_ladder.py.
+"""
 
 import hashlib
-import itertools
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from chromolib import features, readers, simulate
-from chromolib.config import InputError, Simulation, load_profile
-from chromolib.genome import Genome, load_genome
+from chromolib import GeneDataset, features, readers, simulate
+from chromolib.config import InputError, load_profile
+from chromolib.genome import Genome, Region, load_genome
+from chromolib.simulate import formats, layout, signal, states, truth
 
 
 def digests(folder):
@@ -21,14 +24,22 @@ def digests(folder):
     }
 
 
+def with_simulation(profile, **changes):
+    simulation = profile.inputs.simulation.model_copy(update=changes)
+    return profile.model_copy(update={"inputs": profile.inputs.model_copy(update={"simulation": simulation})})
+
+
 @pytest.fixture(scope="module")
 def smoke():
     """The smallest profile with its raw files, its features and the planted truth in the order of the genes."""
     profile = load_profile("smoke")
     simulate.ensure_raw(profile)
     store = features.load(features.ensure(profile, "S01")).load()
-    truth = pd.read_csv(profile.raw_dir / "truth.csv").set_index("gene_id").loc[store["gene"].values]
-    return profile, store, truth
+    genes = simulate.read_truth(profile, "genes", "S01").set_index("gene_id").loc[store["gene"].values]
+    return profile, store, genes
+
+
+# Files
 
 
 def test_same_settings_give_the_same_bytes(smoke, tmp_path):
@@ -37,25 +48,41 @@ def test_same_settings_give_the_same_bytes(smoke, tmp_path):
     assert digests(tmp_path / "again") == digests(profile.raw_dir)
 
 
-def test_another_seed_gives_other_reads_and_expression(smoke, tmp_path):
+def test_another_seed_gives_other_files(smoke, tmp_path):
     profile = smoke[0]
-    other = profile.model_copy(
-        update={"inputs": profile.inputs.model_copy(update={"simulation": Simulation(genes=96, seed=2)})}
-    )
-    simulate.simulate(tmp_path / "other", other)
+    simulate.simulate(tmp_path / "other", with_simulation(profile, seed=2))
     ours, theirs = digests(profile.raw_dir), digests(tmp_path / "other")
-    assert ours.keys() == theirs.keys() and not set(ours.values()) & set(theirs.values())
+    same = {name for name in ours if ours[name] == theirs.get(name)}
+    assert ours.keys() == theirs.keys()
+    assert same == {"genome/simS.chrom.sizes", "mouse/genome/simT.chrom.sizes"}
 
 
-def test_a_further_cell_type_changes_nothing_of_the_first(smoke, tmp_path):
+def test_fewer_cell_types_and_marks_change_nothing_of_the_rest(smoke, tmp_path):
     profile = smoke[0]
-    more = profile.model_copy(update={"cell_types": {"S01": "first", "S02": "second"}, "marks": ("H3K4me3",)})
-    simulate.simulate(tmp_path / "more", more)
-    for name in ("alignments/S01-H3K4me3.tagAlign.gz", "contacts/S01.po.txt.gz"):
-        assert (tmp_path / "more" / name).read_bytes() == (profile.raw_dir / name).read_bytes()
-    truth = pd.read_csv(tmp_path / "more" / "truth.csv").pivot(index="gene_id", columns="cell_type", values="promoter")
-    shared = ((truth["S01"] > 0) == (truth["S02"] > 0)).mean()
-    assert 0.75 < shared < 1
+    fewer = with_simulation(profile, share={}, aberrant={}, mouse=None).model_copy(
+        update={"cell_types": {"S01": "first"}, "marks": ("H3K4me3",)}
+    )
+    simulate.simulate(tmp_path / "fewer", fewer)
+    ours, theirs = digests(profile.raw_dir), digests(tmp_path / "fewer")
+    other = {name for name in theirs if theirs[name] != ours.get(name)}
+    per_cohort = {"expression/RPKM.pc.gz", "domains/PC1.tsv", "manifest.json"} | {f"truth/{name}.csv" for name in TRUTH}
+    assert other == per_cohort and "alignments/S01-H3K4me3.tagAlign.gz" in theirs
+
+
+TRUTH = ("genes", "pcres", "regions", "best_scores")
+
+
+def test_truth_can_be_read_and_says_where_it_cannot(smoke, tmp_path, monkeypatch):
+    profile, store, _ = smoke
+    for name in TRUTH:
+        assert len(simulate.read_truth(profile, name, "S02")) > 0
+    with pytest.raises(InputError, match="weather.csv: not there, expected one of genes, pcres, regions, best_scores"):
+        simulate.read_truth(profile, "weather", "S01")
+    with pytest.raises(InputError, match="unknown cell type 'S09'"):
+        simulate.read_truth(profile, "genes", "S09")
+    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path))
+    with pytest.raises(InputError, match="after `chromolib preprocess smoke`"):
+        simulate.read_truth(profile, "genes", "S01")
 
 
 def test_raw_files_are_written_once(smoke):
@@ -65,11 +92,11 @@ def test_raw_files_are_written_once(smoke):
     assert (profile.raw_dir / "manifest.json").stat().st_ino == before.st_ino
 
 
-def test_raw_files_are_written_again_if_one_is_gone_or_cut(tmp_path, monkeypatch):
+def test_raw_files_are_written_again_if_one_is_gone_or_cut(smoke, tmp_path, monkeypatch):
+    whole = digests(smoke[0].raw_dir)
     monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path))
     profile = load_profile("smoke")
     simulate.ensure_raw(profile)
-    whole = digests(profile.raw_dir)
     (profile.raw_dir / "expression/RPKM.pc.gz").write_bytes(b"")
     (profile.raw_dir / "contacts/S01.pp.txt.gz").unlink()
     simulate.ensure_raw(profile)
@@ -92,8 +119,11 @@ def test_a_cohort_is_replaced_unless_someone_added_to_it(smoke, tmp_path):
     simulate.simulate(tmp_path / "out", profile)
     assert digests(tmp_path / "out") == digests(profile.raw_dir)
     (tmp_path / "out" / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="holds notes.txt"):
+    with pytest.raises(InputError, match=r"holds notes.txt"):
         simulate.simulate(tmp_path / "out", profile)
+
+
+# What cannot be simulated
 
 
 def test_only_simulated_profiles_are_simulated(tmp_path):
@@ -104,13 +134,27 @@ def test_only_simulated_profiles_are_simulated(tmp_path):
     assert not demo.raw_dir.exists() or not (demo.raw_dir / "manifest.json").exists()
 
 
-def test_unknown_marks_and_negative_seeds_are_refused(tmp_path):
-    profile = load_profile("smoke")
-    with pytest.raises(InputError, match="marks: cannot simulate CTCF"):
-        simulate.simulate(tmp_path / "x", profile.model_copy(update={"marks": ("CTCF",)}))
-    inputs = profile.inputs.model_copy(update={"simulation": Simulation(genes=8, seed=-1)})
-    with pytest.raises(InputError, match="seed=-1, expected 0 or more"):
-        simulate.simulate(tmp_path / "x", profile.model_copy(update={"inputs": inputs}))
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": -1}, "seed=-1, expected 0 or more"),
+        ({"share": {"S01": 0.5}}, "S01 in share or aberrant, expected cell types other than the first, S01: S02, S03"),
+        ({"aberrant": {"S04": 5}}, "S04 in share or aberrant, expected cell types other than the first"),
+        ({"aberrant": {"S02": 97}}, "97 aberrant genes in S02, expected at most 96"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        simulate.simulate(tmp_path / "x", with_simulation(load_profile("smoke"), **changes))
+    assert not (tmp_path / "x").exists()
+
+
+def test_unknown_marks_are_refused(tmp_path):
+    with pytest.raises(InputError, match="marks: cannot simulate H2A.Z"):
+        simulate.simulate(tmp_path / "x", load_profile("smoke").model_copy(update={"marks": ("H2A.Z",)}))
+
+
+# What the pipeline makes of it
 
 
 def test_readers_drop_nothing_of_what_is_written(smoke):
@@ -126,50 +170,104 @@ def test_readers_drop_nothing_of_what_is_written(smoke):
 
 
 def test_every_gene_arrives_with_the_expression_and_contacts_planted(smoke):
-    _, store, truth = smoke
+    profile, store, genes = smoke
     assert store.sizes["gene"] == 96 and int(store["label"].sum()) == 48
-    np.testing.assert_allclose(store["expression"], 2 ** truth["log2_rpkm"], atol=6e-4, rtol=1e-3)
-    np.testing.assert_array_equal((store["gene_pcre"] >= 0).sum("rank"), truth["n_pcres"])
-    assert (truth["n_pcres"] == 0).any() and (truth["n_pcres"] == 8).any()
-    parts = truth[["promoter", "body", "contacts", "noise"]].sum(axis=1)
-    np.testing.assert_allclose(simulate.BASE + parts, truth["log2_rpkm"], atol=5e-4)
+    np.testing.assert_allclose(store["expression"], 2 ** genes["log2_rpkm"], atol=6e-4, rtol=1e-3)
+    np.testing.assert_array_equal((store["gene_pcre"] >= 0).sum("rank"), genes["n_pcres"])
+    assert (genes["n_pcres"] == 0).any() and (genes["n_pcres"] == 8).any()
+    up = genes[["initiation", "elongation", "activation", "noise"]].sum(axis=1)
+    np.testing.assert_allclose(truth.BASE + up - genes["repression"], genes["log2_rpkm"], atol=5e-4)
+    pcres = simulate.read_truth(profile, "pcres", "S01").set_index(["gene_id", "rank"])
+    gene, rank = np.nonzero(store["gene_pcre"].values >= 0)
+    found = pcres.loc[list(zip(store["gene"].values[gene], rank, strict=True))]
+    assert len(found) == len(pcres)
+    assert (found["region"] == store["pcre"].values[store["gene_pcre"].values[gene, rank]]).all()
+    np.testing.assert_allclose(found["contact"], store["contact"].values[gene, rank], atol=1e-4)
 
 
-def test_depth_is_like_that_of_real_cells(smoke):
+def test_mean_depth_in_frames_is_that_of_real_cells(smoke):
     _, store, _ = smoke
-    for mark, expected in simulate.MEAN_DEPTH.items():
-        found = float(store["promoter"].sel(mark=mark).mean())
-        assert abs(found / expected - 1) < 0.05, mark
+    size, tss = store["chrom_bp"].values, store["tss"].values
+    is_inside = (tss >= 20_000) & (tss <= size - 20_000)
+    for mark in store["mark"].values:
+        found = float(store["promoter"].values[is_inside][..., store["mark"].values == mark].mean())
+        assert abs(found / signal.MEAN_DEPTH[mark] - 1) < 0.1, mark
 
 
-def test_promoter_marks_and_gene_body_follow_their_parts(smoke):
-    _, store, truth = smoke
-    signal = np.log1p(store["promoter"].values)
-    signal = np.where((store["strand"] == "-").values[:, None, None], signal[:, ::-1], signal)  # TSS at bin 200
-    at = {mark: i for i, mark in enumerate(store["mark"].values)}
-    is_on = (truth["promoter"] > 0).values
-    for mark, sign in (("H3K4me3", 1), ("H3K9ac", 1), ("H3K27ac", 1), ("H3K27me3", -1)):
-        near_tss = signal[:, 195:210, at[mark]].mean(1)
-        assert sign * (near_tss[is_on].mean() - near_tss[~is_on].mean()) > 0.3, mark
-    body = signal[:, :, at["H3K36me3"]].reshape(96, 20, 20).mean(2)  # 2 kb each
-    slope = [np.corrcoef(column, truth["body"])[0, 1] for column in body.T]
-    assert np.argmax(slope) == 12 and max(slope) > 0.8  # 4 to 6 kb downstream
-    assert abs(np.corrcoef(truth["body"], truth["promoter"])[0, 1]) < 0.3
+# Features without reads
 
 
-def test_contacts_follow_the_marks_of_the_regions_they_touch(smoke):
-    _, store, truth = smoke
-    rows, depth = store["pcre_row"].values, np.log1p(store["pcre_depth"].values)
-    mean = np.array([depth[first:last].mean(0) for first, last in itertools.pairwise(rows)])
-    mean = pd.DataFrame(mean, columns=store["mark"].values)
-    acting = (mean["H3K27ac"] + mean["H3K4me1"] - mean["H3K27me3"]).to_numpy()
-    acting = np.append(acting - acting.mean(), 0)  # -1, no pCRE, takes the last
-    seen = (store["contact"].values * acting[store["gene_pcre"].values]).sum(1)
-    assert np.corrcoef(seen, truth["contacts"])[0, 1] > 0.7
+def test_features_without_reads_are_those_of_the_raw_files_but_for_chance(smoke, tmp_path):
+    profile, store, _ = smoke
+    path = simulate.simulate_features(tmp_path / "features.zarr", profile, "S01", 96)
+    direct = features.load(path).load()
+    for name in ("gene", "symbol", "tss", "strand", "fold", "label", "pcre", "gene_pcre", "pcre_row", "chrom_bp"):
+        np.testing.assert_array_equal(direct[name].values, store[name].values)
+    np.testing.assert_allclose(direct["contact"], store["contact"], atol=1e-4)
+    for k, mark in enumerate(store["mark"].values):
+        ours, theirs = (x["promoter"].values[..., k].reshape(-1, 20).mean(1) for x in (direct, store))  # 2 kb each
+        assert np.corrcoef(ours, theirs)[0, 1] > 0.9, mark
+        ours, theirs = (x["pcre_depth"].values[:, k].mean() for x in (direct, store))
+        assert ours == pytest.approx(theirs, rel=0.05), mark
+
+
+def test_features_without_reads_come_in_any_number(tmp_path):
+    path = simulate.simulate_features(tmp_path / "S03" / "features.zarr", load_profile("smoke"), "S03", 200)
+    data = GeneDataset(features.load(path).load())
+    assert len(data) == 200 and data.cell_type == "S03" and set(data.genes["fold"]) == {1, 2, 3, 4}
+    assert data.batch([0, 1]).promoter[2000].shape == (2, 20, 7)
+    sizes = dict(zip(data.store["chrom"].values, data.store["chrom_bp"].values, strict=True))
+    assert sizes["chr1"] == round(1_700_000 * 200 / 96)
+
+
+def test_mean_depth_of_bins_by_hand():
+    cells = signal.Cells(Genome("toy", {"chr1": 300, "chr2": 250}, {}))  # cells of 100 bp: 3 and 2
+    depth = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    regions = [Region("chr1", 50, 250), Region("chr1", -100, 100), Region("chr2", 150, 400)]
+    found = cells.bin_mean(depth, regions, 100)
+    # 50 bp at 1 and 50 at 2, then 50 at 2 and 50 at 4; none and 1; 50 bp at 16, then nothing that is a whole cell, half a bin
+    np.testing.assert_allclose(found, [1.5, 3.0, 0.0, 1.0, 8.0, 0.0, 0.0])
+
+
+# Parts
 
 
 def test_reads_never_leave_their_chromosome():
     genome = Genome("toy", {"chr1": 1000, "chr2": 250}, {"chr1": 1, "chr2": 2})
-    table = simulate.draw_reads(np.full(12, 30.0), genome, np.random.default_rng(0)).to_pandas()
+    table = signal.draw_reads(np.full(12, 30.0), genome, np.random.default_rng(0)).to_pandas()
     assert table["end"].max() == 1000 and table.loc[table["chrom"] == "chr2", "end"].max() <= 250
     assert len(table) == pytest.approx(30 * 1200 / 36, rel=0.1) and set(table["strand"]) == {"+", "-"}
+
+
+def test_repression_is_a_switch():
+    fall = truth.repression(np.arange(9.0))
+    assert fall[0] == 0 and (np.diff(fall) > 0).all()
+    assert np.diff(fall).argmax() == 2 and np.diff(fall).max() > 0.5 * truth.REPRESSION  # between two and three
+
+
+def test_a_cell_type_like_another_in_all_is_that_one():
+    toy = layout.lay_out(load_genome("simS"), 96, 1)
+    first = states.draw_states(toy, 1, "A")
+    same = states.draw_states(toy, 1, "B", like=first, share=1.0)
+    pd.testing.assert_frame_equal(same.genes, first.genes)
+    np.testing.assert_array_equal(same.activity, first.activity)
+    other = states.draw_states(toy, 1, "B", like=first, share=0.0)
+    assert 0.4 < ((other.genes["on"] > 0) == (first.genes["on"] > 0)).mean() < 0.75  # as by chance
+
+
+def test_aberrant_genes_are_the_opposite():
+    toy = layout.lay_out(load_genome("simS"), 96, 1)
+    first = states.draw_states(toy, 1, "A")
+    other = states.draw_states(toy, 1, "B", like=first, share=1.0, n_aberrant=10).genes
+    chosen = other["is_aberrant"]
+    assert chosen.sum() == 10
+    assert ((other["on"] > 0) != (first.genes["on"] > 0))[chosen].all()
+    assert ((other["on"] > 0) == (other["elongation"] > 0))[chosen].all()
+    pd.testing.assert_frame_equal(other[~chosen], first.genes[~chosen])
+
+
+def test_a_read_of_the_minus_strand_is_turned(tmp_path):
+    reads = signal.pa.table({"chrom": ["c", "c"], "start": [2, 2], "end": [38, 38], "strand": ["+", "-"]})
+    formats.write_fastq(tmp_path / "x.gz", {"c": b"AACCGTTT"}, reads, np.random.default_rng(0), read_bp=4, p_wrong=0)
+    lines = pd.read_csv(tmp_path / "x.gz", header=None)[0].tolist()
+    assert lines == ["@sim.1", "CCGT", "+", "IIII", "@sim.2", "ACGG", "+", "IIII"]

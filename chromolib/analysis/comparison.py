@@ -20,6 +20,7 @@ from .. import sources
 from ..config import ROOT, DemoInputs, InputError, Profile, Task
 from ..dataset import GeneDataset
 from ..readers import read_demo_predictions
+from ..simulate import read_truth
 from ..train import classification_metrics, regression_metrics
 
 METRICS: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, float]]] = {
@@ -95,7 +96,8 @@ def with_interval(
 
 
 def held_out_scores(profile: Profile, data: GeneDataset, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Held-out scores of every model on the same genes: ours, the simple baselines, the release where it published its own.
+    """Scores of every model on the same genes, held out: ours, the simple baselines, and where there are, the release's own
+    and the best possible one.
 
     Parameters
     ----------
@@ -120,7 +122,24 @@ def held_out_scores(profile: Profile, data: GeneDataset, predictions: pd.DataFra
         score = published["probability"] - 0.5 if data.task == "clf" else published["expression"]
         targets = tables[1].set_index("gene_id")[["fold", "target"]]
         tables.append(published[["gene_id"]].assign(model="Release, pretrained", score=score).join(targets, on="gene_id"))
+    if profile.simulated:
+        tables.append(best_possible(profile, data))
     return pd.concat(tables, ignore_index=True)
+
+
+def best_possible(profile: Profile, data: GeneDataset) -> pd.DataFrame:
+    """What was planted in a simulated cell type, all but the noise, as a score that no model beats but by chance.
+
+    Returns
+    -------
+    DataFrame
+        model ("Best possible"), gene_id, fold, score, target. The score is the mean of log2 RPKM before noise: its distance
+        from the median (clf), or the log2(RPKM + 1) that it gives (reg).
+    """
+    truth = read_truth(profile, "genes", data.cell_type)
+    mean, median = truth.set_index("gene_id")["mean_log2_rpkm"].loc[data.genes["gene_id"]], truth["log2_rpkm"].median()
+    score = mean - median if data.task == "clf" else np.log2(2**mean + 1)
+    return data.genes[["gene_id", "fold"]].assign(model="Best possible", score=score.to_numpy(), target=_target(data))
 
 
 def with_intervals(scores: pd.DataFrame, task: Task) -> pd.DataFrame:

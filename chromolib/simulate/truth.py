@@ -1,0 +1,127 @@
+"""What expression is made of: the rules that are planted, and each gene's terms under them.
+
+In: layout, states and contacts of one cell type. Out: tables of genes and of their pCREs; terms in log2 RPKM.
+
+log2 RPKM of a gene = BASE + initiation + elongation + activation - repression + noise. Initiation and elongation multiply
+on the scale of RPKM. Activation adds up over active pCREs, each by how often it touches the promoter. Repression is a
+switch: logistic in the number of pCREs that Polycomb binds. Both need the pCRE in the domain (TAD) of the promoter.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from .. import contacts
+from ..config import Profile
+from .layout import Layout, names_of, stream
+from .states import States
+
+BASE = -3.0
+INITIATION = 4.0  # per level of a promoter that is on
+ELONGATION = 3.2  # per level of elongation
+ACTIVATION = 0.5  # per level of an active pCRE and unit of contact frequency above 1
+REPRESSION, SWITCH_AT, SWITCH_WIDTH = (
+    3.2,
+    2.5,
+    0.35,
+)  # at full strength; number of bound pCREs at half of it, and its width
+NOISE = 1.3  # SD
+
+
+def plant(
+    layout: Layout, states: States, pairs: pd.DataFrame, gene_ids: pd.Series, *, seed: int, cell_type: str, effects: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Each gene's terms, and what each of its pCREs contributes.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        gene_id, region, contact, rank: the pCREs that a reader of the raw files finds, as `contacts.strongest` gives them.
+    effects : str
+        "all", or "promoter": nothing but initiation and noise.
+
+    Returns
+    -------
+    genes : DataFrame
+        gene_id; on, polycomb, heterochromatin, elongation_level, is_aberrant: states; n_pcres, n_active, n_polycomb: its
+        pCREs and those that act; initiation, elongation, activation, repression, noise: terms; mean_log2_rpkm without
+        noise, log2_rpkm; label; p_label: the chance of label 1 given all but the noise, the best score there can be.
+    pcres : DataFrame
+        gene_id, region, rank, contact, state, level, is_intra; contribution: mean_log2_rpkm with it minus without it.
+    """
+    is_all = effects == "all"
+    pcres = _describe(layout, states, pairs, gene_ids)
+    by_gene = pcres.assign(
+        active=pcres["is_acting"] & (pcres["state"] == "active"),
+        bound=pcres["is_acting"] & (pcres["state"] == "polycomb"),
+        weight=pcres["is_acting"] * (pcres["state"] == "active") * pcres["level"] * (pcres["contact"] - 1),
+    ).groupby("gene_id")[["active", "bound", "weight"]].sum().reindex(gene_ids).fillna(0)  # fmt: skip
+    bound = by_gene["bound"].to_numpy()
+    genes = states.genes.rename(columns={"elongation": "elongation_level"}).assign(
+        n_pcres=pcres["gene_id"].value_counts().reindex(gene_ids).fillna(0).astype(int).to_numpy(),
+        n_active=by_gene["active"].astype(int).to_numpy(),
+        n_polycomb=bound.astype(int),
+        initiation=INITIATION * states.genes["on"],
+        elongation=is_all * ELONGATION * states.genes["elongation"],
+        activation=is_all * ACTIVATION * by_gene["weight"].to_numpy(),
+        repression=is_all * repression(bound),
+        noise=NOISE * stream(seed, layout.genome.name, "noise", cell_type).standard_normal(len(gene_ids)),
+    )
+    genes.insert(0, "gene_id", gene_ids.to_numpy())
+    genes["mean_log2_rpkm"] = BASE + genes[["initiation", "elongation", "activation"]].sum(axis=1) - genes["repression"]
+    genes["log2_rpkm"] = genes["mean_log2_rpkm"] + genes["noise"]
+    threshold = genes["log2_rpkm"].median()
+    genes["label"] = (genes["log2_rpkm"] >= threshold).astype(int)
+    genes["p_label"] = stats.norm.cdf((genes["mean_log2_rpkm"] - threshold) / NOISE)
+    n_bound = pcres["gene_id"].map(pd.Series(bound, index=gene_ids)).to_numpy()
+    activation = ACTIVATION * pcres["level"] * (pcres["contact"] - 1)
+    contribution = np.where(pcres["state"] == "active", activation, repression(n_bound - 1) - repression(n_bound))
+    is_effective = pcres.pop("is_acting") & (pcres["state"] != "none") & is_all
+    return genes, pcres.assign(contribution=np.where(is_effective, contribution, 0.0))
+
+
+def repression(n_polycomb: np.ndarray) -> np.ndarray:
+    """Fall of log2 RPKM by this number of pCREs that Polycomb binds; none for none."""
+
+    def switch(n: np.ndarray | float) -> np.ndarray:
+        return 1 / (1 + np.exp((SWITCH_AT - n) / SWITCH_WIDTH))
+
+    return REPRESSION * (switch(n_polycomb) - switch(0.0))
+
+
+def best_scores(genes: pd.DataFrame) -> dict[str, float]:
+    """What nobody can beat on average: ROC-AUC of `p_label`, and Pearson r of `mean_log2_rpkm`."""
+    return {
+        "roc_auc": float(roc_auc_score(genes["label"], genes["p_label"])),
+        "pearson": float(np.corrcoef(genes["mean_log2_rpkm"], genes["log2_rpkm"])[0, 1]),
+    }
+
+
+def find_pairs(layout: Layout, seen: pd.DataFrame, gene_ids: pd.Series, profile: Profile) -> pd.DataFrame:
+    """The pCREs of each gene, found in a contact table as in a real one: gene_id, region, contact, rank."""
+    near = contacts.neighbours(seen[["kind", "frag1", "frag2", "frequency"]], profile.inputs.min_frequency)
+    rows = layout.transcripts
+    at = pd.Series(names_of(layout.fragments).iloc[rows["fragment"]].to_numpy(), index=rows.index)
+    tss = pd.DataFrame({"gene_id": gene_ids.iloc[rows["gene"]].to_numpy(), "order": rows["order"]})
+    pairs = contacts.pairs_of_genes(tss, at, near)
+    return contacts.strongest(pairs, max_width_bp=profile.frame_bp, max_pcres=profile.max_pcres)
+
+
+def _describe(layout: Layout, states: States, pairs: pd.DataFrame, gene_ids: pd.Series) -> pd.DataFrame:
+    """State of each pCRE, and whether it can act: in the domain of the promoter and not beside it."""
+    fragments = layout.fragments
+    region = pd.Index(names_of(fragments)).get_indexer(pairs["region"])
+    bait = layout.genes["bait"].to_numpy()[pd.Index(gene_ids).get_indexer(pairs["gene_id"])]
+    middle = ((fragments["start"] + fragments["end"]) // 2).to_numpy()
+    activity, tad = states.activity[region], fragments["tad"].to_numpy()
+    is_intra = tad[region] == tad[bait]
+    is_beside = np.abs(middle[region] - middle[bait]) < layout.self_bp
+    return pairs[["gene_id", "region", "rank", "contact"]].assign(
+        state=np.select([activity > 0, activity < 0], ["active", "polycomb"], "none"),
+        level=np.abs(activity),
+        is_intra=is_intra,
+        is_acting=is_intra & ~is_beside,
+    )

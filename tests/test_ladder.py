@@ -1,0 +1,55 @@
+"""The controls as a whole: what the trained network gains from each planted effect, and nothing where none is planted."""
+
+import pandas as pd
+import pytest
+
+from chromolib import fit, load_dataset, load_profile, predict, simulate
+from chromolib.analysis import comparison
+
+STEPS = {
+    "promoter": {"window_bp": 4000, "max_pcres": 0},
+    "promoter + body": {"max_pcres": 0},
+    "promoter + body + pCREs": {},
+}
+
+
+def scores_of(name):
+    """Held-out scores of the best possible score and of a network for each step, all with the profile's recipe."""
+    profile = load_profile(name)
+    data = load_dataset(profile, "S01")
+    tables = [comparison.best_possible(profile, data)]
+    for model, selection in STEPS.items():
+        view = data.select(**selection)
+        for fold in sorted(data.genes["fold"].unique()):
+            train, held_out = view.fold(fold)
+            table = predict(fit(train, held_out, profile.train_config()).model, held_out)
+            table["score"] = table["logit_on"] - table["logit_off"]
+            tables.append(table[["gene_id", "score", "target"]].assign(model=model, fold=fold))
+    return pd.concat(tables, ignore_index=True)
+
+
+def gains(scores):
+    """ROC-AUC gained by each rung over the one below: value, low, high."""
+    rungs = [*STEPS, "Best possible"]
+    rows = [comparison.difference(scores, upper, lower, "clf") for lower, upper in zip(rungs, rungs[1:], strict=False)]
+    return pd.concat(rows).set_index("first")
+
+
+def test_each_planted_effect_lifts_the_network_on_sim():
+    found = gains(scores_of("sim"))
+    assert (found["low"] > 0).all(), found.to_string()
+    assert (found["value"] > 0.02).all(), found.to_string()
+
+
+def test_neither_body_nor_pcres_lift_the_network_on_null():
+    found = gains(scores_of("null"))
+    for model in ("promoter + body", "promoter + body + pCREs"):
+        row = found.loc[model]
+        assert row["value"] < 0.015 and row["low"] < 0, found.to_string()
+
+
+@pytest.mark.parametrize("name", ["sim", "null"])
+def test_a_cohort_fits_on_a_laptop(name):
+    profile = load_profile(name)
+    simulate.ensure_raw(profile)
+    assert sum(path.stat().st_size for path in profile.raw_dir.rglob("*") if path.is_file()) < 300e6
