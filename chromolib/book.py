@@ -37,6 +37,8 @@ KERNEL_ENVIRONMENT = {"JUPYTER_PATH": None, "JUPYTER_PREFER_ENV_PATH": None, "CH
 # A kernel warns at each start that it talks over unencrypted sockets; they are of this machine only.
 QUIET_KERNEL = ["--IPKernelApp.log_level=ERROR"]
 
+OF_ALL_PROFILES = {"results"}  # notebooks that show more than the profile they are run with
+
 SAY_AT_ONCE = partial(print, flush=True)  # also into a pipe or a log
 
 
@@ -161,6 +163,22 @@ def _run_notebooks(
         source, target = (folder / f"{name}.ipynb" for folder in (root / "notebooks", executed))
         with _step(f"[{number}/{n_steps}] running notebook {name}", say):
             run_notebook(source, target, {"profile": parameter}, cwd=root)
+            if name not in OF_ALL_PROFILES:
+                _append_sources(target, settings)
+
+
+def _append_sources(executed: Path, settings: Profile) -> None:
+    """End a page with where its data come from, under which terms, and whom to cite."""
+    rows = [
+        f"| [`{name}`]({source.home}) | {source.description.strip()} | {source.licence} | {source.citation} |"
+        for name, source in sources.describe(settings)
+    ]
+    table = ["| source | what it holds | licence as found | cite |", "|---|---|---|---|", *rows]
+    own = "All data of this page are simulated, see `chromolib simulate`." if settings.simulated else "The profile's own files."
+    text = ["## Where the data come from", "", *(table if rows else [own])]
+    notebook = nbformat.read(executed, as_version=4)
+    notebook.cells.append(nbformat.v4.new_markdown_cell("\n".join(text), id="data-sources"))
+    nbformat.write(notebook, executed)
 
 
 def _check_parameters(source: Path, parameters: Mapping[str, object]) -> None:

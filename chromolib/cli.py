@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .config import ROOT, InputError, load_profile
+from .config import ROOT, InputError, load_profile, profile_names
 
 app = typer.Typer(
     help="Chromoformer as a book that runs.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -20,10 +20,20 @@ CellType = Annotated[str | None, typer.Option(help="One cell type of the profile
 
 
 @app.command()
-def fetch(profile: ProfileName) -> None:
+def fetch(
+    profile: Annotated[str | None, typer.Argument(help="Name of a profile in data/profiles, or path of a .yml file.")] = None,
+    list_profiles: Annotated[bool, typer.Option("--list", help="Only say which profiles there are, and which sources each reads.")] = False,
+) -> None:
     """Download and verify what a profile needs."""
     from . import sources
 
+    if list_profiles:
+        for record in map(load_profile, [profile] if profile else profile_names()):
+            names = ", ".join(name for name, _ in sources.describe(record))
+            print(f"{record.name}: {record.title}; {f'reads {names}' if names else 'needs no download'}")
+        return
+    if profile is None:
+        raise InputError(f"fetch: which profile? expected one of {', '.join(profile_names())}, a path, or --list")
     paths = sources.fetch_profile(load_profile(profile))
     for path in paths:
         print(path)

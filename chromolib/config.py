@@ -22,6 +22,15 @@ MARKS = ("H3K4me1", "H3K4me3", "H3K9me3", "H3K27me3", "H3K36me3", "H3K27ac", "H3
 
 Task = Literal["clf", "reg", "diff"]
 
+# What the numbers of a signal are. The network reads their logarithm, except where one has been taken already.
+Scale = Literal["depth", "counts", "normalised", "arcsinh-p"]
+SCALES: dict[Scale, str] = {  # -> what a bin holds, for axes
+    "depth": "mean depth",  # reads over a base pair
+    "counts": "mean count",  # reads that touch a bin of the store
+    "normalised": "normalised signal",
+    "arcsinh-p": "arcsinh(-log10 p)",  # p: of reads against a control
+}
+
 
 class InputError(ValueError):
     """Something a user gave is wrong. One line: what, where, found, expected, way out."""
@@ -39,7 +48,8 @@ class ModelConfig:
     bin_bp: tuple[int, ...] = (2000, 500, 100)  # coarse to fine, one branch each
     frame_bp: int = 40_000                      # every region is centred in it; its bins carry the positions
     window_bp: int | None = None                # promoter window that it reads, TSS in the middle; None: the frame
-    log_base: Literal["e", "2"] = "e"           # of the signal that it reads
+    scale: Scale = "depth"                      # of the signal that it reads
+    log_base: Literal["e", "2"] = "e"           # of the logarithm that it reads, where the scale has one
     max_pcres: int = 8                          # per gene, strongest contact first
     d_embedding: int = 128
     embedding_layers: int = 1
@@ -59,6 +69,8 @@ class ModelConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.task not in ("clf", "reg", "diff"):
             raise InputError(f"ModelConfig: task={self.task!r}, expected clf, reg or diff")
+        if self.scale not in SCALES:
+            raise InputError(f"ModelConfig: scale={self.scale!r}, expected one of {', '.join(SCALES)}")
         if not self.marks or not self.bin_bp:
             raise InputError("ModelConfig: marks and bin_bp need at least one entry each")
         for width in self.bin_bp:
@@ -180,6 +192,16 @@ class DemoInputs(_Section):
     symbols: str = "h1-demo-symbols.csv"  # in data/; the release names its genes by id only
 
 
+class PublishedInputs(_Section):
+    """Promoter signal that others have binned and published; ids are those of data/sources.yml."""
+
+    kind: Literal["published"]
+    format: Literal["patternchrome", "avocado-pilot", "deepdiff"]
+    signal: str                               # pattern of ids; {sample} and, where files are per mark, {mark}
+    samples: dict[str, str] = {}              # cell type -> its name in `signal`, where it is another
+    contacts: dict[str, str] = {}             # cell type -> id of its enhancer-gene links
+
+
 class Training(_Section):
     """A profile's departures from the paper's recipe (TrainConfig), where its data are too few for it."""
 
@@ -200,12 +222,15 @@ class Profile(_Section):
     folds: dict[int, tuple[str, ...]] | None = None  # fold -> chromosomes; None: the build's own
     frame_bp: int = 40_000
     base_bp: int = 100                             # bin width of the feature store; network bins are multiples
+    bin_bp: tuple[int, ...] = ModelConfig.bin_bp   # of the network, coarse to fine
     max_pcres: int = 8
     log_base: Literal["e", "2"] = "e"              # Deviates: the paper writes log2; the release's weights need ln
-    inputs: Annotated[RawInputs | DemoInputs, Field(discriminator="kind")]
+    inputs: Annotated[RawInputs | DemoInputs | PublishedInputs, Field(discriminator="kind")]
+    # Cell types whose published RPKM make the baseline "mean of the other cell types"; raw inputs take their own matrix.
+    other_cell_types: tuple[str, ...] = ()
     training: Training = Training()
     example_gene: str | None = None                # id or symbol that notebooks show; None: the one with most contacts
-    notebooks: tuple[str, ...] = ("01_preprocess", "02_train")
+    notebooks: tuple[str, ...] = ("01_preprocess", "02_train", "results")
 
     @field_validator("marks")
     @classmethod
@@ -218,6 +243,9 @@ class Profile(_Section):
     def _base_divides_frame(self) -> Profile:
         if self.base_bp < 1 or self.frame_bp % (2 * self.base_bp):
             raise ValueError(f"base_bp={self.base_bp} does not divide half of frame_bp={self.frame_bp}")
+        for width in self.bin_bp:
+            if width < 1 or width % self.base_bp or self.frame_bp % width:
+                raise ValueError(f"bin_bp={width}, expected multiples of base_bp={self.base_bp} that divide frame_bp={self.frame_bp}")
         return self
 
     @property

@@ -1,7 +1,7 @@
 """What a network reads: the genes of one cell type, whole on one device.
 
 In: a feature store (mean read depth of narrow bins, genome order). Out: batches of signal, ln(1 + mean depth) of a bin
-(log2 where the profile says so), promoters in the direction of transcription.
+(log2 where the profile says so, none where the store's scale is one already), promoters in the direction of transcription.
 Axes: `g` gene of the cell type, `b` gene in batch, `r` pCRE of a gene, strongest contact first, `l` bin, `m` mark.
 """
 
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from . import features, simulate
 from .attention import frame_offset
-from .config import InputError, ModelConfig, Profile, Task
+from .config import SCALES, InputError, ModelConfig, Profile, Scale, Task
 from .genome import Region
 
 GENE_COLUMNS = ["symbol", "chrom", "tss", "strand", "fold", "expression", "label"]
@@ -79,6 +79,7 @@ class GeneDataset:
     ) -> None:
         self.store = store
         self.cell_type: str = store.attrs["cell_type"]
+        self.scale: Scale = store.attrs["signal"]
         self.frame_bp = int(store.attrs["frame_bp"])
         self.max_pcres = store.sizes["rank"]
         self.marks = tuple(marks) if marks is not None else tuple(store["mark"].values.tolist())
@@ -101,7 +102,14 @@ class GeneDataset:
     @property
     def unit(self) -> str:
         """Unit of the signal, for the axes of figures."""
-        return "ln(1 + mean depth)" if self.log_base == "e" else "log2(1 + mean depth)"
+        if self.scale == "arcsinh-p":
+            return self.held
+        return f"ln(1 + {self.held})" if self.log_base == "e" else f"log2(1 + {self.held})"
+
+    @property
+    def held(self) -> str:
+        """What a bin of the store holds, in words."""
+        return SCALES[self.scale]
 
     @property
     def dropped(self) -> pd.DataFrame:
@@ -242,9 +250,20 @@ class GeneDataset:
             contact=torch.from_numpy(store["contact"].values.astype(np.float32)),
         )  # fmt: skip
 
+    def mean_of(self, signal: np.ndarray) -> np.ndarray:
+        """What the store holds, from signal: the inverse of the logarithm that was taken on loading."""
+        if self.scale == "arcsinh-p":
+            return signal
+        return np.expm1(signal) if self.log_base == "e" else np.exp2(signal) - 1
+
+    def signal_of(self, mean: np.ndarray) -> np.ndarray:
+        """The signal that the network reads, from what the store holds."""
+        if self.scale == "arcsinh-p":
+            return mean
+        return np.log1p(mean) if self.log_base == "e" else np.log2(mean + 1)
+
     def _log(self, mean: np.ndarray) -> Tensor:
-        mean = torch.from_numpy(mean.astype(np.float32))
-        return torch.log1p(mean) if self.log_base == "e" else torch.log2(mean + 1)
+        return torch.from_numpy(self.signal_of(mean.astype(np.float32)))
 
 
 class PairedDataset:
@@ -256,7 +275,8 @@ class PairedDataset:
         self.first, self.second = first, second
         self.genes = first.genes
         self.marks, self.bin_bp, self.frame_bp = first.marks, first.bin_bp, first.frame_bp
-        self.window_bp, self.log_base, self.max_pcres = first.window_bp, first.log_base, first.max_pcres
+        self.window_bp, self.log_base, self.scale = first.window_bp, first.log_base, first.scale
+        self.max_pcres = first.max_pcres
         self.cell_type = f"{second.cell_type}/{first.cell_type}"
 
     def __len__(self) -> int:
@@ -289,7 +309,7 @@ def pair(first: GeneDataset, second: GeneDataset) -> PairedDataset:
 
     Genes that only one of them holds are left out. Raises InputError where marks, bins or frame differ.
     """
-    for name in ("marks", "bin_bp", "frame_bp", "window_bp", "log_base"):
+    for name in ("marks", "bin_bp", "frame_bp", "window_bp", "scale", "log_base"):
         if getattr(first, name) != getattr(second, name):
             raise InputError(f"pair: {name} is {getattr(first, name)} in {first.cell_type} and {getattr(second, name)} in {second.cell_type}, expected the same")
     common = first.genes.loc[first.genes["gene_id"].isin(second.genes["gene_id"]), "gene_id"].tolist()
@@ -307,7 +327,7 @@ def load_dataset(profile: Profile, cell_type: str, *, device: str = "cpu", **sel
     simulate.ensure_raw(profile)
     store = features.load(features.ensure(profile, cell_type)).load()
     own = {key: selection.pop(key) for key in ("task", "marks", "bin_bp", "window_bp") if key in selection}
-    data = GeneDataset(store, log_base=profile.log_base, **own)
+    data = GeneDataset(store, log_base=profile.log_base, **({"bin_bp": profile.bin_bp} | own))
     return (data.select(**selection) if selection else data).to(resolve_device(device))
 
 

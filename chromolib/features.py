@@ -10,15 +10,15 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
-from . import contacts, depth, readers, sources
-from .config import MARKS, ROOT, DemoInputs, InputError, Profile
+from . import contacts, depth, published, readers, sources
+from .config import MARKS, ROOT, SCALES, DemoInputs, InputError, Profile, RawInputs, Scale
 from .depth import bin_mean, mean_per_bin
 from .files import whole_folder
 from .genome import Genome, Region, profile_genome
@@ -30,7 +30,18 @@ _VARIABLES = (
 )  # fmt: skip
 
 BinReader = Callable[[Sequence[Region]], np.ndarray]  # mean depth of regions, all bins in a row -> (row, m) float32
-Parts = tuple[pd.DataFrame, pd.DataFrame, BinReader, dict[str, dict[str, int]]]  # genes, pairs, depth, dropped
+
+
+class Parts(NamedTuple):
+    """What a store is made of, as one source or another has it."""
+
+    genes: pd.DataFrame  # gene_id, symbol, chrom, tss, strand, expression, label
+    pairs: pd.DataFrame  # gene_id, region, contact, each pair once
+    read_bins: BinReader  # of pCREs, and of promoters where there is no matrix of them
+    dropped: dict[str, dict[str, int]]  # what -> reason -> count
+    promoter: np.ndarray | None = None  # (gene, bin, mark), genome order
+    scale: Scale = "depth"
+
 
 
 def ensure(profile: Profile, cell_type: str) -> Path:
@@ -83,21 +94,14 @@ def build(profile: Profile, cell_type: str) -> xr.Dataset:
         attrs["dropped"] is JSON: {what: {reason: count}}.
     """
     genome = profile_genome(profile)
-    read = _read_demo if isinstance(profile.inputs, DemoInputs) else _read_raw
+    readers_of = {"raw": _read_raw, "release-demo": _read_demo, "published": _read_published}
+    read = readers_of[profile.inputs.kind]
     return assemble(profile, genome, cell_type, read(profile, cell_type, genome))
 
 
 def assemble(profile: Profile, genome: Genome, cell_type: str, parts: Parts) -> xr.Dataset:
-    """As `build`, from parts that are already there.
-
-    Parameters
-    ----------
-    parts : (genes, pairs, read_bins, dropped)
-        genes: gene_id, symbol, chrom, tss, strand, expression, label. pairs: gene_id, region, contact, each pair once.
-        read_bins: gives the mean depth of some regions in bins of `base_bp`, (row, m), one region after the other.
-        dropped: {what: {reason: count}}.
-    """
-    genes, pairs, read_bins, dropped = parts
+    """As `build`, from parts that are already there."""
+    genes = parts.genes
     has_fold = genes["chrom"].isin(list(genome.folds))
     if not has_fold.any():
         raise InputError(
@@ -106,50 +110,164 @@ def assemble(profile: Profile, genome: Genome, cell_type: str, parts: Parts) -> 
         )
     genes = genes[has_fold].reset_index(drop=True)
     pairs = contacts.strongest(
-        pairs[pairs["gene_id"].isin(genes["gene_id"])], max_width_bp=profile.frame_bp, max_pcres=profile.max_pcres
+        parts.pairs[parts.pairs["gene_id"].isin(genes["gene_id"])], max_width_bp=profile.frame_bp, max_pcres=profile.max_pcres
     )
-    dropped = dropped | {
+    dropped = parts.dropped | {
         "genes without a fold": {"chromosome in no fold": int((~has_fold).sum())},
         "pCREs of genes": pairs.attrs["dropped"],
     }
-    store = _assemble(profile, genome, genes, pairs, read_bins)
+    pcres = [Region.parse(name) for name in pairs["region"].unique()]
+    if parts.promoter is None:
+        half, n_bins = profile.frame_bp // 2, profile.frame_bp // profile.base_bp
+        windows = [Region(gene.chrom, gene.tss - half, gene.tss + half) for gene in genes.itertuples()]
+        bins = parts.read_bins([*windows, *pcres])  # at once: opening a file may cost more than reading it
+        promoter, pcre_depth = np.split(bins, [len(genes) * n_bins])
+        promoter = promoter.reshape(len(genes), n_bins, -1)
+    else:
+        promoter = parts.promoter[has_fold.to_numpy()]
+        pcre_depth = parts.read_bins(pcres) if pcres else np.empty((0, promoter.shape[2]), np.float32)
+    store = _lay_out(promoter, pcre_depth, genes, pairs, profile.marks, genome, profile.base_bp, profile.max_pcres)
     return store.assign_attrs(
         profile=profile.name,
         cell_type=cell_type,
         genome=genome.name,
         base_bp=profile.base_bp,
         frame_bp=profile.frame_bp,
-        signal="depth",
+        signal=parts.scale,
         simulated=int(profile.simulated),
         dropped=json.dumps(dropped),
     )
 
 
+def from_matrix(
+    signal: np.ndarray,
+    genes: pd.DataFrame,
+    *,
+    marks: Sequence[str],
+    base_bp: int,
+    scale: Scale,
+    genome: Genome,
+    cell_type: str,
+    is_oriented: bool = False,
+) -> xr.Dataset:
+    """Features of promoters that are binned already, for `GeneDataset`; without pCREs.
+
+    Parameters
+    ----------
+    signal : ndarray, (gene, bin, mark)
+        Mean of each bin of `base_bp`, an even number of bins with the TSS in the middle. Coarser bins are averaged from it.
+    genes : DataFrame
+        A row per row of `signal`: gene_id, chrom, tss (0-based), strand, expression (RPKM); symbol and label where known, else
+        the id, and 1 for expression at or above the median.
+    scale : str
+        What the numbers are: depth, counts, normalised or arcsinh-p. A network refuses signal of another scale than its own.
+    is_oriented : bool
+        Whether bins are in the direction of transcription; if not, in that of the genome.
+
+    Raises
+    ------
+    InputError
+        Shapes that do not fit, NaN or negative numbers, genes twice, unknown chromosomes, strands or scales.
+    """
+    signal, genes = np.asarray(signal, np.float32), genes.reset_index(drop=True)
+    fault = _find_fault(signal, genes, marks, base_bp, scale, genome)
+    if fault:
+        raise InputError(f"{cell_type}: {fault}")
+    if "symbol" not in genes:
+        genes = genes.assign(symbol=genes["gene_id"])
+    if "label" not in genes:
+        genes = genes.assign(label=(genes["expression"] >= genes["expression"].median()).astype(int))
+    if is_oriented:
+        signal = _turn_minus(signal, genes["strand"])
+    pairs = pd.DataFrame({"gene_id": [], "region": [], "contact": [], "rank": []}).astype({"rank": int})
+    store = _lay_out(signal, np.empty((0, len(marks)), np.float32), genes, pairs, marks, genome, base_bp, 0)
+    return store.assign_attrs(
+        profile="matrix",
+        cell_type=cell_type,
+        genome=genome.name,
+        base_bp=base_bp,
+        frame_bp=base_bp * signal.shape[1],
+        signal=scale,
+        simulated=0,
+        dropped="{}",
+        settings="matrix",
+    )
+
+
+def _find_fault(
+    signal: np.ndarray, genes: pd.DataFrame, marks: Sequence[str], base_bp: int, scale: str, genome: Genome
+) -> str | None:
+    """What is wrong with a matrix, in a few words; None if nothing is."""
+    if scale not in SCALES:
+        return f"scale {scale!r}, expected one of {', '.join(SCALES)}"
+    if missing := [name for name in ("gene_id", "chrom", "tss", "strand", "expression") if name not in genes]:
+        return f"genes have no column {missing[0]}, found {', '.join(genes.columns)}"
+    if signal.ndim != 3 or signal.shape[0] != len(genes) or signal.shape[2] != len(marks) or signal.shape[1] % 2:
+        return (
+            f"signal of shape {signal.shape}, expected {len(genes)} genes, an even number of bins and {len(marks)} marks"
+        )
+    if base_bp < 1:
+        return f"base_bp={base_bp}, expected 1 or more"
+    is_wrong = ~np.isfinite(signal) | (signal < 0)
+    if is_wrong.any():
+        gene, position, mark = (int(at[0]) for at in np.nonzero(is_wrong))
+        return f"{genes['gene_id'][gene]}, bin {position}, {marks[mark]}: {signal[gene, position, mark]}, expected 0 or more"
+    if genes["gene_id"].duplicated().any():
+        return f"gene {genes['gene_id'][genes['gene_id'].duplicated()].iloc[0]} stands twice"
+    if unknown := set(genes["chrom"]) - set(genome.sizes):
+        return f"chromosome {min(unknown)} is not one of {genome.name}"
+    if unknown := set(genes["chrom"]) - set(genome.folds):
+        return f"chromosome {min(unknown)} is in no fold; leave its genes out"
+    if unknown := set(genes["strand"]) - {"+", "-"}:
+        return f"strand {min(map(str, unknown))!r}, expected + or -"
+    if not (genes["expression"] >= 0).all():
+        return f"{genes['gene_id'][~(genes['expression'] >= 0)].iloc[0]}: expression is negative or missing"
+    return None
+
+
+def _turn_minus(signal: np.ndarray, strand: pd.Series) -> np.ndarray:
+    """Turn (gene, bin, mark) of minus-strand genes round: from the direction of transcription to the genome's, and back."""
+    return np.where((strand == "-").to_numpy()[:, None, None], signal[:, ::-1], signal)
+
+
+def others_expression(profile: Profile, cell_type: str) -> pd.DataFrame | None:
+    """log2(RPKM + 1) in the other cell types that there are labels of: gene_id as index, a column each; None if none.
+
+    Raw inputs: the profile's other cell types. Published ones: `other_cell_types` of the profile.
+    """
+    if isinstance(profile.inputs, RawInputs):
+        others = [name for name in profile.cell_types if name != profile.check_cell_type(cell_type)]
+        path = profile.raw_dir / profile.inputs.expression
+        table = readers.read_expression(path, others).set_index("gene_id") if others else None
+    else:
+        ids = sources.other_targets(profile, cell_type)
+        paths = {name: sources.fetch(source_id, profile.raw_dir) for name, source_id in ids.items()}
+        genes = sources.fetch(sources.GENE_LIST, profile.raw_dir) if paths else None
+        table = published.read_targets(paths, genes) if paths else None
+    return None if table is None else np.log2(table + 1)
+
+
 def check_inputs(profile: Profile, cell_type: str) -> list[Path]:
     """Paths of all raw files that a cell type needs, or an InputError that names the first one missing or unreadable."""
-    if isinstance(profile.inputs, DemoInputs):
-        return [sources.fetch(profile.inputs.source, profile.raw_dir)]
+    if not isinstance(profile.inputs, RawInputs):
+        groups = sources.ids_of(profile, profile.check_cell_type(cell_type))
+        return [sources.fetch(source_id, profile.raw_dir) for group in groups.values() for source_id in group]
     paths = [path for group in _raw_paths(profile, profile.check_cell_type(cell_type)).values() for path in group]
     for path in paths:
         readers.stat(path)
     return paths
 
 
-def _assemble(
-    profile: Profile, genome: Genome, genes: pd.DataFrame, pairs: pd.DataFrame, read_bins: BinReader
-) -> xr.Dataset:
-    half = profile.frame_bp // 2
-    windows = [Region(gene.chrom, gene.tss - half, gene.tss + half) for gene in genes.itertuples()]
+def _lay_out(
+    promoter: np.ndarray, pcre_depth: np.ndarray, genes: pd.DataFrame, pairs: pd.DataFrame, marks: Sequence[str],
+    genome: Genome, base_bp: int, max_pcres: int,
+) -> xr.Dataset:  # fmt: skip
+    """The arrays and names of a store; pCREs are in the order in which `pairs` names them first."""
     pcre_of_pair, names = pd.factorize(pairs["region"])
-    pcres = [Region.parse(name) for name in names]
-    n_bins = profile.frame_bp // profile.base_bp
-    signal = read_bins([*windows, *pcres])  # (row, m), promoters first
-    n_promoter_rows = len(genes) * n_bins
-    pcre_bins = [-(-pcre.width // profile.base_bp) for pcre in pcres]
-
+    pcre_bins = [-(-Region.parse(name).width // base_bp) for name in names]
     gene_of_pair = pd.Index(genes["gene_id"]).get_indexer(pairs["gene_id"])
-    gene_pcre = np.full((len(genes), profile.max_pcres), -1, np.int32)
-    contact = np.zeros((len(genes), profile.max_pcres), np.float32)
+    gene_pcre = np.full((len(genes), max_pcres), -1, np.int32)
+    contact = np.zeros((len(genes), max_pcres), np.float32)
     gene_pcre[gene_of_pair, pairs["rank"]] = pcre_of_pair
     contact[gene_of_pair, pairs["rank"]] = pairs["contact"]
 
@@ -165,14 +283,14 @@ def _assemble(
     }
     return xr.Dataset(
         {
-            "promoter": (("gene", "bin", "mark"), signal[:n_promoter_rows].reshape(len(genes), n_bins, -1)),
-            "pcre_depth": (("row", "mark"), signal[n_promoter_rows:]),
+            "promoter": (("gene", "bin", "mark"), promoter),
+            "pcre_depth": (("row", "mark"), pcre_depth),
             "pcre_row": (("edge",), np.cumsum([0, *pcre_bins], dtype=np.int64)),
             "gene_pcre": (("gene", "rank"), gene_pcre),
             "contact": (("gene", "rank"), contact),
             **{name: (("gene",), values) for name, values in per_gene.items()},
         },
-        coords={"gene": _text(genes["gene_id"]), "mark": _text(profile.marks), "pcre": _text(names)},
+        coords={"gene": _text(genes["gene_id"]), "mark": _text(marks), "pcre": _text(names)},
     )
 
 
@@ -207,7 +325,7 @@ def _read_demo(profile: Profile, cell_type: str, genome: Genome) -> Parts:
 
     symbols = pd.read_csv(ROOT / "data" / profile.inputs.symbols).set_index("gene_id")["symbol"]
     genes["symbol"] = genes["gene_id"].map(symbols).fillna(genes["gene_id"])
-    return genes, pairs, read_bins, {}
+    return Parts(genes, pairs, read_bins, {})
 
 
 def _read_raw(profile: Profile, cell_type: str, genome: Genome) -> Parts:
@@ -241,7 +359,91 @@ def _read_raw(profile: Profile, cell_type: str, genome: Genome) -> Parts:
     }
     for path, table in zip(paths["contacts"], tables, strict=True):
         dropped[f"contacts of {path.name}"] = table.attrs["dropped"]
-    return genes, pairs, read_bins, dropped
+    return Parts(genes, pairs, read_bins, dropped)
+
+
+def _read_published(profile: Profile, cell_type: str, genome: Genome) -> Parts:
+    """Signal that others have binned; RPKM, places of genes and their strands from tables that fit all of them."""
+
+    def path(source_id: str) -> Path:
+        return sources.fetch(source_id, profile.raw_dir)
+
+    ids = sources.ids_of(profile, cell_type)
+    targets = published.read_targets({cell_type: path(ids["targets"][0])}, path(ids["gene list"][0]))
+    bounds = published.read_gene_bounds(path(ids["gene bounds"][0]))
+    windows = published.read_gene_windows(path(ids["gene windows"][0]))
+    signal = [path(source_id) for source_id in ids["signal"]]
+    read = {"patternchrome": _read_patternchrome, "avocado-pilot": _read_pilot, "deepdiff": _read_deepdiff}
+    parts = read[profile.inputs.format](profile, genome, signal, bounds, windows)
+    expression = targets[cell_type].reindex(parts.genes["gene_id"]).to_numpy()
+    is_known = np.isfinite(expression)
+    genes = parts.genes.assign(expression=expression)[is_known].reset_index(drop=True)
+    genes["label"] = (genes["expression"] >= genes["expression"].median()).astype(int)
+    pairs = parts.pairs
+    for source_id in ids["contacts"]:
+        pairs = published.read_links(path(source_id))[["gene_id", "region", "contact"]]
+        pairs = pairs.sort_values("contact", ascending=False).drop_duplicates(["gene_id", "region"])
+        pairs = pairs[published.is_in_pilot([Region.parse(name) for name in pairs["region"]])]
+    dropped = parts.dropped | {"genes with signal": {"no RPKM": int((~is_known).sum())}}
+    promoter = None if parts.promoter is None else parts.promoter[is_known]
+    return parts._replace(genes=genes, pairs=pairs, dropped=dropped, promoter=promoter)
+
+
+def _read_patternchrome(
+    profile: Profile, genome: Genome, paths: list[Path], bounds: pd.DataFrame, windows: pd.DataFrame
+) -> Parts:
+    gene_ids, depth = published.read_patternchrome_marks(dict(zip(profile.marks, paths, strict=True)))
+    genes = _placed(pd.DataFrame({"gene_id": gene_ids}), windows, bounds)
+    # Bins are in the direction of transcription, so where no table knows the strand, either will do.
+    genes["strand"] = genes["strand"].fillna("+")
+    return Parts(genes, _no_pairs(), _no_bins, {}, _turn_minus(depth, genes["strand"]), "depth")
+
+
+def _read_pilot(
+    profile: Profile, genome: Genome, paths: list[Path], bounds: pd.DataFrame, windows: pd.DataFrame
+) -> Parts:
+    tracks, half = [published.read_pilot_track(path) for path in paths], profile.frame_bp // 2
+    around = [Region(gene.chrom, gene.tss - half, gene.tss + half) for gene in bounds.itertuples()]
+    genes = bounds[published.is_in_pilot(around)].reset_index(drop=True)
+
+    def read_bins(regions: Sequence[Region]) -> np.ndarray:
+        return np.stack([published.pilot_mean(track, regions, profile.base_bp) for track in tracks], axis=1)
+
+    return Parts(genes, _no_pairs(), read_bins, {}, None, "arcsinh-p")
+
+
+def _read_deepdiff(
+    profile: Profile, genome: Genome, paths: list[Path], bounds: pd.DataFrame, windows: pd.DataFrame
+) -> Parts:
+    tables = [published.read_deepdiff(path) for path in paths]
+    genes = _placed(pd.concat([genes for genes, _ in tables], ignore_index=True)[["gene_id"]], windows, bounds)
+    counts = np.concatenate([counts for _, counts in tables])[:, :, [MARKS.index(mark) for mark in profile.marks]]
+    is_known = genes["strand"].notna().to_numpy()
+    dropped = {"genes with signal": {"no strand": int((~is_known).sum())}}
+    return Parts(genes[is_known].reset_index(drop=True), _no_pairs(), _no_bins, dropped, counts[is_known], "counts")
+
+
+def _placed(genes: pd.DataFrame, windows: pd.DataFrame, bounds: pd.DataFrame) -> pd.DataFrame:
+    """Genes with symbol, chromosome and TSS of one table and the strand of another, missing where that has none.
+
+    The strand is looked up by id, then by symbol.
+    """
+    placed = genes.merge(windows, on="gene_id", how="left", validate="many_to_one")
+    if placed["chrom"].isna().any():
+        gene = placed.loc[placed["chrom"].isna(), "gene_id"].iloc[0]
+        raise InputError(f"gene {gene}: has signal but no place in the table of windows; fetch both again")
+    by_id, by_symbol = (bounds.drop_duplicates(key, keep=False).set_index(key)["strand"] for key in ("gene_id", "symbol"))
+    strand = placed["gene_id"].map(by_id).fillna(placed["symbol"].map(by_symbol))
+    # Windows count from 1 and mean the first base of the gene; a TSS here is one base upstream of it, counted from 0.
+    return placed.assign(strand=strand, tss=placed["tss"] - np.where(strand == "-", 0, 2))
+
+
+def _no_pairs() -> pd.DataFrame:
+    return pd.DataFrame({"gene_id": pd.Series(dtype=str), "region": pd.Series(dtype=str), "contact": pd.Series(dtype=float)})
+
+
+def _no_bins(regions: Sequence[Region]) -> np.ndarray:
+    raise AssertionError("there are no pCREs to read")
 
 
 def _raw_paths(profile: Profile, cell_type: str) -> dict[str, list[Path]]:
@@ -276,9 +478,12 @@ def _settings(profile: Profile, cell_type: str) -> str:
 
 
 def _fingerprints(profile: Profile, cell_type: str) -> list[Any]:
-    if isinstance(profile.inputs, DemoInputs):
-        symbols = (ROOT / "data" / profile.inputs.symbols).read_bytes()
-        return [sources.registry()[profile.inputs.source].sha256, hashlib.sha256(symbols).hexdigest()]
+    if not isinstance(profile.inputs, RawInputs):
+        ids = [source_id for group in sources.ids_of(profile, cell_type).values() for source_id in group]
+        digests = [sources.registry()[source_id].sha256 for source_id in ids]
+        if isinstance(profile.inputs, DemoInputs):
+            digests.append(hashlib.sha256((ROOT / "data" / profile.inputs.symbols).read_bytes()).hexdigest())
+        return digests
     paths = check_inputs(profile, cell_type)
     return [[path.name, readers.stat(path).st_size, readers.stat(path).st_mtime_ns] for path in paths]
 

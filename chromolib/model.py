@@ -73,9 +73,12 @@ class Chromoformer(nn.Module):
     def features(self, batch: Batch) -> Tensor:
         """What the heads read: both embeddings added, resolutions side by side, (b, s * d).
 
-        The release adds the promoter's embedding to the regulatory one; the paper does not mention it.
+        The release adds the promoter's embedding to the regulatory one; the paper does not mention it. A network without a
+        Regulation transformer has only the first.
         """
         embedding = self.embed(batch)
+        if not len(self.regulation):
+            return embedding.promoter.transpose(0, 1).flatten(1)
         return (embedding.promoter + embedding.regulatory).transpose(0, 1).flatten(1)
 
     def embed(self, batch: Batch) -> Embedding:

@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Arc
+from matplotlib.ticker import MultipleLocator
 from pandas.io.formats.style import Styler
 from sklearn import metrics
 
@@ -30,8 +31,10 @@ MARK_COLOURS = {
 }  # fmt: skip
 MODEL_COLOURS = {
     "Chromoformer": "#0072b2", "Release, pretrained": "#d55e00", "Best possible": "#009e73",
-    "Mean signal, 40 kb": "#6c6c6c", "Mean signal, 4 kb": "#a6a6a6",
+    "Mean signal, 4 kb": "#a6a6a6", "Binned signal": "#e69f00", "Gradient boosting": "#7b3014",
+    "Mean of other cell types": "#4d004b", "Other cell types": "#ddcc77", "Chromoformer, two regressors": "#56b4e9",
 }  # fmt: skip
+WHOLE_WINDOW = "#6c6c6c"  # "Mean signal, 40 kb" and that of any other window that a profile has
 OTHER = "#444444"  # a mark or model that the paper does not have
 H1 = "#000000"     # the real promoters that a profile is held against
 METRIC_NAMES = {
@@ -64,10 +67,13 @@ class Published:
         return f"Figure: {self.caption}"
 
 
-def publish(figure: Figure, table: pd.DataFrame, *, profile: Profile, name: str, caption: str, alt: str) -> Published:
+def publish(
+    figure: Figure, table: pd.DataFrame, *, profile: Profile, name: str, caption: str, alt: str, shows: Sequence[Profile] = ()
+) -> Published:  # fmt: skip
     """Save a figure as results/<name>.svg and its table as results/<name>.csv, and return what a notebook shows.
 
-    The caption is given the profile's name, and says so where the data are simulated.
+    The caption is given the names of the profiles that it `shows` (none given: the one it is saved for), and says so where
+    their data are simulated.
     """
     folder = profile.work_dir / "results"
     buffer = io.BytesIO()
@@ -76,12 +82,14 @@ def publish(figure: Figure, table: pd.DataFrame, *, profile: Profile, name: str,
     plt.close(figure)
     write_whole(folder / f"{name}.svg", lambda path: path.write_bytes(buffer.getvalue()))
     write_whole(folder / f"{name}.csv", lambda path: table.to_csv(path, index=False))
-    return Published(buffer.getvalue(), f"{caption} {origin(profile)}", alt)
+    return Published(buffer.getvalue(), f"{caption} {origin(*shows or [profile])}", alt)
 
 
-def show_table(table: pd.DataFrame, *, profile: Profile, name: str, caption: str, precision: int = 3) -> Styler:
+def show_table(
+    table: pd.DataFrame, *, profile: Profile, name: str, caption: str, precision: int = 3, shows: Sequence[Profile] = ()
+) -> Styler:  # fmt: skip
     """Save a table as results/<name>.csv, and return what a notebook shows of it: metrics by their full names, missing
-    values as a dash, the profile in the caption."""
+    values as a dash, in the caption the profiles as in `publish`."""
     write_whole(profile.work_dir / "results" / f"{name}.csv", lambda path: table.to_csv(path, index=False))
     table = table.rename(columns=METRIC_NAMES)
     if "metric" in table:
@@ -89,13 +97,23 @@ def show_table(table: pd.DataFrame, *, profile: Profile, name: str, caption: str
     style = table.style.format(precision=precision, thousands=",", na_rep="–").hide(axis="index")
     if table.empty:
         caption = f"{caption} There are none."
-    return style.set_caption(f"{caption} {origin(profile)}").set_table_attributes('class="dataframe"')
+    return style.set_caption(f"{caption} {origin(*shows or [profile])}").set_table_attributes('class="dataframe"')
 
 
-def origin(profile: Profile) -> str:
-    """Where the numbers come from: ends every caption."""
-    kind = "simulated data" if profile.simulated else "real data"
-    return f"Profile {profile.name}: {kind}."
+def origin(*profiles: Profile) -> str:
+    """Where the numbers come from, real data first: ends every caption."""
+    parts = []
+    for kind, simulated in (("real data", False), ("simulated data", True)):
+        names = [profile.name for profile in profiles if profile.simulated == simulated]
+        if names:
+            parts.append(f"{'profiles' if len(names) > 1 else 'profile'} {', '.join(names)}: {kind}")
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def model_colour(model: str) -> str:
+    """Colour of a model, the same in every notebook."""
+    return MODEL_COLOURS.get(model) or (WHOLE_WINDOW if model.startswith("Mean signal, ") else OTHER)
 
 
 def panels(n: int, n_columns: int = 4, *, size: tuple[float, float], sharex: bool = True) -> tuple[Figure, list[Axes]]:
@@ -128,7 +146,7 @@ def plot_tracks(tracks: pd.DataFrame, axes: Sequence[Axes], *, tss: int, strand:
         arrowprops={"arrowstyle": "-|>", "color": "black"},
     )  # fmt: skip
     axes[-1].ticklabel_format(axis="x", useOffset=False)
-    axes[-1].set_xlabel("position on chromosome (Mb); dotted: TSS, arrow: direction of transcription; height: reads per bp")
+    axes[-1].set_xlabel("position on chromosome (Mb); dotted: TSS, arrow: direction of transcription")
     return axes
 
 
@@ -328,7 +346,7 @@ def plot_roc(predictions: pd.DataFrame, ax: Axes, *, intervals: pd.DataFrame) ->
         false_positive, true_positive, _ = metrics.roc_curve(table["target"], table["score"])
         row = intervals.set_index("model").loc[model]
         label = f"{model}: {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-        ax.plot(false_positive, true_positive, color=MODEL_COLOURS.get(model, OTHER), lw=1.6, label=label)
+        ax.plot(false_positive, true_positive, color=model_colour(model), lw=1.6, label=label)
     ax.set_xlabel("false positive rate")
     ax.set_ylabel("true positive rate")
     ax.set_aspect("equal")
@@ -350,7 +368,63 @@ def plot_expression(predictions: pd.DataFrame, ax: Axes, *, model: str, title: s
     """Predicted against measured log2(RPKM + 1) of held-out genes; columns target, score."""
     top = max(predictions["target"].max(), predictions["score"].max()) * 1.05
     ax.plot([0, top], [0, top], color="#bbbbbb", lw=0.8, ls="--")
-    ax.scatter(predictions["target"], predictions["score"], s=12, color=MODEL_COLOURS.get(model, OTHER), alpha=0.7, lw=0)
+    ax.scatter(predictions["target"], predictions["score"], s=12, color=model_colour(model), alpha=0.7, lw=0)
     ax.set(xlabel="measured expression, log2(RPKM + 1)", ylabel="predicted expression, log2(RPKM + 1)", xlim=(-0.2, top))
     ax.set_title(title, loc="left", fontsize=9)
+    return ax
+
+
+def plot_intervals(table: pd.DataFrame, axes: Sequence[Axes], *, metrics: Sequence[str]) -> Sequence[Axes]:
+    """Metrics with their intervals, one axis per metric, a band per `row`, a point per model, hollow where simulated.
+
+    Columns: row, model, metric, value, low, high, simulated. Rows and models stand in the order of the table.
+    """
+    table = table[table["metric"].isin(metrics)]
+    if table.empty:
+        return nothing_to_draw(axes)
+    rows, models = list(table["row"].unique()), list(table["model"].unique())
+    for ax, metric in zip(axes, metrics, strict=True):
+        for y in range(0, len(rows), 2):
+            ax.axhspan(y - 0.5, y + 0.5, color="#f2f2f2", lw=0, zorder=0)
+        for record in table[table["metric"] == metric].dropna(subset="value").itertuples():
+            y = rows.index(record.row) + 0.8 * ((models.index(record.model) + 0.5) / len(models) - 0.5)
+            colour = model_colour(record.model)
+            ax.plot([record.low, record.high], [y, y], color=colour, lw=1.4)
+            ax.plot(record.value, y, "o", ms=4.5, mec=colour, mew=1.2, mfc="white" if record.simulated else colour)
+        ax.set_yticks(range(len(rows)), rows)
+        ax.set_ylim(len(rows) - 0.5, -0.5)
+        ax.tick_params(axis="y", length=0, labelleft=ax is axes[0])
+        ax.set_xlabel(METRIC_NAMES.get(metric, metric))
+    handles = [Line2D([], [], color=model_colour(model), marker="o", ms=4.5, lw=1.4, label=model) for model in models]
+    if table["simulated"].any():
+        handles.append(Line2D([], [], color=OTHER, marker="o", ms=4.5, lw=1.4, mfc="white", label="simulated data"))
+    axes[0].figure.legend(handles=handles, loc="outside upper center", ncols=3, fontsize=8, frameon=False)
+    return axes
+
+
+def plot_fold_change(predictions: pd.DataFrame, axes: Sequence[Axes], *, models: Sequence[str], cell_types: str) -> Sequence[Axes]:
+    """Predicted against measured log2 fold change of held-out genes, one axis per model; columns model, target, score."""
+    shown = predictions[predictions["model"].isin(models)]
+    end = 1.05 * max(shown["target"].abs().max(), shown["score"].abs().max())
+    for ax, model in zip(axes, models, strict=True):
+        table = shown[shown["model"] == model]
+        ax.plot([-end, end], [-end, end], color="#bbbbbb", lw=0.8, ls="--")
+        ax.axhline(0, color="#bbbbbb", lw=0.6)
+        ax.axvline(0, color="#bbbbbb", lw=0.6)
+        ax.scatter(table["target"], table["score"], s=12, color=model_colour(model), alpha=0.7, lw=0)
+        ax.set(xlim=(-end, end), ylim=(-end, end), aspect="equal")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(MultipleLocator(2 if end < 9 else 5))
+        ax.set_title(model, loc="left", fontsize=9)
+    axes[0].set_ylabel("predicted")
+    axes[0].figure.supxlabel(f"measured log2 fold change of RPKM + 1, {cell_types}", fontsize=9)
+    return axes
+
+
+def plot_changes(table: pd.DataFrame, ax: Axes, *, cell_types: str) -> Axes:
+    """Number of genes by measured log2 fold change, from `fold_change.histogram`; dotted: twofold up and down."""
+    ax.bar(table["low"], table["n"], width=table["high"] - table["low"], align="edge", color="#999999", ec="white", lw=0.4)
+    for edge in (-1, 1):
+        ax.axvline(edge, color="black", lw=0.6, ls=":")
+    ax.set(xlabel=f"measured log2 fold change of RPKM + 1, {cell_types}", ylabel="genes")
     return ax

@@ -11,6 +11,7 @@ import io
 import os
 import re
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -48,7 +49,7 @@ _MAX_SHARE_INCONSISTENT = 0.01  # of contact rows; above it the columns are not 
 
 
 @contextmanager
-def _reading(path: Path, expected: str) -> Iterator[None]:
+def reading(path: Path, expected: str) -> Iterator[None]:
     """Turn whatever goes wrong while `path` is read into an InputError of one line."""
     try:
         yield
@@ -58,14 +59,14 @@ def _reading(path: Path, expected: str) -> Iterator[None]:
         raise InputError(
             f"{path}: no such file, expected {expected}; fetch it or correct the profile's inputs"
         ) from None
-    except (OSError, EOFError, zlib.error, ValueError, tarfile.TarError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, tarfile.TarError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: {reason}; expected {expected}; fetch the file again") from None
 
 
 def stat(path: Path) -> os.stat_result:
     """Size and time stamp of an input file; an InputError where it is missing."""
-    with _reading(path, "an input file"):
+    with reading(path, "an input file"):
         return path.stat()
 
 
@@ -80,7 +81,8 @@ def _read_lines(path: Path) -> list[str]:
     return (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8").splitlines()
 
 
-def _checked(table: pd.DataFrame, dropped: dict[str, int]) -> pd.DataFrame:
+def checked(table: pd.DataFrame, dropped: dict[str, int]) -> pd.DataFrame:
+    """The table with rows numbered anew and `attrs` that hold its rows as "kept", and "dropped" without zeros."""
     table = table.reset_index(drop=True)
     table.attrs = {"kept": len(table), "dropped": {reason: int(count) for reason, count in dropped.items() if count}}
     return table
@@ -104,7 +106,7 @@ def read_demo(archive: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
         The archive is damaged, or a table column, an array or a shape is not as expected.
     """
     genes, depth = None, {}
-    with _reading(archive, "the release's demo as .tar.gz"), tarfile.open(archive, "r:gz") as tar:
+    with reading(archive, "the release's demo as .tar.gz"), tarfile.open(archive, "r:gz") as tar:
         for member in tar:
             array = _DEMO_ARRAY.match(member.name)
             if not member.isfile() or not (array or _DEMO_TABLE.match(member.name)):
@@ -135,7 +137,7 @@ def read_demo_predictions(archive: Path) -> pd.DataFrame:
         log2(RPKM + 1)).
     """
     tables = {}
-    with _reading(archive, "the release's demo as .tar.gz"), tarfile.open(archive, "r:gz") as tar:
+    with reading(archive, "the release's demo as .tar.gz"), tarfile.open(archive, "r:gz") as tar:
         for member in tar:
             name = member.name.partition("/")[2]
             if member.isfile() and name in _DEMO_PREDICTIONS:
@@ -151,7 +153,7 @@ def demo_promoter(chrom: str, tss: int) -> str:
 
 
 def _demo_array(archive: Path, name: str, data: io.BytesIO) -> np.ndarray:
-    with _reading(archive, f"a NumPy array as {name}.npy"):
+    with reading(archive, f"a NumPy array as {name}.npy"):
         array = np.load(data, allow_pickle=False)
     expected = (len(MARKS), Region.parse(name).width)
     if array.dtype != np.float16 or array.shape != expected:
@@ -166,7 +168,7 @@ def _demo_array(archive: Path, name: str, data: io.BytesIO) -> np.ndarray:
 
 def _demo_genes(archive: Path, data: io.BytesIO) -> pd.DataFrame:
     where = f"{archive}: demo_meta.csv"
-    with _reading(archive, "a table of genes as demo_meta.csv"):
+    with reading(archive, "a table of genes as demo_meta.csv"):
         table = pd.read_csv(data, keep_default_na=False, dtype={"neighbors": str, "scores": str})
         if missing := [name for name in _DEMO_COLUMNS if name not in table]:
             raise InputError(f"{where}: no column {missing[0]}, found {', '.join(table)}; fetch the archive again")
@@ -196,7 +198,7 @@ def _demo_genes(archive: Path, data: io.BytesIO) -> pd.DataFrame:
     ):
         if bad.any():
             raise InputError(f"{where}: {genes['gene_id'][bad].iloc[0]} {what}; fetch the archive again")
-    return _checked(genes, {})
+    return checked(genes, {})
 
 
 def read_reads(path: Path, genome: Genome) -> pd.DataFrame:
@@ -215,7 +217,7 @@ def read_reads(path: Path, genome: Genome) -> pd.DataFrame:
     InputError
         The file is damaged or has other columns, or no read lies on `genome`.
     """
-    with _reading(path, "tagAlign: chrom, start, end, ... without a header"):
+    with reading(path, "tagAlign: chrom, start, end, ... without a header"):
         reads = pd.read_csv(
             path,
             sep="\t",
@@ -243,7 +245,7 @@ def read_reads(path: Path, genome: Genome) -> pd.DataFrame:
     kept = reads[is_inside]
     ends = np.minimum(kept["end"], size[is_inside].astype(np.int64))
     n_clipped = int((ends < kept["end"]).sum())
-    table = _checked(
+    table = checked(
         kept.assign(end=ends),
         {
             f"contig not in {genome.name}": (~on_contig).sum(),
@@ -260,7 +262,7 @@ def read_expression(path: Path, cell_types: Sequence[str]) -> pd.DataFrame:
     Lines may end in blanks or TABs, all of them or only those of data: fields are counted after those are cut, because
     a reader that trusts them takes gene_id for an index and shifts every column by one.
     """
-    with _reading(path, "a matrix with the header gene_id, E000, ..."):
+    with reading(path, "a matrix with the header gene_id, E000, ..."):
         rows = [line.rstrip().split("\t") for line in _read_lines(path) if line.strip()]
         if not rows or rows[0][0] != "gene_id":
             raise ValueError(f"its header starts with {rows[0][0][:40]!r}" if rows else "it is empty")
@@ -282,7 +284,7 @@ def read_expression(path: Path, cell_types: Sequence[str]) -> pd.DataFrame:
             f"{path}: {matrix['gene_id'][bad].iloc[0]} has an RPKM that is negative or not a number, "
             "expected 0 or more; fetch the file again"
         )
-    return _checked(matrix, {})
+    return checked(matrix, {})
 
 
 def read_transcripts(path: Path, genome: Genome) -> pd.DataFrame:
@@ -295,7 +297,7 @@ def read_transcripts(path: Path, genome: Genome) -> pd.DataFrame:
         start - 1 on "+" and end on "-".
     """
     names = {1: "transcript", 2: "chrom", 3: "strand", 4: "start", 5: "end", 12: "symbol"}
-    with _reading(path, "refGene: 16 columns, the strand in the fourth"):
+    with reading(path, "refGene: 16 columns, the strand in the fourth"):
         table = pd.read_csv(
             path,
             sep="\t",
@@ -315,7 +317,7 @@ def read_transcripts(path: Path, genome: Genome) -> pd.DataFrame:
     table["tss"] = np.where(table["strand"] == "+", table["start"] - 1, table["end"])
     size = table["chrom"].map(genome.sizes).astype(float).fillna(0)
     on_genome, has_tss = size > 0, (table["tss"] >= 0) & (table["tss"] < size)
-    return _checked(
+    return checked(
         table[has_tss],
         {f"contig not in {genome.name}": (~on_genome).sum(), "TSS off its chromosome": (on_genome & ~has_tss).sum()},
     )
@@ -323,7 +325,7 @@ def read_transcripts(path: Path, genome: Genome) -> pd.DataFrame:
 
 def read_gene_info(path: Path) -> pd.DataFrame:
     """Read Roadmap's table of Ensembl genes (no header, ragged, plain or gzip): gene_id and symbol."""
-    with _reading(path, "Ensembl genes: the id in the first field, the symbol in the seventh"):
+    with reading(path, "Ensembl genes: the id in the first field, the symbol in the seventh"):
         rows = [line.rstrip().split("\t") for line in _read_lines(path) if line.strip()]
         if not rows or any(len(row) < 6 for row in rows):
             short = next((row for row in rows if len(row) < 6), [""])
@@ -332,7 +334,7 @@ def read_gene_info(path: Path) -> pd.DataFrame:
     table = pd.DataFrame(pairs, columns=["gene_id", "symbol"])
     nameless = table["symbol"] == ""
     repeated = table["gene_id"].duplicated() & ~nameless
-    return _checked(table[~nameless & ~repeated], {"no symbol": nameless.sum(), "id seen before": repeated.sum()})
+    return checked(table[~nameless & ~repeated], {"no symbol": nameless.sum(), "id seen before": repeated.sum()})
 
 
 def read_contacts(path: Path, genome: Genome) -> pd.DataFrame:
@@ -355,7 +357,7 @@ def read_contacts(path: Path, genome: Genome) -> pd.DataFrame:
     """
     expected = "3DIV contacts: 12 columns, type, frag1, frag2, ... dist_res, -log10(result)"
     numbers = {name: np.float64 for name in _CONTACT_COLUMNS[3:]}
-    with _reading(path, expected):
+    with reading(path, expected):
         compression = _compression(path)
         header = pd.read_csv(path, sep="\t", header=None, nrows=1, dtype=str, compression=compression).iloc[0].tolist()
         for position, name in _CONTACT_HEADER.items():
@@ -390,7 +392,7 @@ def read_contacts(path: Path, genome: Genome) -> pd.DataFrame:
     size = bait["chrom"].map(genome.sizes).astype(float).fillna(0)
     on_genome = (size > 0) & (bait["end"] < size) & (partner["end"] < size)
     kept = table.assign(kind=kind)[is_finite & is_lawful & on_genome]
-    return _checked(
+    return checked(
         kept[["kind", "frag1", "frag2", "frequency"]],
         {
             "dist_res not a positive number": (~is_finite).sum(),

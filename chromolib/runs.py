@@ -6,19 +6,20 @@ In: a list of Run records. Out: tidy tables of history, predictions and metrics 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from . import __version__
-from .config import InputError, ModelConfig, Task, TrainConfig, load_profile
-from .dataset import GeneDataset, load_dataset
+from .config import InputError, Task, TrainConfig, load_profile
+from .dataset import GeneDataset, load_dataset, pair
 from .files import write_whole
 from .model import Chromoformer
-from .train import evaluate, fit, load_weights, predict, save_weights
+from .train import Dataset, evaluate, fit, load_weights, predict, save_weights
 
 VERSION = 1  # raise it when the same settings and features train another network
 _DONE = "metrics.json"  # written last
@@ -32,10 +33,11 @@ class Run:
     cell_type: str
     fold: int
     task: Task = "clf"
+    other: str | None = None           # task diff: the second cell type, whose fold change over cell_type is learned
     model: str = "chromoformer"
     recipe: str = "profile"            # "paper": the paper's recipe; "profile": with the profile's departures from it
     window_bp: int | None = None
-    bin_bp: tuple[int, ...] = ModelConfig.bin_bp
+    bin_bp: tuple[int, ...] | None = None
     marks: tuple[str, ...] | None = None
     max_pcres: int | None = None
     seed: int = 42
@@ -43,27 +45,33 @@ class Run:
     def __post_init__(self) -> None:
         if self.model != "chromoformer":
             raise InputError(f"Run: unknown model {self.model!r}, expected chromoformer")
-        if self.task not in ("clf", "reg"):
-            raise InputError(f"Run: task={self.task!r}, expected clf or reg; train task diff with fit and dataset.pair")
+        if self.task not in ("clf", "reg", "diff"):
+            raise InputError(f"Run: task={self.task!r}, expected clf, reg or diff")
+        if (self.task == "diff") != (self.other is not None):
+            raise InputError(f"Run: task={self.task!r} with other={self.other!r}, expected a second cell type for task diff and for no other task")
         if self.recipe not in ("paper", "profile"):
             raise InputError(f"Run: unknown recipe {self.recipe!r}, expected paper or profile")
 
     @property
     def id(self) -> str:
         """Readable and the same for the same settings, e.g. E003-clf-chromoformer-fold1-seed42."""
-        parts = [self.cell_type, self.task, self.model, f"fold{self.fold}", f"seed{self.seed}"]
-        defaults = replace(self, recipe="profile", window_bp=None, bin_bp=ModelConfig.bin_bp, marks=None, max_pcres=None)
-        if self.recipe != defaults.recipe:
+        parts = [self.cell_type, *([self.other] if self.other else []), self.task, self.model, f"fold{self.fold}", f"seed{self.seed}"]
+        if self.recipe != "profile":
             parts.append(f"{self.recipe}-recipe")
         if self.window_bp is not None:
             parts.append(f"window{self.window_bp}")
-        if self.bin_bp != defaults.bin_bp:
+        if self.bin_bp is not None:
             parts.append("bins" + "+".join(map(str, self.bin_bp)))
         if self.marks is not None:
             parts.append("marks" + "+".join(self.marks))
         if self.max_pcres is not None:
             parts.append(f"pcres{self.max_pcres}")
         return "-".join(parts)
+
+    @property
+    def cell_type_label(self) -> str:
+        """The cell type, or of a fold change second/first, as `PairedDataset.cell_type` has it."""
+        return f"{self.other}/{self.cell_type}" if self.other else self.cell_type
 
     @property
     def folder(self) -> Path:
@@ -90,23 +98,24 @@ def ensure(runs: Iterable[Run]) -> Results:
     if not runs:
         raise InputError("ensure: no runs, expected at least one")
     for run in runs:
-        load_profile(run.profile).check_cell_type(run.cell_type)
-    datasets = {pair: load_dataset(load_profile(pair[0]), pair[1]) for pair in {(run.profile, run.cell_type) for run in runs}}
-    splits = [_split(run, datasets[run.profile, run.cell_type]) for run in runs]  # a wrong fold or mark shows here
+        for cell_type in filter(None, (run.cell_type, run.other)):
+            load_profile(run.profile).check_cell_type(cell_type)
+    load = cache(_load)
+    splits = [_split(run, load) for run in runs]  # a wrong fold or mark shows here
     for run, (train, held_out) in zip(runs, splits, strict=True):
         _train_if_needed(run, train, held_out)
     tables = [(run, *_read(run)) for run in runs]
     return Results(*(pd.concat([_labelled(run, parts[i]) for run, *parts in tables], ignore_index=True) for i in range(3)))
 
 
-def load_run(run: Run) -> tuple[Chromoformer, GeneDataset]:
+def load_run(run: Run) -> tuple[Chromoformer, Dataset]:
     """The network of a run, trained first where it is missing, and the genes that were held out from it."""
-    train, held_out = _split(run, load_dataset(load_profile(run.profile), run.cell_type))
+    train, held_out = _split(run, _load)
     _train_if_needed(run, train, held_out)
     return load_weights(run.folder), held_out
 
 
-def _train_if_needed(run: Run, train: GeneDataset, held_out: GeneDataset) -> None:
+def _train_if_needed(run: Run, train: Dataset, held_out: Dataset) -> None:
     profile = load_profile(run.profile)
     config = profile.train_config(seed=run.seed) if run.recipe == "profile" else TrainConfig(seed=run.seed)
     settings = _settings(run, config, train)
@@ -128,20 +137,29 @@ def _train_if_needed(run: Run, train: GeneDataset, held_out: GeneDataset) -> Non
     (folder / "state.safetensors").unlink(missing_ok=True)
 
 
-def _split(run: Run, data: GeneDataset) -> tuple[GeneDataset, GeneDataset]:
+def _load(profile: str, cell_type: str) -> GeneDataset:
+    return load_dataset(load_profile(profile), cell_type)
+
+
+def _split(run: Run, load: Callable[[str, str], GeneDataset]) -> tuple[Dataset, Dataset]:
     """Training genes and held-out genes as the run reads them."""
-    selection = {key: getattr(run, key) for key in ("window_bp", "marks", "max_pcres") if getattr(run, key) is not None}
-    if run.bin_bp != data.bin_bp:
-        selection["bin_bp"] = run.bin_bp
+    names = ("window_bp", "bin_bp", "marks", "max_pcres")
+    selection = {name: getattr(run, name) for name in names if getattr(run, name) is not None}
+    data = load(run.profile, run.cell_type)
+    if run.other:
+        data = pair(data, load(run.profile, run.other))
     return data.select(task=run.task, **selection).fold(run.fold)
 
 
-def _settings(run: Run, config: TrainConfig, data: GeneDataset) -> dict[str, Any]:
+def _settings(run: Run, config: TrainConfig, data: Dataset) -> dict[str, Any]:
     """All that decides a run's result, except the device it ran on."""
     training = {key: value for key, value in config.to_dict().items() if key != "device"}
     about = {key: value for key, value in asdict(run).items() if key != "profile"}  # a name or a path: the folder tells
-    settings = {"run": about, "version": VERSION, "training": training, "features": data.store.attrs["settings"],
-                "log_base": data.log_base, "chromolib": __version__}  # fmt: skip
+    if run.other is None:
+        del about["other"]
+    features = [part.store.attrs["settings"] for part in (data.first, data.second)] if run.other else data.store.attrs["settings"]
+    settings = {"run": about, "version": VERSION, "training": training, "features": features,
+                "bin_bp": data.bin_bp, "log_base": data.log_base, "chromolib": __version__}  # fmt: skip
     return json.loads(json.dumps(settings))
 
 
@@ -164,7 +182,7 @@ def _read(run: Run) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 
 
 def _labelled(run: Run, table: pd.DataFrame) -> pd.DataFrame:
-    for position, name in enumerate(("cell_type", "task", "recipe", "fold")):
-        table.insert(position, name, getattr(run, name))
-    table.insert(0, "run", run.id)
+    labels = {"run": run.id, "cell_type": run.cell_type_label, "task": run.task, "recipe": run.recipe, "fold": run.fold}
+    for position, (name, value) in enumerate(labels.items()):
+        table.insert(position, name, value)
     return table

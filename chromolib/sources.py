@@ -19,19 +19,21 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pooch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from .config import ROOT, DemoInputs, InputError, Profile
+from .config import ROOT, DemoInputs, InputError, Profile, PublishedInputs
 
+TARGETS, GENE_LIST = "shallowchrome-targets/{}", "shallowchrome-gene-list"  # RPKM of a cell type, and ids of its rows
 N_RETRIES = 2  # after a failed download; pooch waits 1 s, then 2 s
 
 
 class Source(BaseModel):
-    """One entry of data/sources.yml; the file itself explains the fields."""
+    """One file of data/sources.yml; that file itself explains the fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,20 +44,84 @@ class Source(BaseModel):
     licence: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     members: tuple[str, ...] = ()
+    citation: str = ""
+
+    @property
+    def home(self) -> str:
+        """Address of the publisher's page: of the repository, for a file of one on GitHub."""
+        parts = urlsplit(self.url)
+        if parts.netloc in ("github.com", "raw.githubusercontent.com"):
+            return f"https://github.com/{'/'.join(parts.path.split('/')[1:3])}"
+        return f"{parts.scheme}://{parts.netloc}"
 
 
 @cache
 def registry() -> dict[str, Source]:
-    """Every known source by its id."""
+    """Every known source by its id; the files of a family have the ids "family/part"."""
     entries = yaml.safe_load((ROOT / "data" / "sources.yml").read_text(encoding="utf-8"))
-    return {source_id: Source.model_validate(entry) for source_id, entry in entries.items()}
+    files = [file for name, entry in entries.items() for file in _files(name, entry)]
+    return {source_id: Source.model_validate(fields) for source_id, fields in files}
+
+
+def _files(name: str, entry: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Id and fields of each file of an entry: one, or as many as it has `parts`."""
+    parts = entry.get("parts")
+    if parts is None:
+        return [(name, entry)]
+    shared = {field: value for field, value in entry.items() if field != "parts"}
+    return [
+        (f"{name}/{part}", shared | {field: entry[field].replace("{part}", part) for field in ("url", "file")} | {"sha256": sha256})
+        for part, sha256 in parts.items()
+    ]
 
 
 def fetch_profile(profile: Profile, *, say: Callable[[str], None] = print) -> list[Path]:
     """Fetch every file of the registry that a profile reads; empty for a profile that is simulated or brings its own."""
-    if isinstance(profile.inputs, DemoInputs):
-        return [fetch(profile.inputs.source, profile.raw_dir, say=say)]
-    return []
+    return [fetch(source_id, profile.raw_dir, say=say) for source_id in all_ids_of(profile)]
+
+
+def all_ids_of(profile: Profile) -> list[str]:
+    """Every source that a profile reads, each once."""
+    ids: list[str] = []
+    for cell_type in profile.cell_types:
+        ids += [source_id for group in ids_of(profile, cell_type).values() for source_id in group]
+        if others := other_targets(profile, cell_type):
+            ids += [*others.values(), GENE_LIST]
+    return list(dict.fromkeys(ids))
+
+
+def describe(profile: Profile) -> list[tuple[str, Source]]:
+    """What a profile reads, for people: name and entry of each source, a family once, by its first file."""
+    by_name: dict[str, Source] = {}
+    for source_id in all_ids_of(profile):
+        by_name.setdefault(source_id.partition("/")[0], registry()[source_id])
+    return list(by_name.items())
+
+
+def ids_of(profile: Profile, cell_type: str) -> dict[str, list[str]]:
+    """The sources that the features of a cell type are made from, by what they are; nothing for raw inputs."""
+    inputs = profile.inputs
+    if isinstance(inputs, DemoInputs):
+        return {"demo": [inputs.source]}
+    if not isinstance(inputs, PublishedInputs):
+        return {}
+    sample = inputs.samples.get(cell_type, cell_type)
+    signal = dict.fromkeys(inputs.signal.format(sample=sample, mark=mark) for mark in profile.marks)
+    if inputs.format == "deepdiff":  # all marks of some genes in a file
+        signal = [f"{name}.{split}" for name in signal for split in ("train", "valid")]
+    return {
+        "signal": list(signal),
+        "targets": [TARGETS.format(cell_type)],
+        "gene list": [GENE_LIST],
+        "gene windows": ["shallowchrome-gene-windows"],
+        "gene bounds": ["abc-gene-bounds"],
+        "contacts": [inputs.contacts[cell_type]] if cell_type in inputs.contacts else [],
+    }
+
+
+def other_targets(profile: Profile, cell_type: str) -> dict[str, str]:
+    """Cell type -> source of its RPKM, for each cell type but this one that the profile takes for comparison."""
+    return {name: TARGETS.format(name) for name in profile.other_cell_types if name != cell_type}
 
 
 def fetch(source_id: str, raw_dir: Path, *, say: Callable[[str], None] = print) -> Path:
@@ -67,7 +133,7 @@ def fetch(source_id: str, raw_dir: Path, *, say: Callable[[str], None] = print) 
     Parameters
     ----------
     source_id : str
-        A key of data/sources.yml.
+        A key of data/sources.yml; of a family, "key/part".
     raw_dir : Path
         Folder for the file; made if missing.
 
@@ -77,7 +143,7 @@ def fetch(source_id: str, raw_dir: Path, *, say: Callable[[str], None] = print) 
         Unknown id, or no copy could be had; names each address that was tried, why it failed and the way out.
     """
     if source_id not in registry():
-        raise InputError(f"unknown source {source_id!r}, expected one of {', '.join(registry())}; add it to data/sources.yml")
+        raise InputError(f"unknown source {source_id!r}, expected one of {_known(source_id)}; add it to data/sources.yml")
     source = registry()[source_id]
     target = Path(raw_dir) / source.file
     failures = []
@@ -96,8 +162,16 @@ def fetch(source_id: str, raw_dir: Path, *, say: Callable[[str], None] = print) 
         failures.append(f"{address}: {fault}")
     raise InputError(
         f"{source_id}: {'; '.join(failures)}; set CHROMOLIB_MIRROR to a folder or URL that holds "
-        f"{_mirrored_path(source)}, or put the file at {target}"
+        f"{unquote(_mirrored_path(source))}, or put the file at {target}"
     )
+
+
+def _known(source_id: str) -> str:
+    """Ids to choose from: the parts of the family that was named, else every entry, a family as one."""
+    family = source_id.partition("/")[0]
+    siblings = [known for known in registry() if known.startswith(f"{family}/")]
+    names = [known.partition("/") for known in registry()]
+    return ", ".join(siblings or dict.fromkeys(f"{name}/..." if slash else name for name, slash, _ in names))
 
 
 def find_fault(source: Source, path: Path) -> str | None:
@@ -113,11 +187,14 @@ def find_fault(source: Source, path: Path) -> str | None:
 
 def _addresses(source: Source) -> list[str]:
     mirror = os.environ.get("CHROMOLIB_MIRROR")
-    mirrored = [f"{mirror.rstrip('/')}/{_mirrored_path(source)}"] if mirror else []
-    return [*mirrored, source.url]
+    if not mirror:
+        return [source.url]
+    path = _mirrored_path(source)
+    return [f"{mirror.rstrip('/')}/{path if '://' in mirror else unquote(path)}", source.url]  # folders have names as they are
 
 
 def _mirrored_path(source: Source) -> str:
+    """<host>/<path>, quoted as in the address."""
     parts = urlsplit(source.url)
     return f"{parts.netloc}{parts.path}"
 

@@ -109,9 +109,13 @@ def fit(
 
 
 def network_for(data: Dataset) -> ModelConfig:
-    """The paper's network on what a dataset holds."""
-    names = ("task", "marks", "bin_bp", "frame_bp", "window_bp", "max_pcres", "log_base")
-    return ModelConfig(**{name: getattr(data, name) for name in names})
+    """The paper's network on what a dataset holds; without pCREs, its promoter-only variant (the paper's figure 3b).
+
+    That one has no Pairwise Interaction and no Regulation transformer: the head reads the promoter embedding.
+    """
+    names = ("task", "marks", "bin_bp", "frame_bp", "window_bp", "max_pcres", "scale", "log_base")
+    layers = {} if data.max_pcres else {"pairwise_layers": 0, "regulation_layers": 0}
+    return ModelConfig(**{name: getattr(data, name) for name in names}, **layers)
 
 
 def train_epoch(
@@ -215,7 +219,10 @@ def predict(model: Chromoformer, data: Dataset, precision: str = "float32") -> p
 
 def check_fits(config: ModelConfig, data: Dataset) -> None:
     """Raise an InputError that names the first thing in which a dataset is not what a network reads."""
-    expected = {"marks": config.marks, "frame_bp": config.frame_bp, "window_bp": config.promoter_bp, "log_base": config.log_base}
+    expected = {
+        "marks": config.marks, "frame_bp": config.frame_bp, "window_bp": config.promoter_bp, "scale": config.scale,
+        "log_base": config.log_base,
+    }  # fmt: skip
     for name, value in expected.items():
         if getattr(data, name) != value:
             raise InputError(f"{data.cell_type}: {name} is {getattr(data, name)}, the network reads {value}; load or select the data so")

@@ -15,7 +15,7 @@ import yaml
 
 from benchmarks import peer
 from chromolib import GeneDataset, Run, cli, ensure, features, load_dataset, load_profile, load_released, predict, train
-from chromolib.config import PROFILES
+from chromolib.config import PROFILES, profile_names
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +120,14 @@ def test_fetch_says_that_a_simulated_profile_needs_nothing(chromolib):
 # What is wrong with the arguments
 
 
+def test_fetch_lists_every_profile_in_a_line(chromolib):
+    status, lines, _ = chromolib("fetch", "--list")
+    assert status == 0 and [line.partition(":")[0] for line in lines] == profile_names()
+    assert "pilot-40kb: Real H1 (E003) and GM12878 (E116) cells" in " ".join(lines) and "reads avocado-pilot, " in " ".join(lines)
+    assert chromolib("fetch", "--list", "sim")[1] == ["sim: Simulated cohort with planted truth; needs no download"]
+    assert one_line(chromolib("fetch")).startswith("chromolib: fetch: which profile? expected one of deepdiff-sample, ")
+
+
 @pytest.mark.parametrize("command", ["fetch", "preprocess", "train", "check", "book"])
 def test_unknown_profile_is_one_line(chromolib, command):
     line = one_line(chromolib(command, "smok"))
@@ -132,7 +140,7 @@ def test_unknown_profile_is_one_line(chromolib, command):
         (["preprocess", "smoke", "--cell-type", "E003"], "profile smoke: unknown cell type 'E003', expected one of"),
         (["train", "smoke", "--cell-type", "E003"], "unknown cell type 'E003'"),
         (["train", "smoke", "--fold", "9"], "fold 9 holds 0 of"),
-        (["train", "smoke", "--task", "diff"], "task='diff', expected clf or reg"),
+        (["train", "smoke", "--task", "diff"], "task='diff' with other=None, expected a second cell type"),
         (["train", "smoke", "--recipe", "mine"], "unknown recipe 'mine'"),
         (["preprocess", PROFILES / "none.yml"], "unknown profile"),
         (["simulate", "new", "--profile", "h1-demo"], "profile h1-demo: has no inputs.simulation"),

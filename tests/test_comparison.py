@@ -1,6 +1,7 @@
 """Comparisons on scores made by hand: intervals, words that claim no more than those, a baseline that cannot peek."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -40,17 +41,21 @@ def test_mean_signal_is_the_log_of_the_mean_depth_over_the_window(log_base):
     np.testing.assert_allclose(comparison.mean_signal(data, 200), np.log1p([[5.0], [1.5]]), rtol=1e-5)
 
 
+mean_4kb = partial(comparison.mean_signal, window_bp=4000)
+
+
 @pytest.mark.parametrize("task", ["clf", "reg"])
-def test_baseline_uses_no_measurement_of_the_genes_it_predicts(task):
-    data = planted(task=task)
-    before = comparison.baseline(data, 4000)
+@pytest.mark.parametrize("model", [comparison.linear, comparison.boosting])
+def test_baseline_uses_no_measurement_of_the_genes_it_predicts(task, model):
+    data = planted(240, task=task)
+    before = comparison.baseline(data, mean_4kb, model)
     store = data.store.copy(deep=True)
     for name in ("label", "expression"):
         values = store[name].values.copy()
         own = store["fold"].values == 2
         values[own] = values[own][::-1]
         store[name] = ("gene", values)
-    after = comparison.baseline(GeneDataset(store, bin_bp=data.bin_bp, task=task), 4000)
+    after = comparison.baseline(GeneDataset(store, bin_bp=data.bin_bp, task=task), mean_4kb, model)
     fold = before["fold"] == 2
     assert (before["target"] != after["target"])[fold].any()                     # other targets, yet the same scores
     np.testing.assert_array_equal(before["score"][fold], after["score"][fold])
@@ -58,7 +63,7 @@ def test_baseline_uses_no_measurement_of_the_genes_it_predicts(task):
 
 
 def test_baseline_predicts_each_gene_once_and_finds_what_is_planted():
-    table = comparison.baseline(planted(), 8000)
+    table = comparison.baseline(planted(), partial(comparison.mean_signal, window_bp=8000), comparison.linear)
     assert sorted(table["gene_id"]) == planted().genes["gene_id"].tolist()
     assert comparison.METRICS["clf"](table["target"], table["score"])["roc_auc"] > 0.9
 
@@ -68,7 +73,7 @@ def test_baseline_needs_both_labels():
     for label in (0, 1):
         store["label"] = ("gene", np.full(16, label))
         with pytest.raises(InputError, match="training genes per label, expected at least 2 of each"):
-            comparison.baseline(GeneDataset(store, bin_bp=(2000, 100)), 4000)
+            comparison.baseline(GeneDataset(store, bin_bp=(2000, 100)), mean_4kb, comparison.linear)
 
 
 # Intervals and differences
@@ -97,6 +102,15 @@ def test_intervals_are_the_same_each_time_and_given_for_each_model():
     pd.testing.assert_frame_equal(first, second)
     assert list(first) == ["model", "metric", "value", "low", "high", "n"]
     assert first["model"].tolist() == ["Chromoformer"] * 2 + ["other"] * 2
+
+
+def test_folds_are_scored_apart():
+    target = np.array([0, 1, 0, 1] * 2)
+    scores = scores_of(target, good=target * 1.0, bad=np.array([0, 1, 0, 1, 1, 0, 1, 0.0]))
+    scores["fold"] = np.tile([1] * 4 + [2] * 4, 2)
+    table = comparison.by_fold(scores, "clf").set_index("model")
+    assert list(table) == ["fold 1", "fold 2", "mean", "sd"]
+    assert table.loc["good"].tolist() == [1, 1, 1, 0] and table.loc["bad", ["fold 1", "fold 2", "mean"]].tolist() == [1, 0, 0.5]
 
 
 def test_difference_is_first_minus_second_on_the_same_genes():
@@ -158,9 +172,11 @@ def test_every_model_is_scored_on_the_same_genes_and_targets():
     })  # fmt: skip
     others = predictions.assign(cell_type="T02", logit_on=9.0)
     smoke = load_profile("smoke")
-    real = smoke.model_copy(update={"inputs": smoke.inputs.model_copy(update={"simulation": None})})
+    real = smoke.model_copy(
+        update={"inputs": smoke.inputs.model_copy(update={"simulation": None}), "cell_types": {"T01": "alone"}}
+    )
     scores = comparison.held_out_scores(real, data, pd.concat([predictions, others]))
-    assert scores["model"].unique().tolist() == ["Chromoformer", "Mean signal, 8 kb", "Mean signal, 4 kb"]
+    assert scores["model"].unique().tolist() == ["Chromoformer", "Mean signal, 8 kb", "Mean signal, 4 kb", "Binned signal"]
     assert (scores.loc[scores["model"] == "Chromoformer", "score"] == 2.0).all()
     for _, table in scores.groupby("model"):
         expected = data.genes.set_index("gene_id")["label"]

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import shutil
 import tarfile
 
@@ -10,8 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromolib import features, readers
-from chromolib.config import InputError, Profile, load_profile
+from chromolib import Chromoformer, GeneDataset, features, load_dataset, pair, predict, readers
+from chromolib.config import ROOT, InputError, Profile, load_profile
+from chromolib.genome import load_genome
+from chromolib.train import network_for
 
 FRAME_BP, MARKS = 800, ("H3K4me3", "H3K27ac")
 
@@ -25,6 +28,7 @@ def toy_profile(**changed):
         "cell_types": {"T1": "toy cells"},
         "marks": MARKS,
         "frame_bp": FRAME_BP,
+        "bin_bp": (400, 100),
         "max_pcres": 3,
         "inputs": {"kind": "raw"},
     }
@@ -247,3 +251,130 @@ def test_a_profile_that_does_not_fit_the_demo_is_refused(demo, change, message):
     profile = demo[0].model_copy(update=change)
     with pytest.raises(InputError, match=message):
         features.build(profile, next(iter(profile.cell_types)))
+
+
+# Signal that is binned already
+
+
+def matrix(**changed):
+    """Two genes of four bins of 50 bp and one mark, the second on the minus strand, and what from_matrix wants besides."""
+    genes = pd.DataFrame(
+        {"gene_id": ["G1", "G2"], "chrom": ["chr1", "chr2"], "tss": [5000, 6000], "strand": ["+", "-"], "expression": [3.0, 1.0]}
+    )
+    signal = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], float)[..., None]
+    settings = {"marks": ["A"], "base_bp": 50, "scale": "counts", "genome": load_genome("simS"), "cell_type": "T1"}
+    return {"signal": signal, "genes": genes} | settings | changed
+
+
+@pytest.mark.parametrize(("is_oriented", "second"), [(False, [8, 7, 6, 5]), (True, [5, 6, 7, 8])])
+def test_a_matrix_is_read_in_the_direction_of_transcription_and_averaged_into_coarser_bins(is_oriented, second):
+    data = GeneDataset(features.from_matrix(**matrix(is_oriented=is_oriented)), bin_bp=(100, 50))
+    batch = data.batch([0, 1])
+    fine = np.array([[1, 2, 3, 4], second], float)
+    np.testing.assert_allclose(batch.promoter[50][..., 0], np.log1p(fine), rtol=1e-6)
+    np.testing.assert_allclose(batch.promoter[100][..., 0], np.log1p(fine.reshape(2, 2, 2).mean(2)), rtol=1e-6)
+    assert data.scale == "counts" and data.unit == "ln(1 + mean count)" and data.max_pcres == 0
+    assert data.genes["label"].tolist() == [1, 0] and data.genes["fold"].tolist() == [1, 2]
+    assert batch.contact.shape == (2, 0)
+
+
+def test_a_matrix_on_a_logarithmic_scale_is_not_logged_again():
+    data = GeneDataset(features.from_matrix(**matrix(scale="arcsinh-p")), bin_bp=(50,))
+    np.testing.assert_array_equal(data.batch([0]).promoter[50][0, :, 0], [1, 2, 3, 4])
+    assert data.unit == "arcsinh(-log10 p)"
+
+
+def test_a_network_refuses_signal_of_another_scale():
+    counts, log_p = (
+        GeneDataset(features.from_matrix(**matrix(scale=scale)), bin_bp=(100, 50)) for scale in ("counts", "arcsinh-p")
+    )
+    model = Chromoformer(network_for(counts))
+    with pytest.raises(InputError, match="scale is arcsinh-p, the network reads counts"):
+        predict(model, log_p)
+    with pytest.raises(InputError, match="pair: scale is counts in T1 and arcsinh-p in T1"):
+        pair(counts, log_p)
+
+
+def with_value(value):
+    signal = matrix()["signal"].copy()
+    signal[1, 2, 0] = value
+    return signal
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"scale": "logs"}, "T1: scale 'logs', expected one of depth, counts, normalised, arcsinh-p"),
+        ({"signal": np.ones((3, 4, 1))}, r"signal of shape \(3, 4, 1\), expected 2 genes, an even number of bins and 1 marks"),
+        ({"signal": np.ones((2, 5, 1))}, "an even number of bins"),
+        ({"signal": with_value(np.nan)}, "G2, bin 2, A: nan, expected 0 or more"),
+        ({"signal": with_value(-1)}, "G2, bin 2, A: -1.0, expected 0 or more"),
+        ({"base_bp": 0}, "base_bp=0, expected 1 or more"),
+        ({"genes": matrix()["genes"].drop(columns="tss")}, "genes have no column tss"),
+        ({"genes": matrix()["genes"].assign(gene_id="G1")}, "gene G1 stands twice"),
+        ({"genes": matrix()["genes"].assign(chrom="1")}, "chromosome 1 is not one of simS"),
+        ({"genes": matrix()["genes"].assign(strand=".")}, "strand '.', expected [+] or -"),
+        ({"genes": matrix()["genes"].assign(expression=[1.0, np.nan])}, "G2: expression is negative or missing"),
+    ],
+)
+def test_a_matrix_that_does_not_fit_is_one_line(changed, message):
+    with pytest.raises(InputError, match=message) as error:
+        features.from_matrix(**matrix(**changed))
+    assert len(str(error.value).splitlines()) == 1
+
+
+# Published matrices, where they can be had
+
+
+@pytest.fixture(scope="module")
+def mirror():
+    """The mirror that developers have, for the files of the real profiles."""
+    beside = ROOT.parent / "shared" / "mirror" / "raw.githubusercontent.com"
+    if "CHROMOLIB_MIRROR" not in os.environ and not beside.is_dir():
+        pytest.skip(f"no real data here: neither CHROMOLIB_MIRROR nor {beside}")
+    with pytest.MonkeyPatch.context() as patch:
+        if "CHROMOLIB_MIRROR" not in os.environ:
+            patch.setenv("CHROMOLIB_MIRROR", str(beside.parent))
+        yield
+
+
+@pytest.mark.parametrize(
+    ("name", "cell_type", "n_genes", "scale", "n_bins"),
+    [("promoters-18k", "E012", 18_421, "depth", 200), ("pilot-40kb", "E116", 323, "arcsinh-p", 400), ("deepdiff-sample", "E123", 391, "counts", 200)],
+)  # fmt: skip
+def test_real_profiles_hold_what_their_titles_say(mirror, name, cell_type, n_genes, scale, n_bins):
+    profile = load_profile(name)
+    data = load_dataset(profile, cell_type)
+    assert len(data) == n_genes and data.scale == scale and data.store.sizes["bin"] == n_bins
+    assert data.bin_bp == profile.bin_bp and set(data.genes["fold"]) == {1, 2, 3, 4}
+    assert abs(data.genes["label"].mean() - 0.5) < 0.01
+    signal = data.batch(range(len(data))).promoter[profile.bin_bp[-1]].numpy()
+    mark = {name: signal[..., k] for k, name in enumerate(data.marks)}
+    middle, near = signal.shape[1] // 2, 1000 // profile.bin_bp[-1]
+    assert mark["H3K4me3"].mean(0)[middle - near : middle + near].mean() > 2 * mark["H3K4me3"].mean(0)[:near].mean()
+    on = (data.genes["label"] == 1).to_numpy()
+    body = mark["H3K36me3"][:, -2 * near :].mean(1)
+    assert body[on].mean() > 1.3 * body[~on].mean()  # transcription is on the right, whatever the strand
+
+
+def test_links_become_pcres_of_the_one_cell_type_that_has_them(mirror):
+    profile = load_profile("pilot-40kb")
+    stores = {name: features.load(features.ensure(profile, name)) for name in profile.cell_types}
+    assert stores["E003"].sizes["pcre"] == 0 and stores["E116"].sizes["pcre"] > 100
+    genes = (stores["E116"]["gene_pcre"] >= 0).any("rank")
+    assert 100 < int(genes.sum()) < 323
+
+
+def test_expression_of_other_cell_types_leaves_out_the_own(mirror):
+    profile = load_profile("pilot-40kb")
+    others = features.others_expression(profile, "E116")
+    assert others.shape == (19_795, 10) and "E116" not in others
+    alone = profile.model_copy(update={"other_cell_types": ()})
+    assert features.others_expression(alone, "E116") is None
+
+
+def test_expression_of_other_cell_types_of_raw_inputs():
+    profile = load_profile("smoke")
+    load_dataset(profile, "S01")
+    others = features.others_expression(profile, "S02")
+    assert list(others) == ["S01", "S03"] and len(others) == 96

@@ -11,7 +11,7 @@ from chromolib.config import ROOT
 
 # design.md's list, from what knows nothing to what knows everything; the analyses share a place.
 ORDER = [
-    "config", "files", "genome", "sources", "readers", "depth", "contacts", "features", "simulate", "attention",
+    "config", "files", "genome", "sources", "readers", "depth", "contacts", "published", "features", "simulate", "attention",
     "dataset", "model", "baselines", "train", "released", "runs", "analysis", "plots", "book", "cli",
 ]  # fmt: skip
 PACKAGE = ROOT / "chromolib"

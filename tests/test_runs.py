@@ -66,7 +66,7 @@ def test_each_setting_gives_another_id():
     changes = [
         {"cell_type": "S02"}, {"fold": 2}, {"task": "reg"}, {"recipe": "paper"}, {"window_bp": 2000}, {"seed": 1},
         {"bin_bp": (500,)}, {"bin_bp": (100,)}, {"marks": ("H3K27ac",)}, {"marks": ("H3K9ac",)},
-        {"max_pcres": 0}, {"max_pcres": 2},
+        {"max_pcres": 0}, {"max_pcres": 2}, {"task": "diff", "other": "S02"}, {"task": "diff", "other": "S03"},
     ]  # fmt: skip
     ids = [RUN.id, *(Run(**(vars(RUN) | change)).id for change in changes)]
     assert len(set(ids)) == len(ids)
@@ -109,6 +109,35 @@ def test_loaded_run_gives_the_predictions_on_disk(trained):
     load_run(run)
     assert trained == [run.id]
     assert load_weights(run.folder).config.promoter_bp == 10_000
+
+
+def test_run_on_a_fold_change_reads_both_cell_types(folder, trained):
+    run = replace(RUN, task="diff", other="S02")
+    results = ensure([run, replace(run, other="S03")])
+    assert run.id == "S01-S02-diff-chromoformer-fold1-seed42" and (folder / run.id).is_dir()
+    assert results.predictions["cell_type"].unique().tolist() == ["S02/S01", "S03/S01"]
+    model, held_out = load_run(run)
+    assert (held_out.cell_type, model.config.task) == ("S02/S01", "diff")
+    stored = pd.read_parquet(run.folder / "predictions.parquet")
+    pd.testing.assert_frame_equal(predict(model, held_out), stored, check_exact=True)
+    np.testing.assert_allclose(stored["target"], held_out.batch(range(len(held_out))).target[:, 0])
+    assert len(trained) == 2
+
+
+@pytest.mark.parametrize("cell_type", ["S01", "S02"])
+def test_run_on_a_fold_change_is_trained_anew_for_other_features_of_either(cell_type, trained, monkeypatch):
+    run = replace(RUN, task="diff", other="S02")
+    ensure([run])
+
+    def load(profile, name):
+        data = load_dataset(profile, name)
+        data.store.attrs["settings"] += " " * (name == cell_type)
+        return data
+
+    monkeypatch.setattr(runs, "load_dataset", load)
+    ensure([run])
+    ensure([run])
+    assert trained == [run.id] * 2
 
 
 def test_recipe_of_the_paper_ignores_the_profile_s_departures(monkeypatch):
@@ -214,6 +243,7 @@ def test_run_killed_while_it_writes_its_results_trains_no_epoch_again(folder, mo
     [
         ({"fold": 9}, r"S01: fold 9 holds 0 of \d+ genes, expected one of \[1, 2, 3, 4\]"),
         ({"cell_type": "S09"}, "profile smoke: unknown cell type 'S09', expected one of S01"),
+        ({"task": "diff", "other": "S09"}, "profile smoke: unknown cell type 'S09', expected one of S01"),
         ({"profile": "smok"}, "unknown profile 'smok'"),
         ({"marks": ("H3K79me2",)}, "no mark 'H3K79me2'"),
         ({"window_bp": 50_000}, "window_bp=50000"),
@@ -231,7 +261,9 @@ def test_wrong_run_is_refused_before_anything_is_trained(folder, trained, wrong,
     ("wrong", "message"),
     [
         ({"model": "deepchrome"}, "unknown model 'deepchrome'"),
-        ({"task": "diff"}, "task='diff', expected clf or reg; .*dataset.pair"),
+        ({"task": "dif"}, "task='dif', expected clf, reg or diff"),
+        ({"task": "diff"}, "task='diff' with other=None, expected a second cell type"),
+        ({"task": "reg", "other": "S02"}, "task='reg' with other='S02', expected a second cell type for task diff and for no other"),
         ({"recipe": "mine"}, "unknown recipe 'mine', expected paper or profile"),
     ],
 )

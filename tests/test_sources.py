@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import http.server
 import io
+import os
 import tarfile
 import threading
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
 
 from chromolib import sources
-from chromolib.config import InputError, load_profile
+from chromolib.config import ROOT, InputError, load_profile
 
 BODY = b"gene_id,expression\nENSG00000000003,1.5\n"
 
@@ -26,6 +27,20 @@ def make_archive(path: Path, members: dict[str, bytes], *, top: str = "top", lev
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
     return path
+
+
+FAMILY = """
+table:
+  url: https://nowhere.invalid/a/-%20{part}/{part}.csv
+  file: tables/{part}.csv
+  description: Tables.
+  size: 39 bytes
+  licence: none stated
+  parts:
+    E003: DIGEST
+    E1.x: "0000000000000000000000000000000000000000000000000000000000000000"
+single: {url: "https://nowhere.invalid/b", file: b, description: B., size: 1 byte, licence: MIT, citation: We 2020, sha256: DIGEST}
+""".replace("DIGEST", hashlib.sha256(BODY).hexdigest())
 
 
 def register(monkeypatch, *, url: str = "https://nowhere.invalid/a/table.csv", sha256=None, members=()) -> sources.Source:
@@ -66,9 +81,10 @@ def server():
 
 def test_registry_ids_have_a_file_of_their_own_and_an_address():
     files = [source.file for source in sources.registry().values()]
-    assert len(files) == len(set(files))
+    assert len(files) == len(set(files)) == len({source.sha256 for source in sources.registry().values()})
     for source in sources.registry().values():
-        assert urlsplit(source.url).netloc and source.licence and source.description and source.size
+        assert urlsplit(source.url).netloc and source.licence and source.description and source.size and source.citation
+        assert not set("{} ") & set(source.url + source.file)
 
 
 def test_unknown_source_lists_the_known_ones(tmp_path):
@@ -78,6 +94,81 @@ def test_unknown_source_lists_the_known_ones(tmp_path):
 
 def test_simulated_profile_fetches_nothing():
     assert sources.fetch_profile(load_profile("smoke")) == []
+
+
+@pytest.fixture
+def family(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "sources.yml").write_text(FAMILY)
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    monkeypatch.setattr(sources, "registry", sources.registry.__wrapped__)  # without the cache
+    monkeypatch.setattr(sources, "N_RETRIES", 0)
+    monkeypatch.delenv("CHROMOLIB_MIRROR", raising=False)
+
+
+@pytest.mark.usefixtures("family")
+def test_a_family_is_one_source_per_part():
+    known = sources.registry()
+    assert list(known) == ["table/E003", "table/E1.x", "single"]
+    assert known["table/E1.x"].url == "https://nowhere.invalid/a/-%20E1.x/E1.x.csv"
+    assert known["table/E1.x"].file == "tables/E1.x.csv" and known["table/E1.x"].sha256 == "0" * 64
+    assert known["table/E003"].licence == "none stated" and known["table/E003"].sha256 == known["single"].sha256
+    assert (known["single"].citation, known["table/E003"].citation) == ("We 2020", "")
+
+
+@pytest.mark.usefixtures("family")
+def test_a_part_is_fetched_from_a_folder_with_names_as_they_are(tmp_path, monkeypatch):
+    copy = tmp_path / "mirror" / "nowhere.invalid" / "a" / "- E003" / "E003.csv"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(BODY)
+    monkeypatch.setenv("CHROMOLIB_MIRROR", str(tmp_path / "mirror"))
+    assert sources.fetch("table/E003", tmp_path / "raw") == tmp_path / "raw" / "tables" / "E003.csv"
+    assert (tmp_path / "raw" / "tables" / "E003.csv").read_bytes() == BODY
+
+
+@pytest.mark.usefixtures("family")
+def test_a_mirror_on_the_web_is_asked_for_the_quoted_path(tmp_path, monkeypatch, server):
+    monkeypatch.setenv("CHROMOLIB_MIRROR", server.url)
+    sources.fetch("table/E003", tmp_path)
+    assert server.asked == ["/nowhere.invalid/a/-%20E003/E003.csv"]
+
+
+@pytest.mark.usefixtures("family")
+def test_a_part_that_is_missing_or_altered_is_one_line_with_the_way_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHROMOLIB_MIRROR", str(tmp_path / "mirror"))
+    with pytest.raises(InputError, match=r"^table/E003: .*No such file.* holds nowhere.invalid/a/- E003/E003.csv, or put") as caught:
+        sources.fetch("table/E003", tmp_path / "raw")
+    assert "\n" not in str(caught.value)
+    copy = tmp_path / "mirror" / "nowhere.invalid" / "a" / "- E1.x" / "E1.x.csv"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(BODY)
+    with pytest.raises(InputError, match=r"altered or incomplete \(sha256 .*, expected 000000000000"):
+        sources.fetch("table/E1.x", tmp_path / "raw")
+
+
+@pytest.mark.usefixtures("family")
+@pytest.mark.parametrize("name", ["table", "table/E999"])
+def test_an_unknown_part_lists_those_of_its_family(tmp_path, name):
+    with pytest.raises(InputError, match=f"unknown source '{name}', expected one of table/E003, table/E1.x; add"):
+        sources.fetch(name, tmp_path)
+
+
+@pytest.mark.usefixtures("family")
+def test_an_unknown_source_lists_families_as_one(tmp_path):
+    with pytest.raises(InputError, match=r"expected one of table/\.\.\., single; add"):
+        sources.fetch("tab", tmp_path)
+
+
+def test_every_mirrored_file_is_the_one_in_the_registry():
+    mirror = Path(os.environ.get("CHROMOLIB_MIRROR") or ROOT.parent / "shared" / "mirror")
+    found = {}
+    for source_id, source in sources.registry().items():
+        address = urlsplit(source.url)
+        if (copy := mirror / address.netloc / unquote(address.path).lstrip("/")).is_file():
+            found[source_id] = sources.find_fault(source, copy)
+    if not found:
+        pytest.skip(f"no real data here: {mirror} holds no source")
+    assert {source_id: fault for source_id, fault in found.items() if fault} == {}
 
 
 def test_file_in_place_is_taken_without_asking_anyone(tmp_path, monkeypatch):
@@ -187,7 +278,7 @@ def test_archive_cut_anywhere_is_a_fault_and_no_traceback(tmp_path, monkeypatch)
 
 def test_demo_archive_is_whole(demo_archive):
     profile = load_profile("h1-demo")
-    assert sources.fetch_profile(profile) == [demo_archive] and demo_archive.parent == profile.raw_dir
+    assert sources.fetch(profile.inputs.source, profile.raw_dir) == demo_archive and demo_archive.parent == profile.raw_dir
     with tarfile.open(demo_archive) as tar:
         arrays = [member for member in tar if member.name.endswith(".npy")]
         assert len(arrays) == 678

@@ -39,7 +39,7 @@ def promoter_depth(data: GeneDataset, bin_bp: int) -> np.ndarray:
     view = _view(data, bin_bp)
     batch = view.batch(range(len(view)))
     signal = batch.promoter[bin_bp].cpu().numpy().astype(np.float64)
-    depth = np.expm1(signal) if data.log_base == "e" else np.exp2(signal) - 1
+    depth = data.mean_of(signal)
     if bin_bp in batch.is_promoter_padding:
         depth[batch.is_promoter_padding[bin_bp].cpu().numpy()] = np.nan
     return depth
@@ -165,8 +165,8 @@ def reference() -> dict[str, pd.DataFrame]:
 
 def obstacle(data: GeneDataset) -> str | None:
     """Why the promoters of a dataset cannot be held against H1's; None where they can."""
-    if (kind := data.store.attrs.get("signal", "depth")) != "depth":
-        return f"their features are {kind}, H1's are depth"
+    if data.scale != "depth":
+        return f"their features are {data.scale}, H1's are depth"
     if data.window_bp != WINDOW_BP:
         return f"they span {data.window_bp:,} bp, H1's {WINDOW_BP:,}"
     if BIN_BP % int(data.store.attrs["base_bp"]):
@@ -244,8 +244,8 @@ def with_reference(data: GeneDataset, name: str) -> pd.DataFrame:
 
 def _view(data: GeneDataset, bin_bp: int) -> GeneDataset:
     """The dataset without its pCREs, in bins of this width at least."""
-    if (kind := data.store.attrs.get("signal", "depth")) != "depth":
-        raise InputError(f"{data.cell_type}: features are {kind}, expected depth; realism.obstacle(data) asks before")
+    if data.scale != "depth":
+        raise InputError(f"{data.cell_type}: features are {data.scale}, expected depth; realism.obstacle(data) asks before")
     return data.select(max_pcres=0) if bin_bp in data.bin_bp else data.select(max_pcres=0, bin_bp=[bin_bp])
 
 

@@ -81,9 +81,13 @@ def read_truth(profile: Profile, name: str, cell_type: str) -> pd.DataFrame:
     _check(profile)
     path = profile.raw_dir / "truth" / f"{name}.csv"
     if not path.is_file():
-        raise InputError(f"{path}: not there, expected one of {', '.join(TRUTH)} after `chromolib preprocess {profile.name}`")
+        raise InputError(
+            f"{path}: not there, expected one of {', '.join(TRUTH)} after `chromolib preprocess {profile.name}`"
+        )
     table = pd.read_csv(path)
-    return table[table["cell_type"] == profile.check_cell_type(cell_type)].drop(columns="cell_type").reset_index(drop=True)
+    return (
+        table[table["cell_type"] == profile.check_cell_type(cell_type)].drop(columns="cell_type").reset_index(drop=True)
+    )
 
 
 def _store(profile: Profile, human: Species, states: States, cell_type: str) -> xr.Dataset:
@@ -93,7 +97,7 @@ def _store(profile: Profile, human: Species, states: States, cell_type: str) -> 
     planted, _ = plant(profile, human, states, seen, cell_type)
     pairs = truth.find_pairs(layout, seen, human.gene_ids, profile)
     genes = layout.genes[["chrom", "strand", "tss"]].assign(
-        gene_id=human.gene_ids, symbol=human.symbols, expression=2 ** planted["log2_rpkm"], label=planted["label"]
+        gene_id=human.gene_ids, symbol=human.symbols, expression=planted["rpkm"], label=planted["label"]
     )
     cells = Cells(layout.genome)
 
@@ -105,7 +109,7 @@ def _store(profile: Profile, human: Species, states: States, cell_type: str) -> 
             columns.append(cells.bin_mean(depth, regions, profile.base_bp))
         return np.stack(columns, axis=1)
 
-    store = features.assemble(profile, layout.genome, cell_type, (genes, pairs, read_bins, {}))
+    store = features.assemble(profile, layout.genome, cell_type, features.Parts(genes, pairs, read_bins, {}))
     return store.assign_attrs(settings=json.dumps({"without reads": True, "simulation": _settings(profile)}))
 
 
@@ -161,7 +165,9 @@ def _check(profile: Profile) -> None:
         )
     for cell_type, n in simulation.aberrant.items():
         if n > simulation.genes:
-            raise InputError(f"profile {profile.name}: {n} aberrant genes in {cell_type}, expected at most {simulation.genes}")
+            raise InputError(
+                f"profile {profile.name}: {n} aberrant genes in {cell_type}, expected at most {simulation.genes}"
+            )
 
 
 def _check_replaceable(out: Path) -> None:

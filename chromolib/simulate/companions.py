@@ -44,7 +44,8 @@ def segment(layout: Layout, states: States) -> pd.DataFrame:
             paint(name, centre[chosen] - half, centre[chosen] + half)
 
         around("13_Het", (state["heterochromatin"] > 0).to_numpy(), 6000, tss)
-        around("17_ReprPCWk", (state["polycomb"] > 0).to_numpy(), 4000, tss)
+        around("17_ReprPCWk", (state["polycomb"] > 0).to_numpy(), 5000, tss)
+        around("16_ReprPC", (state["polycomb"] > 0).to_numpy(), 2500, tss)
         for name, chosen in (("6_TxWk", state["elongation"] > 0), ("5_Tx", state["elongation"] > 0.8)):
             rows = chosen.to_numpy()
             paint(name, np.minimum(tss, tes)[rows] + 1500, np.maximum(tss, tes)[rows] - 1500)
@@ -102,7 +103,8 @@ def gene_sets(genes: pd.DataFrame, symbols: pd.Series, effects: str, rng: np.ran
     size = max(5, round(SET_SHARE * len(genes)))
     sets = {}
     for name, label, term in (("housekeeping", 1, "activation"), ("developmental", 0, "repression")):
-        moved = genes[genes["label"] == label].sort_values(term, ascending=False, kind="stable").index[: 2 * size]
+        mixed = genes.iloc[rng.permutation(len(genes))]  # many genes have equal terms
+        moved = mixed[mixed["label"] == label].sort_values(term, ascending=False, kind="stable").index[: 2 * size]
         n_planted = round(P_PLANTED * size) if effects == "all" else 0
         planted = rng.choice(moved, n_planted, replace=False)
         others = rng.choice(genes.index.difference(planted), size - n_planted, replace=False)

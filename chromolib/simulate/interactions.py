@@ -29,7 +29,8 @@ def draw_contacts(layout: Layout, seed: int, cell_type: str) -> pd.DataFrame:
     seen["frequency"] = ((seen["capture"] + 1) / (seen["background"] + 1)).round(4)
     seen["freq"] = 1 + rng.poisson(10 * seen["capture"])
     seen["expected"] = (seen["freq"] / seen["capture"]).round(4)
-    seen["cov1"], seen["cov2"] = rng.integers(2000, 20_000, n), rng.integers(1000, 12_000, n)
+    coverage = rng.integers(1000, 20_000, len(layout.fragments))
+    seen["cov1"], seen["cov2"] = coverage[seen["bait"]], coverage[seen["partner"]]
     seen["significance"] = (1.5 * (seen["frequency"] - 0.5) * rng.lognormal(0, 0.3, n)).round(6)
     return seen
 

@@ -215,7 +215,9 @@ def _draw_links(genes: pd.DataFrame, fragments: pd.DataFrame, rng: np.random.Gen
                     {"bait": bait, "partner": near[picked], "strength": strength, "is_intra": is_intra[picked]}
                 )
             )
-    return pd.concat(parts, ignore_index=True)
+    links = pd.concat(parts, ignore_index=True)
+    both = np.sort(links[["bait", "partner"]].to_numpy(), axis=1)  # two promoters may have picked each other
+    return links[~pd.DataFrame(both).duplicated().to_numpy()].reset_index(drop=True)
 
 
 def _draw_number(rng: np.random.Generator) -> int:
@@ -223,7 +225,7 @@ def _draw_number(rng: np.random.Generator) -> int:
     draw = rng.random()
     if draw < P_NO_CONTACT:
         return 0
-    return int(rng.integers(8, 13) if draw < P_NO_CONTACT + P_EIGHT else rng.integers(1, 8))
+    return int(rng.integers(9, 14) if draw < P_NO_CONTACT + P_EIGHT else rng.integers(1, 8))
 
 
 def _pick_weights(distance: np.ndarray, is_free: np.ndarray, is_intra: np.ndarray) -> np.ndarray:

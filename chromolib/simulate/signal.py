@@ -36,7 +36,7 @@ AT_TSS = {
         ("polycomb", -800, 900, 2.5),
         ("polycomb", 1000, 900, 2.5),
     ],
-    "H3K4me3": [("on", 350, 600, 130.0), ("polycomb", 0, 600, 55.0)],
+    "H3K4me3": [("on", 350, 600, 150.0), ("polycomb", 0, 600, 40.0)],
     "H3K9me3": [("heterochromatin", 0, 6000, 2.0)],
     "H3K27me3": [("polycomb", 0, 2200, 20.0)],
     "H3K27ac": [("on", 0, 650, 14.0), ("polycomb", 0, 500, 2.0)],
@@ -57,6 +57,9 @@ AT_CTCF = {"CTCF": (150, 40.0)}  # SD, height over background
 # that variance, correlation of neighbouring bins and correlation of marks are near the real.
 SHARED_EASE = ((300, 8.0), (10, 8.0))
 OWN_EASE = ((300, 12.0), (10, 8.0), (1, 8.0))
+SATURATION = (
+    120.0  # reads over a base pair that even the highest peak stays under: published reads are without duplicates
+)
 HEIGHT_SHAPE = 6.0  # of the gamma distribution of each peak's height
 
 
@@ -91,6 +94,8 @@ def expected_depth(layout: Layout, states: States, mark: str, *, seed: int, cell
         for width, shape in stretches:
             ease = source.gamma(shape, 1 / shape, -(-len(depth) // width))
             depth *= np.repeat(ease, width)[: len(depth)] if width > 1 else ease
+    depth *= MEAN_DEPTH[mark] / depth[is_frame].mean()
+    depth /= 1 + depth / SATURATION
     return depth * (MEAN_DEPTH[mark] / depth[is_frame].mean())
 
 

@@ -25,6 +25,7 @@ P_SHARED = 0.8  # that a cell type has a state of the first one, where the profi
 FIRST_GENE = 99_000_000_001  # ids that no real gene has
 HIC_BIN_BP = 40_000
 CTCF = "CTCF"
+RPKM_DECIMALS, RSEM_DECIMALS = 3, 2  # of the published files
 TRUTH = ("genes", "pcres", "regions", "best_scores")
 ALIGNED_MARK = "H3K27ac"  # of the mouse, as FASTQ too
 
@@ -61,13 +62,18 @@ def states_of(profile: Profile, human: Species) -> dict[str, States]:
 
 
 def plant(
-    profile: Profile, species: Species, states: States, seen: pd.DataFrame, cell_type: str
+    profile: Profile,
+    species: Species,
+    states: States,
+    seen: pd.DataFrame,
+    cell_type: str,
+    decimals: int = RPKM_DECIMALS,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Truth of one cell type: tables of genes and of their pCREs, as `truth.plant` gives them."""
     simulation = profile.inputs.simulation
     return truth.plant(
         species.layout, states, truth.find_pairs(species.layout, seen, species.gene_ids, profile), species.gene_ids,
-        seed=simulation.seed, cell_type=cell_type, effects=simulation.effects,
+        seed=simulation.seed, cell_type=cell_type, effects=simulation.effects, decimals=decimals,
     )  # fmt: skip
 
 
@@ -86,7 +92,7 @@ def write_human(folder: Path, profile: Profile) -> None:
             formats.write_gzip(path, _reads(human.layout, state, seed, cell_type, mark))
         _write_companions(folder, human.layout, state, seed, cell_type)
     _write_genome(folder, profile, human)
-    rpkm = {cell_type: 2 ** table.set_index("gene_id")["log2_rpkm"] for cell_type, table in genes.items()}
+    rpkm = {cell_type: table.set_index("gene_id")["rpkm"] for cell_type, table in genes.items()}
     formats.write_rpkm(folder / profile.inputs.expression, pd.DataFrame(rpkm))
     sets = companions.gene_sets(
         next(iter(genes.values())), human.symbols, profile.inputs.simulation.effects, stream(seed, "gene sets")
@@ -105,15 +111,16 @@ def write_mouse(folder: Path, profile: Profile) -> None:
     layout = species.layout
     state = draw_states_of_orthologues(layout, seed, cell_type, like=like, orthologue=orthologue, share=mouse.share)
     matrices = interactions.draw_matrices(layout, seed, cell_type)
-    genes, pcres = plant(profile, species, state, interactions.of_matrices(layout, matrices), cell_type)
+    genes, pcres = plant(profile, species, state, interactions.of_matrices(layout, matrices), cell_type, RSEM_DECIMALS)
 
     for chrom, matrix in matrices.items():
         formats.write_matrix(folder / "hic" / f"nij.{chrom}", matrix)
     _write_sizes(folder, layout.genome)
     names = (species.gene_ids, species.symbols)
     formats.write_gtf(folder / "annotation" / "simulated.annotation.gtf.gz", layout.transcripts, *names)
-    length, rpkm = layout.genes["length"].to_numpy(), 2 ** genes["log2_rpkm"].to_numpy()
+    length, rpkm = layout.genes["length"].to_numpy(), genes["rpkm"].to_numpy()
     formats.write_rsem(folder / "expression" / f"{cell_type}.tsv", species.gene_ids, length, rpkm)
+    formats.write_bed(folder / "domains" / f"{cell_type}.IS.All_TAD.bed", layout.tads[["chrom", "start", "end"]])
     sequences = formats.draw_sequences(layout.genome, stream(seed, layout.genome.name, "sequence"))
     formats.write_fasta(folder / "genome" / f"{layout.genome.name}.fa.gz", sequences)
     for mark in profile.marks:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from .layout import Layout, stream
 
-P_ON = {True: 0.76, False: 0.58}  # of a promoter, by compartment A
+P_ON = {True: 0.8, False: 0.52}  # of a promoter, by compartment A
 P_POLYCOMB, P_HETEROCHROMATIN = 0.55, 0.2  # of a promoter that is off
 P_ELONGATED = 0.55  # of a gene, on or not: its body says nothing about its promoter
 LEVEL = (0.6, 1.4)  # range of whatever is on, active or bound by Polycomb

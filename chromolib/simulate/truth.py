@@ -32,55 +32,81 @@ NOISE = 1.3  # SD
 
 
 def plant(
-    layout: Layout, states: States, pairs: pd.DataFrame, gene_ids: pd.Series, *, seed: int, cell_type: str, effects: str
+    layout: Layout,
+    states: States,
+    pairs: pd.DataFrame,
+    gene_ids: pd.Series,
+    *,
+    seed: int,
+    cell_type: str,
+    effects: str,
+    decimals: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Each gene's terms, and what each of its pCREs contributes.
 
     Parameters
     ----------
     pairs : DataFrame
-        gene_id, region, contact, rank: the pCREs that a reader of the raw files finds, as `contacts.strongest` gives them.
+        gene_id, region, contact, rank: the pCREs that a reader of the raw files finds, from `contacts.strongest`.
     effects : str
         "all", or "promoter": nothing but initiation and noise.
+    decimals : int
+        With which RPKM are written: a label is that of the number in the file.
 
     Returns
     -------
     genes : DataFrame
         gene_id; on, polycomb, heterochromatin, elongation_level, is_aberrant: states; n_pcres, n_active, n_polycomb: its
         pCREs and those that act; initiation, elongation, activation, repression, noise: terms; mean_log2_rpkm without
-        noise, log2_rpkm; label; p_label: the chance of label 1 given all but the noise, the best score there can be.
+        noise, log2_rpkm; rpkm as written; label; p_label: the chance of label 1 given all but the noise, the best score
+        there can be.
     pcres : DataFrame
         gene_id, region, rank, contact, state, level, is_intra; contribution: mean_log2_rpkm with it minus without it.
     """
-    is_all = effects == "all"
     pcres = _describe(layout, states, pairs, gene_ids)
-    by_gene = pcres.assign(
-        active=pcres["is_acting"] & (pcres["state"] == "active"),
-        bound=pcres["is_acting"] & (pcres["state"] == "polycomb"),
-        weight=pcres["is_acting"] * (pcres["state"] == "active") * pcres["level"] * (pcres["contact"] - 1),
-    ).groupby("gene_id")[["active", "bound", "weight"]].sum().reindex(gene_ids).fillna(0)  # fmt: skip
-    bound = by_gene["bound"].to_numpy()
-    genes = states.genes.rename(columns={"elongation": "elongation_level"}).assign(
-        n_pcres=pcres["gene_id"].value_counts().reindex(gene_ids).fillna(0).astype(int).to_numpy(),
-        n_active=by_gene["active"].astype(int).to_numpy(),
-        n_polycomb=bound.astype(int),
-        initiation=INITIATION * states.genes["on"],
-        elongation=is_all * ELONGATION * states.genes["elongation"],
-        activation=is_all * ACTIVATION * by_gene["weight"].to_numpy(),
-        repression=is_all * repression(bound),
-        noise=NOISE * stream(seed, layout.genome.name, "noise", cell_type).standard_normal(len(gene_ids)),
-    )
+    acting = _count_acting(pcres, gene_ids)
+    genes = states.genes.rename(columns={"elongation": "elongation_level"}).join(acting)
     genes.insert(0, "gene_id", gene_ids.to_numpy())
+    is_all = effects == "all"
+    genes["initiation"] = INITIATION * genes["on"]
+    genes["elongation"] = is_all * ELONGATION * genes["elongation_level"]
+    genes["activation"] = is_all * ACTIVATION * genes.pop("weight")
+    genes["repression"] = is_all * repression(genes["n_polycomb"])
+    noise = stream(seed, layout.genome.name, "noise", cell_type).standard_normal(len(genes))
+    genes["noise"] = NOISE * noise
     genes["mean_log2_rpkm"] = BASE + genes[["initiation", "elongation", "activation"]].sum(axis=1) - genes["repression"]
     genes["log2_rpkm"] = genes["mean_log2_rpkm"] + genes["noise"]
-    threshold = genes["log2_rpkm"].median()
-    genes["label"] = (genes["log2_rpkm"] >= threshold).astype(int)
-    genes["p_label"] = stats.norm.cdf((genes["mean_log2_rpkm"] - threshold) / NOISE)
-    n_bound = pcres["gene_id"].map(pd.Series(bound, index=gene_ids)).to_numpy()
+    genes["rpkm"] = (2 ** genes["log2_rpkm"]).round(decimals)
+    genes["label"] = (genes["rpkm"] >= genes["rpkm"].median()).astype(int)
+    genes["p_label"] = stats.norm.cdf((genes["mean_log2_rpkm"] - np.log2(genes["rpkm"].median())) / NOISE)
+    n_polycomb = genes.set_index("gene_id")["n_polycomb"].loc[pcres["gene_id"]].to_numpy()
+    return genes, pcres.assign(contribution=is_all * _contributions(pcres, n_polycomb)).drop(columns="is_acting")
+
+
+def _count_acting(pcres: pd.DataFrame, gene_ids: pd.Series) -> pd.DataFrame:
+    """Per gene: n_pcres, n_active, n_polycomb, and weight, the sum over active pCREs of level and frequency above 1."""
+    is_active = pcres["is_acting"] & (pcres["state"] == "active")
+    table = pd.DataFrame(
+        {
+            "gene_id": pcres["gene_id"],
+            "n_pcres": 1,
+            "n_active": is_active,
+            "n_polycomb": pcres["is_acting"] & (pcres["state"] == "polycomb"),
+            "weight": is_active * pcres["level"] * (pcres["contact"] - 1),
+        }
+    )
+    counts = table.groupby("gene_id").sum().reindex(gene_ids).fillna(0).reset_index(drop=True)
+    return counts.astype({"n_pcres": int, "n_active": int, "n_polycomb": int})
+
+
+def _contributions(pcres: pd.DataFrame, n_polycomb: np.ndarray) -> np.ndarray:
+    """What each pCRE adds to log2 RPKM, beside the `n_polycomb` acting ones that Polycomb binds with it."""
     activation = ACTIVATION * pcres["level"] * (pcres["contact"] - 1)
-    contribution = np.where(pcres["state"] == "active", activation, repression(n_bound - 1) - repression(n_bound))
-    is_effective = pcres.pop("is_acting") & (pcres["state"] != "none") & is_all
-    return genes, pcres.assign(contribution=np.where(is_effective, contribution, 0.0))
+    fall = repression(n_polycomb - 1) - repression(n_polycomb)
+    state = pcres["state"]
+    return np.where(
+        pcres["is_acting"], np.select([state == "active", state == "polycomb"], [activation, fall], 0.0), 0.0
+    )
 
 
 def repression(n_polycomb: np.ndarray) -> np.ndarray:
