@@ -37,6 +37,7 @@ MODEL_COLOURS = {
 WHOLE_WINDOW = "#6c6c6c"  # "Mean signal, 40 kb" and that of any other window that a profile has
 OTHER = "#444444"  # a mark or model that the paper does not have
 H1 = "#000000"     # the real promoters that a profile is held against
+MANY_POINTS = 3000  # more are drawn as an image inside of the SVG: a page of megabytes opens slowly
 METRIC_NAMES = {
     "mean_depth": "mean depth", "share_empty": "bins without reads", "depth_q50": "median depth",
     "depth_q90": "90 % quantile", "depth_q99": "99 % quantile", "depth_max": "maximum depth",
@@ -78,7 +79,7 @@ def publish(
     folder = profile.work_dir / "results"
     buffer = io.BytesIO()
     with plt.rc_context(STYLE):
-        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
+        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None}, dpi=200)
     plt.close(figure)
     write_whole(folder / f"{name}.svg", lambda path: path.write_bytes(buffer.getvalue()))
     write_whole(folder / f"{name}.csv", lambda path: table.to_csv(path, index=False))
@@ -86,12 +87,13 @@ def publish(
 
 
 def show_table(
-    table: pd.DataFrame, *, profile: Profile, name: str, caption: str, precision: int = 3, shows: Sequence[Profile] = ()
+    table: pd.DataFrame, *, profile: Profile, name: str, caption: str, precision: int = 3, shows: Sequence[Profile] = (),
+    hide: Sequence[str] = (),
 ) -> Styler:  # fmt: skip
-    """Save a table as results/<name>.csv, and return what a notebook shows of it: metrics by their full names, missing
-    values as a dash, in the caption the profiles as in `publish`."""
+    """Save a table as results/<name>.csv, and return what a notebook shows of it: all columns but those to `hide`, metrics by
+    their full names, missing values as a dash, in the caption the profiles as in `publish`."""
     write_whole(profile.work_dir / "results" / f"{name}.csv", lambda path: table.to_csv(path, index=False))
-    table = table.rename(columns=METRIC_NAMES)
+    table = table.drop(columns=list(hide)).rename(columns=METRIC_NAMES)
     if "metric" in table:
         table = table.assign(metric=table["metric"].replace(METRIC_NAMES))
     style = table.style.format(precision=precision, thousands=",", na_rep="–").hide(axis="index")
@@ -368,7 +370,9 @@ def plot_expression(predictions: pd.DataFrame, ax: Axes, *, model: str, title: s
     """Predicted against measured log2(RPKM + 1) of held-out genes; columns target, score."""
     top = max(predictions["target"].max(), predictions["score"].max()) * 1.05
     ax.plot([0, top], [0, top], color="#bbbbbb", lw=0.8, ls="--")
-    ax.scatter(predictions["target"], predictions["score"], s=12, color=model_colour(model), alpha=0.7, lw=0)
+    is_many = len(predictions) > MANY_POINTS
+    size, alpha = (2, 0.25) if is_many else (12, 0.7)
+    ax.scatter(predictions["target"], predictions["score"], s=size, color=model_colour(model), alpha=alpha, lw=0, rasterized=is_many)
     ax.set(xlabel="measured expression, log2(RPKM + 1)", ylabel="predicted expression, log2(RPKM + 1)", xlim=(-0.2, top))
     ax.set_title(title, loc="left", fontsize=9)
     return ax
@@ -391,6 +395,8 @@ def plot_intervals(table: pd.DataFrame, axes: Sequence[Axes], *, metrics: Sequen
             colour = model_colour(record.model)
             ax.plot([record.low, record.high], [y, y], color=colour, lw=1.4)
             ax.plot(record.value, y, "o", ms=4.5, mec=colour, mew=1.2, mfc="white" if record.simulated else colour)
+        if ax.lines and ax.get_xlim()[0] < 0 < ax.get_xlim()[1]:
+            ax.axvline(0, color="black", lw=0.6, ls=":", zorder=1)
         ax.set_yticks(range(len(rows)), rows)
         ax.set_ylim(len(rows) - 0.5, -0.5)
         ax.tick_params(axis="y", length=0, labelleft=ax is axes[0])

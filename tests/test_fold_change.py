@@ -1,5 +1,7 @@
 """Two cell types beside each other: fold changes that flip with their order, baselines that cannot peek."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,13 @@ from tests.stores import random_store
 
 N = 48
 COLUMNS = ["model", "gene_id", "fold", "score", "target"]
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    """Intervals are tested elsewhere; a thousand resamples of each would take a minute here."""
+    for name in ("with_interval", "difference"):
+        monkeypatch.setattr(comparison, name, partial(getattr(comparison, name), n_resamples=60))
 
 
 def stores(n_genes=N):
@@ -233,7 +242,9 @@ def test_verdict_says_no_more_than_the_interval(low, high, verdict):
     assert fold_change.verdicts(pd.DataFrame({"low": [low], "high": [high]}))["verdict"].tolist() == [verdict]
 
 
-def test_levels_stand_side_by_side_for_both_tasks():
+def test_levels_stand_side_by_side_for_both_tasks(monkeypatch):
+    one = partial(comparison.baseline, inputs=partial(comparison.mean_signal, window_bp=4000), model=comparison.linear)
+    monkeypatch.setattr(comparison, "baselines", lambda data: one(data).assign(model="Mean signal, 4 kb"))  # the others take a minute
     smoke = load_profile("smoke")
     data = {name: load_dataset(smoke, name) for name in ("S01", "S02")}
     rows = []

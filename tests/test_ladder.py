@@ -1,5 +1,6 @@
 """The controls as a whole: what the trained network gains from each planted effect, and nothing where none is planted."""
 
+import itertools
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
@@ -44,7 +45,7 @@ def scores_of(name):
 
 def gains_of(scores):
     rungs = [*STEPS, "Best possible"]
-    rows = [comparison.difference(scores, upper, lower, "clf") for lower, upper in zip(rungs, rungs[1:], strict=False)]
+    rows = [comparison.difference(scores, upper, lower, "clf") for lower, upper in itertools.pairwise(rungs)]
     return pd.concat(rows).set_index("first")
 
 

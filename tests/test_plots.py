@@ -1,5 +1,6 @@
 """Figures: a colour belongs to a meaning, each is saved with its table, and says where its numbers are from."""
 
+import itertools
 import re
 
 import numpy as np
@@ -7,8 +8,10 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from chromolib import load_profile, plots
+from chromolib import GeneDataset, load_profile, plots
+from chromolib.analysis import comparison, fold_change
 from chromolib.config import MARKS
+from tests.stores import random_store
 
 
 @pytest.fixture
@@ -35,6 +38,40 @@ def test_every_mark_has_a_colour_of_its_own():
         assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in colours.values())
 
 
+def test_every_model_of_the_tables_has_a_colour_of_its_own():
+    data = GeneDataset(random_store(24, frame_bp=20_000, n_pcres=9), bin_bp=(2000, 100))
+    models = {*comparison.baselines(data)["model"], "Gradient boosting", "Chromoformer", "Release, pretrained", "Best possible",
+              fold_change.TWO_REGRESSORS, fold_change.OTHERS, "Other cell types"}  # fmt: skip
+    assert {"Mean signal, 20 kb", "Mean signal, 4 kb", "Binned signal"} < models
+    assert plots.OTHER not in map(plots.model_colour, models)
+    assert len(set(map(plots.model_colour, models))) == len(models)
+    assert plots.model_colour("Mean signal, 40 kb") == plots.model_colour("Mean signal, 10 kb") == plots.WHOLE_WINDOW
+    assert plots.model_colour("a model that a reader adds") == plots.OTHER
+
+
+# What eyes without one kind of cone see of linear RGB (Machado, Oliveira & Fernandes 2009, severity 1).
+SEEN = {
+    "all": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+}
+
+
+def lab(colour, seen):
+    """CIELAB of a colour as these eyes see it; a distance of 2 is just noticed."""
+    rgb = np.array(plots.plt.matplotlib.colors.to_rgb(colour))
+    rgb = np.clip(seen @ np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4), 0, 1)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ rgb / [0.9505, 1, 1.089]
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("eyes", SEEN)
+def test_colours_of_models_are_told_apart_without_one_kind_of_cone(eyes):
+    seen = [lab(colour, np.array(SEEN[eyes])) for colour in {*plots.MODEL_COLOURS.values(), plots.WHOLE_WINDOW}]
+    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 10
+
+
 def test_figure_is_saved_under_its_label_with_its_table(profile):
     shown = published(profile)
     folder = profile.work_dir / "results"
@@ -50,6 +87,17 @@ def test_same_figure_is_the_same_bytes(profile):
 def test_caption_says_where_the_numbers_are_from(profile):
     assert published(profile).caption == "A line of 3 points. Profile smoke: simulated data."
     assert published(load_profile("h1-demo")).caption == "A line of 3 points. Profile h1-demo: real data."
+
+
+def test_caption_of_a_page_on_several_profiles_names_them_all_real_first(profile):
+    shows = [profile, load_profile("h1-demo"), load_profile("sim"), load_profile("promoters-18k")]
+    ending = "Profiles h1-demo, promoters-18k: real data; profiles smoke, sim: simulated data."
+    assert published(profile, shows=shows).caption == f"A line of 3 points. {ending}"
+    page = plots.show_table(pd.DataFrame({"x": [1]}), profile=profile, name="x", caption="One row.", shows=shows).to_html()
+    assert f"One row. {ending}" in page
+    assert (profile.work_dir / "results" / "x.csv").exists()                     # saved where the page is made
+    assert published(profile, shows=shows[1:2]).caption.endswith("Profile h1-demo: real data.")
+    assert published(profile, shows=[]).caption.endswith("Profile smoke: simulated data.")
 
 
 def test_text_of_a_figure_is_escaped(profile):
@@ -156,6 +204,7 @@ def test_summary_puts_a_point_of_each_mark_at_h1_and_here():
     lambda axes: plots.plot_neighbours(pd.DataFrame(), axes),
     lambda axes: plots.plot_correlations(pd.DataFrame(), axes),
     lambda axes: plots.plot_summary_beside(pd.DataFrame(), axes),
+    lambda axes: plots.plot_intervals(pd.DataFrame({"metric": []}), axes, metrics=["roc_auc"]),
 ])  # fmt: skip
 def test_figure_of_an_empty_table_says_so(draw_empty):
     axes = draw_empty(plots.panels(0, size=(2, 2))[1])
@@ -185,6 +234,59 @@ def test_roc_curve_passes_through_the_rates_of_each_threshold():
     assert ax.get_legend().texts[0].get_text() == "Chromoformer: 0.750 [0.500, 1.000]"
 
 
+def scored(*rows):
+    table = pd.DataFrame(rows, columns=["row", "model", "metric", "value", "simulated"])
+    return table.assign(low=table["value"] - 0.1, high=table["value"] + 0.1)
+
+
+def test_intervals_stand_in_bands_and_those_of_simulated_data_are_hollow():
+    table = scored(("real", "Chromoformer", "roc_auc", 0.8, False), ("real", "Binned signal", "roc_auc", 0.7, False),
+                   ("made", "Chromoformer", "roc_auc", 0.9, True), ("made", "Chromoformer", "pearson", np.nan, True))  # fmt: skip
+    figure, axes = plots.new_figure(1, 2, size=(4, 2))
+    plots.plot_intervals(table, axes, metrics=("roc_auc", "pearson"))
+    points = [line for line in axes[0].lines if line.get_marker() == "o"]
+    assert [point.get_xdata()[0] for point in points] == [0.8, 0.7, 0.9]
+    np.testing.assert_allclose([point.get_ydata()[0] for point in points], [-0.2, 0.2, 0.8])
+    bars = [line for line in axes[0].lines if len(line.get_xdata()) == 2]
+    np.testing.assert_allclose(bars[0].get_xdata(), [0.7, 0.9])
+    blue, orange = plots.MODEL_COLOURS["Chromoformer"], plots.MODEL_COLOURS["Binned signal"]
+    assert [point.get_markerfacecolor() for point in points] == [blue, orange, "white"]
+    assert [point.get_markeredgecolor() for point in points] == [blue, orange, blue]
+    assert len(axes[1].lines) == 0                                               # a metric that means nothing
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["real", "made"]
+    assert axes[0].get_ylim() == (1.5, -0.5)                                     # the first row on top
+    assert [ax.get_xlabel() for ax in axes] == ["ROC-AUC", "Pearson r"]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["Chromoformer", "Binned signal", "simulated data"]
+
+
+def test_intervals_of_real_data_alone_do_not_speak_of_simulated_ones():
+    figure, axes = plots.new_figure(1, 1, size=(4, 2))
+    plots.plot_intervals(scored(("real", "Chromoformer", "roc_auc", 0.8, False)), [axes], metrics=["roc_auc"])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Chromoformer"]
+
+
+def test_fold_changes_are_drawn_on_equal_axes_around_zero():
+    table = pd.DataFrame({"model": ["Chromoformer"] * 2 + ["Binned signal"] * 2, "target": [1.0, -4, 1, -4], "score": [2.0, -1, 0, 0]})
+    models = ("Binned signal", "Chromoformer")
+    _, axes = plots.new_figure(1, 2, size=(4, 2))
+    plots.plot_fold_change(table, axes, models=models, cell_types="B over A")
+    for ax, model in zip(axes, models, strict=True):
+        assert ax.get_title("left") == model and ax.get_aspect() == 1
+        assert ax.get_xlim() == ax.get_ylim() == pytest.approx((-4.2, 4.2))
+        assert ax.xaxis.get_majorticklocs().tolist() == ax.yaxis.get_majorticklocs().tolist()
+        np.testing.assert_allclose(ax.collections[0].get_facecolor()[0][:3], plots.plt.matplotlib.colors.to_rgb(plots.model_colour(model)))
+    assert axes[1].collections[0].get_offsets().tolist() == [[1, 2], [-4, -1]]
+    assert "B over A" in axes[0].figure.get_supxlabel()
+
+
+def test_measured_changes_are_bars_of_the_table():
+    table = pd.DataFrame({"low": [-1.0, 0], "high": [0.0, 1], "n": [3, 5]})
+    ax = plots.plot_changes(table, Figure().subplots(), cell_types="B over A")
+    assert [(bar.get_x(), bar.get_width(), bar.get_height()) for bar in ax.patches] == [(-1, 1, 3), (0, 1, 5)]
+    assert ax.get_ylabel() == "genes" and "B over A" in ax.get_xlabel()
+
+
 def test_table_is_saved_as_it_is_and_shown_with_full_names(monkeypatch, tmp_path):
     monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path))
     profile = load_profile("smoke")
@@ -193,5 +295,8 @@ def test_table_is_saved_as_it_is_and_shown_with_full_names(monkeypatch, tmp_path
     assert "ROC-AUC" in page and "Pearson r" in page and "0.123" in page and "–" in page
     assert "One row. Profile smoke: simulated data." in page
     pd.testing.assert_frame_equal(pd.read_csv(profile.work_dir / "results" / "x.csv"), table)
+    page = plots.show_table(table, profile=profile, name="x", caption="One row.", hide=["pearson"]).to_html()
+    assert "ROC-AUC" in page and "Pearson r" not in page
+    pd.testing.assert_frame_equal(pd.read_csv(profile.work_dir / "results" / "x.csv"), table)  # saved none the less
     empty = plots.show_table(table.iloc[:0], profile=profile, name="x", caption="Nothing.").to_html()
     assert "Nothing. There are none." in empty

@@ -73,7 +73,7 @@ TRUTH = ("genes", "pcres", "regions", "best_scores")
 
 
 def test_truth_can_be_read_and_says_where_it_cannot(smoke, tmp_path, monkeypatch):
-    profile, store, _ = smoke
+    profile = smoke[0]
     for name in TRUTH:
         assert len(simulate.read_truth(profile, name, "S02")) > 0
     with pytest.raises(InputError, match="weather.csv: not there, expected one of genes, pcres, regions, best_scores"):

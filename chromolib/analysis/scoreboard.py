@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..config import InputError, Profile, data_root, load_profile, profile_names
-from .fold_change import in_brackets
+from ..config import ROOT, InputError, Profile, data_root, load_profile, profile_names
+from .fold_change import in_brackets, verdicts
 
 LEVEL = ("model", "metric", "value", "low", "high", "n")
 CHANGE = ("metric", "first", "second", "value", "low", "high", "n")
@@ -38,9 +38,11 @@ class Board(NamedTuple):
     """Real profiles first, then by name."""
 
     profiles: list[Profile]  # those of which something could be read
+    unmade: list[Profile]    # the others
     scores: pd.DataFrame     # profile, data, cell_type, task (clf, reg, diff), model, metric, value, low, high, n
     changes: pd.DataFrame    # profile, data, cell_type, task, metric, first, second, value, low, high, n
-    files: pd.DataFrame      # profile, data, table, made (UTC), state ("read", "not made" or what is wrong with it)
+    files: pd.DataFrame      # profile, data, table, made (UTC), state ("read", "not made" or what is wrong with it), where
+                             # there is any file
     missing: pd.DataFrame    # profile, data, what, why, command; profiles and folders of which nothing could be read
 
 
@@ -51,28 +53,31 @@ def collect(record: Profile) -> Board:
     """
     known, missing = _profiles(record)
     parts: dict[str, list[pd.DataFrame]] = {"scores": [], "changes": []}
-    files, shown = [], []
+    files, shown, unmade = [], [], []
     for profile in known:
         data = "simulated" if profile.simulated else "real"
         about = {"profile": profile.name, "data": data}
-        states = []
+        own = []
         for name, (notebook, columns) in TABLES.items():
             if notebook not in profile.notebooks and not _path(profile, name).exists():
                 continue
             table, made, state = _read(profile, name, columns)
-            states.append(state)
-            files.append({**about, "table": name, "made": made, "state": state})
+            own.append({**about, "table": name, "made": made, "state": state})
             if table is not None:
                 kind = "scores" if "model" in columns else "changes"
                 parts[kind].append(table.assign(**about, made=made))
+        states = {row["state"] for row in own}
+        files += own if states - {"not made"} else []
         if "read" in states:
             shown.append(profile)
         else:
-            why = "its tables are damaged, see above" if any(state != "not made" for state in states) else "not made yet"
+            unmade.append(profile)
+            why = "its tables are damaged, see above" if states - {"not made"} else "not made yet"
             missing.append({**about, "what": profile.title, "why": why, "command": _command(profile)})
     order = ["profile", "data", "cell_type", "task"]
     return Board(
         shown,
+        unmade,
         _newest(parts["scores"])[[*order, *LEVEL]],
         _together(parts["changes"])[[*order, *CHANGE]],
         pd.DataFrame(files, columns=["profile", "data", "table", "made", "state"]),
@@ -106,6 +111,14 @@ def side_by_side(scores: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     return wide.reindex(index=order, columns=list(metrics)).reset_index().astype({"n": int})
 
 
+def differences(changes: pd.DataFrame) -> pd.DataFrame:
+    """`changes` in few columns: data, profile, cell_type, metric, models (first - second), difference [low, high], n, verdict."""
+    table = verdicts(changes)
+    table["models"] = table["first"] + " - " + table["second"]
+    table["difference"] = in_brackets(table)
+    return table[["data", "profile", "cell_type", "metric", "models", "difference", "n", "verdict"]]
+
+
 def _profiles(record: Profile) -> tuple[list[Profile], list[dict]]:
     """All profiles, real ones first, and what cannot be shown for want of a readable profile."""
     profiles, missing = {record.name: record}, []
@@ -113,7 +126,7 @@ def _profiles(record: Profile) -> tuple[list[Profile], list[dict]]:
         try:
             profile = load_profile(name)
         except InputError as error:
-            missing.append({"profile": name, "data": "unknown", "what": "", "why": str(error), "command": "correct the profile"})
+            missing.append({"profile": name, "data": "unknown", "what": "", "why": str(error).replace(f"{ROOT}/", ""), "command": "correct the profile"})
         else:
             profiles.setdefault(profile.name, profile)
     named = set(profiles) | {row["profile"] for row in missing}
