@@ -28,7 +28,7 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.translators import PythonTranslator
 
 from . import sources
-from .config import PROFILES, ROOT, InputError, Profile, load_profile
+from .config import PROFILES, ROOT, InputError, Profile, load_profile, profile_names
 
 # What notebooks run with. The first two would let Jupyter start a kernel from outside of this environment; a page keeps
 # lines of progress, where a live notebook would show a bar.
@@ -37,6 +37,7 @@ KERNEL_ENVIRONMENT = {"JUPYTER_PATH": None, "JUPYTER_PREFER_ENV_PATH": None, "CH
 # A kernel warns at each start that it talks over unencrypted sockets; they are of this machine only.
 QUIET_KERNEL = ["--IPKernelApp.log_level=ERROR"]
 
+H1_AVERAGES = "chromoformer-demo"  # source of data/h1-demo-promoters.csv, which any profile is held against
 OF_ALL_PROFILES = {"results"}  # notebooks that show more than the profile they are run with
 
 SAY_AT_ONCE = partial(print, flush=True)  # also into a pipe or a log
@@ -163,19 +164,29 @@ def _run_notebooks(
         source, target = (folder / f"{name}.ipynb" for folder in (root / "notebooks", executed))
         with _step(f"[{number}/{n_steps}] running notebook {name}", say):
             run_notebook(source, target, {"profile": parameter}, cwd=root)
-            if name not in OF_ALL_PROFILES:
-                _append_sources(target, settings)
+            shown = built_profiles() if name in OF_ALL_PROFILES else [settings]
+            _append_sources(target, shown)
 
 
-def _append_sources(executed: Path, settings: Profile) -> None:
+def built_profiles() -> list[Profile]:
+    """Profiles of the repository that have results on this disk."""
+    return [record for record in map(load_profile, profile_names()) if (record.work_dir / "results").is_dir()]
+
+
+def _append_sources(executed: Path, shown: list[Profile]) -> None:
     """End a page with where its data come from, under which terms, and whom to cite."""
-    rows = [
+    found = dict(source for profile in shown for source in sources.describe(profile))
+    text = ["## Where the data come from", ""]
+    if simulated := [profile.name for profile in shown if profile.simulated]:
+        text += [f"The data of profile {', '.join(simulated)} are simulated, see `chromolib simulate`.", ""]
+    if H1_AVERAGES not in found:
+        text += [f"Averages of real H1 promoters, where the page shows them, are of source `{H1_AVERAGES}`.", ""]
+        found[H1_AVERAGES] = sources.registry()[H1_AVERAGES]
+    text += ["| source | what it holds | licence as found | cite |", "|---|---|---|---|"]
+    text += [
         f"| [`{name}`]({source.home}) | {source.description.strip()} | {source.licence} | {source.citation} |"
-        for name, source in sources.describe(settings)
+        for name, source in found.items()
     ]
-    table = ["| source | what it holds | licence as found | cite |", "|---|---|---|---|", *rows]
-    own = "All data of this page are simulated, see `chromolib simulate`." if settings.simulated else "The profile's own files."
-    text = ["## Where the data come from", "", *(table if rows else [own])]
     notebook = nbformat.read(executed, as_version=4)
     notebook.cells.append(nbformat.v4.new_markdown_cell("\n".join(text), id="data-sources"))
     nbformat.write(notebook, executed)

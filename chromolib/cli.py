@@ -29,12 +29,15 @@ def fetch(
 
     if list_profiles:
         for record in map(load_profile, [profile] if profile else profile_names()):
+            _check_sources(record)
             names = ", ".join(name for name, _ in sources.describe(record))
             print(f"{record.name}: {record.title}; {f'reads {names}' if names else 'needs no download'}")
         return
     if profile is None:
         raise InputError(f"fetch: which profile? expected one of {', '.join(profile_names())}, a path, or --list")
-    paths = sources.fetch_profile(load_profile(profile))
+    record = load_profile(profile)
+    _check_sources(record)
+    paths = sources.fetch_profile(record)
     for path in paths:
         print(path)
     if not paths:
@@ -55,6 +58,11 @@ def simulate(
     """Write a simulated cohort with known truth, as raw files in the public formats."""
     from . import simulate as simulator
 
+    if cell_type is not None and features is None:
+        raise InputError(
+            f"simulate: --cell-type {cell_type} without --features, but a cohort is of all cell types; "
+            "add --features GENES, or leave --cell-type out"
+        )
     record = load_profile(profile)
     if seed is not None and record.simulated:
         simulation = record.inputs.simulation.model_copy(update={"seed": seed})
@@ -92,6 +100,8 @@ def train(
     from .genome import profile_genome
     from .runs import Run, ensure
 
+    if task not in ("clf", "reg"):
+        raise InputError(f"train: task={task!r}, expected clf or reg; fold changes are trained in notebook 02b")
     record = load_profile(profile)
     folds = profile_genome(record).fold_ids if fold is None else [fold]
     runs = [
@@ -152,6 +162,7 @@ def check(profile: ProfileName) -> None:
     for name in record.notebooks:
         if not (ROOT / "notebooks" / f"{name}.ipynb").is_file():
             raise InputError(f"profile {record.name}: notebooks: no notebook {name!r}; see notebooks/")
+    _check_sources(record)
     print(f"{record.name}: {record.title}")
     print(f"genome {genome.name}, {len(genome.sizes)} chromosomes in folds {', '.join(map(str, genome.fold_ids))}")
     for name in record.cell_types:
@@ -163,6 +174,18 @@ def check(profile: ProfileName) -> None:
 
 def _cell_types(profile, cell_type: str | None) -> list[str]:
     return list(profile.cell_types) if cell_type is None else [profile.check_cell_type(cell_type)]
+
+
+def _check_sources(profile) -> None:
+    """Say before anything is fetched that a profile names a source which nobody knows."""
+    from . import sources
+
+    for source_id in sources.all_ids_of(profile):
+        if source_id not in sources.registry():
+            raise InputError(
+                f"profile {profile.name}: found source {source_id!r}, expected ids of data/sources.yml; "
+                "correct inputs, cell_types or other_cell_types, or add it there"
+            )
 
 
 def _check_writable(path: Path) -> None:

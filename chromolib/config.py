@@ -6,6 +6,8 @@ In: YAML that a user wrote. Out: frozen, checked records. Lengths are in base pa
 from __future__ import annotations
 
 import os
+import string
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +21,7 @@ PROFILES = ROOT / "data" / "profiles"
 
 # Order of the rows in every array of the release (specs: chromoformer, "Input of one gene").
 MARKS = ("H3K4me1", "H3K4me3", "H3K9me3", "H3K27me3", "H3K36me3", "H3K27ac", "H3K9ac")
+DEEPDIFF_MARKS = MARKS[:5]  # all that published signal is there of, in the order of DeepDiff's columns
 
 Task = Literal["clf", "reg", "diff"]
 
@@ -177,11 +180,22 @@ class RawInputs(_Section):
     @model_validator(mode="after")
     def _names_are_known(self) -> RawInputs:
         for pattern in (self.reads, self.expression, self.annotation, self.gene_info, *self.contacts):
-            try:
-                pattern.format(cell_type="", mark="")
-            except (KeyError, IndexError, ValueError) as error:
-                raise ValueError(f"{pattern!r}: found {error}, expected only {{cell_type}} and {{mark}} in braces") from None
+            _names_in(pattern, ("cell_type", "mark"))
         return self
+
+
+def _names_in(pattern: str, allowed: Sequence[str]) -> set[str]:
+    """The names that a pattern has in braces; a ValueError where one is not `allowed`, or is more than a name."""
+    expected = f"expected only {' and '.join(f'{{{name}}}' for name in allowed)} in braces"
+    try:
+        parts = [part[1:] for part in string.Formatter().parse(pattern) if part[1] is not None]
+    except ValueError as error:
+        raise ValueError(f"{pattern!r}: found {error}, {expected}; correct the braces") from None
+    for name, spec, conversion in parts:
+        if name not in allowed or spec or conversion:
+            found = f"{{{name}{f'!{conversion}' if conversion else ''}{f':{spec}' if spec else ''}}}"
+            raise ValueError(f"{pattern!r}: found {found}, {expected}; correct the pattern")
+    return {name for name, _, _ in parts}
 
 
 class DemoInputs(_Section):
@@ -199,7 +213,22 @@ class PublishedInputs(_Section):
     format: Literal["patternchrome", "avocado-pilot", "deepdiff"]
     signal: str                               # pattern of ids; {sample} and, where files are per mark, {mark}
     samples: dict[str, str] = {}              # cell type -> its name in `signal`, where it is another
-    contacts: dict[str, str] = {}             # cell type -> id of its enhancer-gene links
+    contacts: dict[str, str] = {}             # cell type -> id of its enhancer-gene links; avocado-pilot only
+
+    @field_validator("signal")
+    @classmethod
+    def _names_are_known(cls, signal: str) -> str:
+        _names_in(signal, ("sample", "mark"))
+        return signal
+
+    @model_validator(mode="after")
+    def _contacts_have_signal(self) -> PublishedInputs:
+        if self.contacts and self.format != "avocado-pilot":
+            raise ValueError(
+                f"contacts: found links of {', '.join(self.contacts)}, expected none: format {self.format} holds signal of "
+                "promoters only; leave contacts out, or take format avocado-pilot"
+            )
+        return self
 
 
 class Training(_Section):
@@ -239,6 +268,13 @@ class Profile(_Section):
             raise ValueError(f"expected at least one mark, each once; found {list(marks)}")
         return marks
 
+    @field_validator("bin_bp")
+    @classmethod
+    def _widths_are_distinct(cls, bin_bp: tuple[int, ...]) -> tuple[int, ...]:
+        if not bin_bp or len(set(bin_bp)) != len(bin_bp):
+            raise ValueError(f"found {list(bin_bp)}, expected at least one width, each once; correct it or leave it out")
+        return bin_bp
+
     @model_validator(mode="after")
     def _base_divides_frame(self) -> Profile:
         if self.base_bp < 1 or self.frame_bp % (2 * self.base_bp):
@@ -246,6 +282,34 @@ class Profile(_Section):
         for width in self.bin_bp:
             if width < 1 or width % self.base_bp or self.frame_bp % width:
                 raise ValueError(f"bin_bp={width}, expected multiples of base_bp={self.base_bp} that divide frame_bp={self.frame_bp}")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_published(self) -> Profile:
+        inputs = self.inputs
+        if not isinstance(inputs, PublishedInputs):
+            return self
+        for setting in ("samples", "contacts"):
+            if unknown := [name for name in getattr(inputs, setting) if name not in self.cell_types]:
+                raise ValueError(
+                    f"inputs.{setting}: found {unknown[0]!r}, expected cell types of the profile "
+                    f"({', '.join(self.cell_types)}); correct it or add it to cell_types"
+                )
+        if unknown := [mark for mark in self.marks if mark not in DEEPDIFF_MARKS]:
+            raise ValueError(
+                f"marks: found {unknown[0]!r}, but format {inputs.format} has only {', '.join(DEEPDIFF_MARKS)}; leave it out"
+            )
+        if inputs.format != "deepdiff" and len(self.marks) > 1 and "mark" not in _names_in(inputs.signal, ("sample", "mark")):
+            raise ValueError(
+                f"inputs.signal: found {inputs.signal!r} for {len(self.marks)} marks, but files of {inputs.format} are per "
+                "mark; expected {mark} in it"
+            )
+        fixed = {"patternchrome": (50, 10_000), "deepdiff": (100, 20_000)}.get(inputs.format)  # as they were published
+        if fixed and (self.base_bp, self.frame_bp) != fixed:
+            raise ValueError(
+                f"found base_bp={self.base_bp} and frame_bp={self.frame_bp}, but signal of format {inputs.format} has "
+                f"base_bp={fixed[0]} and frame_bp={fixed[1]}; write these two"
+            )
         return self
 
     @property
@@ -308,4 +372,5 @@ def load_profile(name: str | os.PathLike[str]) -> Profile:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "top level"
-        raise InputError(f"{path}: {where}: {first['msg']}; see data/profiles for examples") from None
+        found = first["msg"].removeprefix("Value error, ")  # pydantic's words for an error that a validator raised
+        raise InputError(f"{path}: {where}: {found}; see data/profiles for examples") from None

@@ -100,6 +100,11 @@ class GeneDataset:
         return self._signal.contact.device
 
     @property
+    def has_pcres(self) -> bool:
+        """Whether any gene of the store can have a pCRE in this view."""
+        return bool(self.max_pcres and self.store.sizes["pcre"])
+
+    @property
     def unit(self) -> str:
         """Unit of the signal, for the axes of figures."""
         if self.scale == "arcsinh-p":
@@ -283,6 +288,10 @@ class PairedDataset:
         return len(self.first)
 
     @property
+    def has_pcres(self) -> bool:
+        return self.first.has_pcres or self.second.has_pcres
+
+    @property
     def device(self) -> torch.device:
         return self.first.device
 
@@ -309,7 +318,7 @@ def pair(first: GeneDataset, second: GeneDataset) -> PairedDataset:
 
     Genes that only one of them holds are left out. Raises InputError where marks, bins or frame differ.
     """
-    for name in ("marks", "bin_bp", "frame_bp", "window_bp", "scale", "log_base"):
+    for name in ("marks", "bin_bp", "frame_bp", "window_bp", "max_pcres", "scale", "log_base"):
         if getattr(first, name) != getattr(second, name):
             raise InputError(f"pair: {name} is {getattr(first, name)} in {first.cell_type} and {getattr(second, name)} in {second.cell_type}, expected the same")
     common = first.genes.loc[first.genes["gene_id"].isin(second.genes["gene_id"]), "gene_id"].tolist()

@@ -1,7 +1,8 @@
 """The feature store: mean read depth of one cell type's promoters and pCREs, with who touches whom.
 
-In: the release's demo, or reads, expression, annotation and contacts. Out: features.zarr, an xarray Dataset; depth is
-the mean number of reads over a base pair of a bin, positions and widths are in bp, 0-based.
+In: the release's demo; reads, expression, annotation and contacts; or signal that others have binned. Out: features.zarr,
+an xarray Dataset. What a bin holds is its scale: depth, the mean number of reads over a base pair, unless the source has
+another. Positions and widths are in bp, 0-based.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,12 +20,12 @@ import xarray as xr
 from tqdm import tqdm
 
 from . import contacts, depth, published, readers, sources
-from .config import MARKS, ROOT, SCALES, DemoInputs, InputError, Profile, RawInputs, Scale
+from .config import MARKS, ROOT, SCALES, DemoInputs, InputError, Profile, PublishedInputs, RawInputs, Scale
 from .depth import bin_mean, mean_per_bin
 from .files import whole_folder
-from .genome import Genome, Region, profile_genome
+from .genome import Genome, Region, load_genome, profile_genome
 
-VERSION = 1  # of what is written here; raise it when the same inputs give other numbers
+VERSION = 2  # of what is written here; raise it when the same inputs give other numbers
 _VARIABLES = (
     "promoter", "pcre_depth", "pcre_row", "gene_pcre", "contact",
     "symbol", "chrom", "chrom_bp", "tss", "strand", "fold", "expression", "label",
@@ -125,6 +127,11 @@ def assemble(profile: Profile, genome: Genome, cell_type: str, parts: Parts) -> 
         promoter = promoter.reshape(len(genes), n_bins, -1)
     else:
         promoter = parts.promoter[has_fold.to_numpy()]
+        if promoter.shape[1] * profile.base_bp != profile.frame_bp:
+            raise InputError(
+                f"profile {profile.name}: signal of {promoter.shape[1]} bins, expected frame_bp={profile.frame_bp:,} / "
+                f"base_bp={profile.base_bp}; correct one of the two"
+            )
         pcre_depth = parts.read_bins(pcres) if pcres else np.empty((0, promoter.shape[2]), np.float32)
     store = _lay_out(promoter, pcre_depth, genes, pairs, profile.marks, genome, profile.base_bp, profile.max_pcres)
     return store.assign_attrs(
@@ -146,7 +153,7 @@ def from_matrix(
     marks: Sequence[str],
     base_bp: int,
     scale: Scale,
-    genome: Genome,
+    genome: Genome | str,
     cell_type: str,
     is_oriented: bool = False,
 ) -> xr.Dataset:
@@ -161,18 +168,31 @@ def from_matrix(
         the id, and 1 for expression at or above the median.
     scale : str
         What the numbers are: depth, counts, normalised or arcsinh-p. A network refuses signal of another scale than its own.
+    genome : Genome or str
+        The build, or its name in data/genomes.yml.
     is_oriented : bool
         Whether bins are in the direction of transcription; if not, in that of the genome.
 
     Raises
     ------
     InputError
-        Shapes that do not fit, NaN or negative numbers, genes twice, unknown chromosomes, strands or scales.
+        Shapes that do not fit, text, NaN, infinite or negative numbers, genes or marks twice, a TSS off its chromosome,
+        labels other than 0 and 1, unknown chromosomes, strands, scales or builds.
     """
-    signal, genes = np.asarray(signal, np.float32), genes.reset_index(drop=True)
+    if isinstance(genome, str):
+        genome = load_genome(genome)
+    try:
+        signal = np.asarray(signal)
+    except ValueError:  # rows of several lengths
+        signal = np.empty(0, object)
+    if signal.dtype.kind not in "biuf":
+        raise InputError(f"{cell_type}: signal is no array of numbers (dtype {signal.dtype}); make it one of float32")
+    signal, genes = signal.astype(np.float32, copy=False), genes.reset_index(drop=True)
     fault = _find_fault(signal, genes, marks, base_bp, scale, genome)
     if fault:
         raise InputError(f"{cell_type}: {fault}")
+    base_bp = int(base_bp)
+    genes = genes.assign(**{name: _numbers(genes[name]) for name in ("tss", "expression", "label") if name in genes})
     if "symbol" not in genes:
         genes = genes.assign(symbol=genes["gene_id"])
     if "label" not in genes:
@@ -206,8 +226,12 @@ def _find_fault(
         return (
             f"signal of shape {signal.shape}, expected {len(genes)} genes, an even number of bins and {len(marks)} marks"
         )
-    if base_bp < 1:
-        return f"base_bp={base_bp}, expected 1 or more"
+    if 0 in signal.shape:
+        return f"signal of shape {signal.shape}, expected at least 1 gene, 2 bins and 1 mark; was everything filtered out?"
+    if repeated := [mark for k, mark in enumerate(marks) if mark in marks[:k]]:
+        return f"mark {repeated[0]} stands twice in {', '.join(marks)}; name each column of the signal once"
+    if not isinstance(base_bp, Integral) or base_bp < 1:
+        return f"base_bp={base_bp!r}, expected an integer, 1 or more; give the width of a bin in bp"
     is_wrong = ~np.isfinite(signal) | (signal < 0)
     if is_wrong.any():
         gene, position, mark = (int(at[0]) for at in np.nonzero(is_wrong))
@@ -215,14 +239,32 @@ def _find_fault(
     if genes["gene_id"].duplicated().any():
         return f"gene {genes['gene_id'][genes['gene_id'].duplicated()].iloc[0]} stands twice"
     if unknown := set(genes["chrom"]) - set(genome.sizes):
-        return f"chromosome {min(unknown)} is not one of {genome.name}"
+        return f"chromosome {min(map(str, unknown))} is not one of {genome.name}"
     if unknown := set(genes["chrom"]) - set(genome.folds):
         return f"chromosome {min(unknown)} is in no fold; leave its genes out"
     if unknown := set(genes["strand"]) - {"+", "-"}:
         return f"strand {min(map(str, unknown))!r}, expected + or -"
-    if not (genes["expression"] >= 0).all():
-        return f"{genes['gene_id'][~(genes['expression'] >= 0)].iloc[0]}: expression is negative or missing"
+    for name, expected in (
+        ("tss", "a whole number on its chromosome, 0-based"), ("expression", "an RPKM of 0 or more"), ("label", "0 or 1")
+    ):  # fmt: skip
+        if name not in genes:
+            continue
+        values = _numbers(genes[name])
+        is_right = {
+            "tss": (values % 1 == 0) & (values >= 0) & (values < genes["chrom"].map(genome.sizes).to_numpy(float)),
+            "expression": np.isfinite(values) & (values >= 0),
+            "label": np.isin(values, (0, 1)),
+        }[name]
+        if not is_right.all():
+            gene = int(is_right.argmin())
+            return f"{genes['gene_id'][gene]}: {name} is {genes[name][gene]}, expected {expected}; correct it or leave the gene out"
     return None
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    """A column as float64; NaN where it holds no number, which text is not, whatever it reads."""
+    is_text = [isinstance(value, str) for value in column]
+    return np.where(is_text, np.nan, pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan))
 
 
 def _turn_minus(signal: np.ndarray, strand: pd.Series) -> np.ndarray:
@@ -375,16 +417,21 @@ def _read_published(profile: Profile, cell_type: str, genome: Genome) -> Parts:
     signal = [path(source_id) for source_id in ids["signal"]]
     read = {"patternchrome": _read_patternchrome, "avocado-pilot": _read_pilot, "deepdiff": _read_deepdiff}
     parts = read[profile.inputs.format](profile, genome, signal, bounds, windows)
+    n_genes = len(parts.genes)
     expression = targets[cell_type].reindex(parts.genes["gene_id"]).to_numpy()
     is_known = np.isfinite(expression)
     genes = parts.genes.assign(expression=expression)[is_known].reset_index(drop=True)
     genes["label"] = (genes["expression"] >= genes["expression"].median()).astype(int)
+    dropped = parts.dropped | {f"{n_genes:,} genes with signal": {"no RPKM": int((~is_known).sum())}}
     pairs = parts.pairs
     for source_id in ids["contacts"]:
-        pairs = published.read_links(path(source_id))[["gene_id", "region", "contact"]]
-        pairs = pairs.sort_values("contact", ascending=False).drop_duplicates(["gene_id", "region"])
-        pairs = pairs[published.is_in_pilot([Region.parse(name) for name in pairs["region"]])]
-    dropped = parts.dropped | {"genes with signal": {"no RPKM": int((~is_known).sum())}}
+        links = published.read_links(path(source_id))[["gene_id", "region", "contact"]]
+        links = links[links["gene_id"].isin(genes["gene_id"])]
+        is_inside = published.is_in_pilot([Region.parse(name) for name in links["region"]])
+        pairs = links[is_inside]
+        dropped[f"links of these genes ({source_id})"] = {"region outside of the pilot regions": int((~is_inside).sum())}
+    for what, table in (("RPKM", targets), ("places of genes", windows), ("strands of genes", bounds)):
+        dropped[what] = table.attrs["dropped"]
     promoter = None if parts.promoter is None else parts.promoter[is_known]
     return parts._replace(genes=genes, pairs=pairs, dropped=dropped, promoter=promoter)
 
@@ -394,9 +441,13 @@ def _read_patternchrome(
 ) -> Parts:
     gene_ids, depth = published.read_patternchrome_marks(dict(zip(profile.marks, paths, strict=True)))
     genes = _placed(pd.DataFrame({"gene_id": gene_ids}), windows, bounds)
+    # The signal lies around RefSeq's TSS, which `bounds` has of most genes; the others keep Ensembl's.
+    refseq = genes["gene_id"].map(bounds.drop_duplicates("gene_id", keep=False).set_index("gene_id")["tss"])
+    genes["tss"] = refseq.fillna(genes["tss"]).astype(int)
     # Bins are in the direction of transcription, so where no table knows the strand, either will do.
+    noted = {"genes that are kept": {"strand unknown, taken for +": int(genes["strand"].isna().sum())}}
     genes["strand"] = genes["strand"].fillna("+")
-    return Parts(genes, _no_pairs(), _no_bins, {}, _turn_minus(depth, genes["strand"]), "depth")
+    return Parts(genes, _no_pairs(), _no_bins, noted, _turn_minus(depth, genes["strand"]), "depth")
 
 
 def _read_pilot(
@@ -404,12 +455,14 @@ def _read_pilot(
 ) -> Parts:
     tracks, half = [published.read_pilot_track(path) for path in paths], profile.frame_bp // 2
     around = [Region(gene.chrom, gene.tss - half, gene.tss + half) for gene in bounds.itertuples()]
-    genes = bounds[published.is_in_pilot(around)].reset_index(drop=True)
+    is_inside = published.is_in_pilot(around)
+    genes = bounds[is_inside].reset_index(drop=True)
+    dropped = {"genes with a place": {"window not whole in a pilot region": int((~is_inside).sum())}}
 
     def read_bins(regions: Sequence[Region]) -> np.ndarray:
         return np.stack([published.pilot_mean(track, regions, profile.base_bp) for track in tracks], axis=1)
 
-    return Parts(genes, _no_pairs(), read_bins, {}, None, "arcsinh-p")
+    return Parts(genes, _no_pairs(), read_bins, dropped, None, "arcsinh-p")
 
 
 def _read_deepdiff(
@@ -419,7 +472,7 @@ def _read_deepdiff(
     genes = _placed(pd.concat([genes for genes, _ in tables], ignore_index=True)[["gene_id"]], windows, bounds)
     counts = np.concatenate([counts for _, counts in tables])[:, :, [MARKS.index(mark) for mark in profile.marks]]
     is_known = genes["strand"].notna().to_numpy()
-    dropped = {"genes with signal": {"no strand": int((~is_known).sum())}}
+    dropped = {f"{len(genes):,} genes of the sample": {"no strand": int((~is_known).sum())}}
     return Parts(genes[is_known].reset_index(drop=True), _no_pairs(), _no_bins, dropped, counts[is_known], "counts")
 
 
@@ -481,6 +534,8 @@ def _fingerprints(profile: Profile, cell_type: str) -> list[Any]:
     if not isinstance(profile.inputs, RawInputs):
         ids = [source_id for group in sources.ids_of(profile, cell_type).values() for source_id in group]
         digests = [sources.registry()[source_id].sha256 for source_id in ids]
+        if isinstance(profile.inputs, PublishedInputs):
+            digests.append(hashlib.sha256(published.PILOT_TABLE.read_bytes()).hexdigest())
         if isinstance(profile.inputs, DemoInputs):
             digests.append(hashlib.sha256((ROOT / "data" / profile.inputs.symbols).read_bytes()).hexdigest())
         return digests

@@ -33,6 +33,7 @@ MODEL_COLOURS = {
     "Chromoformer": "#0072b2", "Release, pretrained": "#d55e00", "Best possible": "#009e73",
     "Mean signal, 4 kb": "#a6a6a6", "Binned signal": "#e69f00", "Gradient boosting": "#7b3014",
     "Mean of other cell types": "#4d004b", "Other cell types": "#ddcc77", "Chromoformer, two regressors": "#56b4e9",
+    "Contacts alone": "#6600ff",
 }  # fmt: skip
 WHOLE_WINDOW = "#6c6c6c"  # "Mean signal, 40 kb" and that of any other window that a profile has
 OTHER = "#444444"  # a mark or model that the paper does not have
@@ -106,7 +107,7 @@ def origin(*profiles: Profile) -> str:
     """Where the numbers come from, real data first: ends every caption."""
     parts = []
     for kind, simulated in (("real data", False), ("simulated data", True)):
-        names = [profile.name for profile in profiles if profile.simulated == simulated]
+        names = list(dict.fromkeys(profile.name for profile in profiles if profile.simulated == simulated))
         if names:
             parts.append(f"{'profiles' if len(names) > 1 else 'profile'} {', '.join(names)}: {kind}")
     text = "; ".join(parts)

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .config import MARKS, ROOT, InputError
+from .config import DEEPDIFF_MARKS, ROOT, InputError
 from .genome import Region
 from .readers import checked, reading
 
 PATTERNCHROME_GENES, PATTERNCHROME_BINS, PATTERNCHROME_BP = 18_421, 200, 50
+PILOT_TABLE = ROOT / "data" / "encode-pilot-regions.csv"
 PILOT_BINS, PILOT_BP = 1_126_469, 25
-DEEPDIFF_MARKS, DEEPDIFF_BINS, DEEPDIFF_BP = MARKS[:5], 200, 100  # in this order: the repository's README
+DEEPDIFF_BINS, DEEPDIFF_BP = 200, 100  # marks in the order of DEEPDIFF_MARKS: the repository's README
 _GENE_ID = r"ENSG\d{11}"
 _WINDOW_BP = 20_000      # of every row of GeneFile.txt, the gene's start in its middle
 _GENE_BOUNDS_BP = 500    # of every row of ABC's file, the TSS in its middle
@@ -131,7 +132,7 @@ def pilot_regions() -> pd.DataFrame:
     `first` is the position of the region's first bin in a track. Ends are those of bins: the pilot regions themselves
     are up to two bins shorter. Recovered from the data, as nobody published them; see data/README.md.
     """
-    return pd.read_csv(ROOT / "data" / "encode-pilot-regions.csv")
+    return pd.read_csv(PILOT_TABLE)
 
 
 def is_in_pilot(regions: Sequence[Region]) -> np.ndarray:
@@ -321,7 +322,8 @@ def read_links(path: Path) -> pd.DataFrame:
     -------
     DataFrame
         gene_id (no version), chrom, tss (as in `read_gene_windows`), strand, region ("chrom:start-end") and contact: the
-        score of the link, 0 to 1, a prediction from signal and not a frequency of contact.
+        score of the link, 0 to 1, a prediction from signal and not a frequency of contact. Of rows that repeat a gene
+        and a region, the strongest.
     """
     with reading(path, "JEME: chrom:start-end, ENSG.version$symbol$chrom$tss$strand, score"):
         table = _read_table(path, ",", {"region": str, "gene": str, "contact": np.float64})
@@ -335,7 +337,8 @@ def read_links(path: Path) -> pd.DataFrame:
         _refuse_first(region[0] != gene["chrom"], table["region"], "lies on another chromosome than its gene")
         _refuse_first(~table["contact"].between(0, 1), table["region"], "has a score outside 0 to 1")  # NaN too
     links = gene.astype({"tss": np.int64}).join(table[["region", "contact"]])
-    repeated = links.duplicated(["gene_id", "region"])
+    strongest_first = links.sort_values("contact", ascending=False, kind="stable")
+    repeated = strongest_first.duplicated(["gene_id", "region"]).sort_index()
     return checked(links[~repeated], {"pair seen before": repeated.sum()})
 
 

@@ -21,7 +21,7 @@ from .files import write_whole
 from .model import Chromoformer
 from .train import Dataset, evaluate, fit, load_weights, predict, save_weights
 
-VERSION = 1  # raise it when the same settings and features train another network
+VERSION = 2  # raise it when the same settings and features train another network
 _DONE = "metrics.json"  # written last
 
 

@@ -114,7 +114,7 @@ def network_for(data: Dataset) -> ModelConfig:
     That one has no Pairwise Interaction and no Regulation transformer: the head reads the promoter embedding.
     """
     names = ("task", "marks", "bin_bp", "frame_bp", "window_bp", "max_pcres", "scale", "log_base")
-    layers = {} if data.max_pcres else {"pairwise_layers": 0, "regulation_layers": 0}
+    layers = {} if data.has_pcres else {"pairwise_layers": 0, "regulation_layers": 0}
     return ModelConfig(**{name: getattr(data, name) for name in names}, **layers)
 
 

@@ -258,16 +258,18 @@ def test_every_chapter_names_its_profile_and_that_it_is_simulated(built_book):
 def test_every_notebook_says_where_its_data_come_from(built_book):
     for name in ("01_preprocess", "02_train"):
         page = next(built_book.rglob(f"{name}.html")).read_text(encoding="utf-8")
-        assert "Where the data come from" in page and "All data of this page are simulated" in page
+        assert "Where the data come from" in page and "The data of profile smoke are simulated" in page
+        assert "Averages of real H1 promoters" in page and "GPL-3.0" in page
 
 
 def test_sources_of_a_real_profile_are_told_with_terms_and_citation(tmp_path):
     path = tmp_path / "page.ipynb"
     nbformat.write(nbformat.v4.new_notebook(), path)
-    book._append_sources(path, load_profile("promoters-18k"))
+    book._append_sources(path, [load_profile("promoters-18k"), load_profile("sim")])
     (cell,) = nbformat.read(path, as_version=4).cells
     assert "[`patternchrome-E012`](https://github.com/Prgrmmrjns/PatternChrome)" in cell.source
     assert "none stated in the repository" in cell.source and "Paul et al. 2025" in cell.source
+    assert "The data of profile sim are simulated" in cell.source
 
 
 def test_pages_hold_no_path_of_this_machine(built_book, data_dir):

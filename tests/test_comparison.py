@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromolib import GeneDataset, InputError, load_dataset, load_profile
+from chromolib import GeneDataset, InputError, features, load_dataset, load_profile
 from chromolib.analysis import comparison
+from chromolib.genome import load_genome
 from chromolib.simulate import read_truth
 from tests.stores import random_store
 from tests.test_dataset import hand_data
@@ -60,6 +61,23 @@ def test_baseline_uses_no_measurement_of_the_genes_it_predicts(task, model):
     assert (before["target"] != after["target"])[fold].any()                     # other targets, yet the same scores
     np.testing.assert_array_equal(before["score"][fold], after["score"][fold])
     assert (before["score"] != after["score"])[~fold].any()
+
+
+def test_contacts_alone_are_their_number_sum_and_largest():
+    data = planted()
+    found = comparison.contact_summary(data)
+    by_hand = [[(row > 0).sum(), row.sum(), row.max()] for row in data.store["contact"].values]
+    np.testing.assert_allclose(found, by_hand, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("base_bp", "n_bins"), [(50, 16), (100, 16), (200, 10), (1000, 8)])
+def test_binned_signal_takes_a_width_that_the_store_can_fill(base_bp, n_bins):
+    genes = pd.DataFrame({"gene_id": ["A", "B"], "chrom": "chr1", "tss": 9000, "strand": "+", "expression": [0.0, 1.0]})
+    signal = np.ones((2, 8000 // base_bp, 2))
+    store = features.from_matrix(
+        signal, genes, marks=MARKS, base_bp=base_bp, scale="depth", genome=load_genome("simS"), cell_type="T"
+    )
+    assert comparison.binned_signal(GeneDataset(store, bin_bp=(2000,))).shape == (2, n_bins * 2)
 
 
 def test_baseline_predicts_each_gene_once_and_finds_what_is_planted():
@@ -176,7 +194,8 @@ def test_every_model_is_scored_on_the_same_genes_and_targets():
         update={"inputs": smoke.inputs.model_copy(update={"simulation": None}), "cell_types": {"T01": "alone"}}
     )
     scores = comparison.held_out_scores(real, data, pd.concat([predictions, others]))
-    assert scores["model"].unique().tolist() == ["Chromoformer", "Mean signal, 8 kb", "Mean signal, 4 kb", "Binned signal"]
+    models = ["Chromoformer", "Mean signal, 8 kb", "Mean signal, 4 kb", "Binned signal", "Contacts alone"]
+    assert scores["model"].unique().tolist() == models
     assert (scores.loc[scores["model"] == "Chromoformer", "score"] == 2.0).all()
     for _, table in scores.groupby("model"):
         expected = data.genes.set_index("gene_id")["label"]
