@@ -181,7 +181,7 @@ def _append_sources(executed: Path, shown: list[Profile]) -> None:
         text += [f"The data of profile {', '.join(simulated)} are simulated, see `chromolib simulate`.", ""]
     if H1_AVERAGES not in found:
         text += [f"Averages of real H1 promoters, where the page shows them, are of source `{H1_AVERAGES}`.", ""]
-        found[H1_AVERAGES] = sources.registry()[H1_AVERAGES]
+        found[H1_AVERAGES] = sources.entry(H1_AVERAGES)
     text += ["| source | what it holds | licence as found | cite |", "|---|---|---|---|"]
     text += [
         f"| [`{name}`]({source.home}) | {source.description.strip()} | {source.licence} | {source.citation} |"

@@ -244,18 +244,14 @@ def _find_fault(
         return f"chromosome {min(unknown)} is in no fold; leave its genes out"
     if unknown := set(genes["strand"]) - {"+", "-"}:
         return f"strand {min(map(str, unknown))!r}, expected + or -"
-    for name, expected in (
-        ("tss", "a whole number on its chromosome, 0-based"), ("expression", "an RPKM of 0 or more"), ("label", "0 or 1")
-    ):  # fmt: skip
-        if name not in genes:
-            continue
-        values = _numbers(genes[name])
-        is_right = {
-            "tss": (values % 1 == 0) & (values >= 0) & (values < genes["chrom"].map(genome.sizes).to_numpy(float)),
-            "expression": np.isfinite(values) & (values >= 0),
-            "label": np.isin(values, (0, 1)),
-        }[name]
-        if not is_right.all():
+    chrom_bp = genes["chrom"].map(genome.sizes).to_numpy(np.float64)
+    rules = {
+        "tss": (lambda x: (np.floor(x) == x) & (x >= 0) & (x < chrom_bp), "a whole number on its chromosome, 0-based"),
+        "expression": (lambda x: np.isfinite(x) & (x >= 0), "an RPKM of 0 or more"),
+        "label": (lambda x: np.isin(x, (0, 1)), "0 or 1"),
+    }
+    for name, (rule, expected) in rules.items():
+        if name in genes and not (is_right := rule(_numbers(genes[name]))).all():
             gene = int(is_right.argmin())
             return f"{genes['gene_id'][gene]}: {name} is {genes[name][gene]}, expected {expected}; correct it or leave the gene out"
     return None
@@ -533,7 +529,7 @@ def _settings(profile: Profile, cell_type: str) -> str:
 def _fingerprints(profile: Profile, cell_type: str) -> list[Any]:
     if not isinstance(profile.inputs, RawInputs):
         ids = [source_id for group in sources.ids_of(profile, cell_type).values() for source_id in group]
-        digests = [sources.registry()[source_id].sha256 for source_id in ids]
+        digests = [sources.entry(source_id).sha256 for source_id in ids]
         if isinstance(profile.inputs, PublishedInputs):
             digests.append(hashlib.sha256(published.PILOT_TABLE.read_bytes()).hexdigest())
         if isinstance(profile.inputs, DemoInputs):

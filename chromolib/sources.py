@@ -63,6 +63,13 @@ def registry() -> dict[str, Source]:
     return {source_id: Source.model_validate(fields) for source_id, fields in files}
 
 
+def entry(source_id: str) -> Source:
+    """One source by its id; an unknown id is an InputError that lists the known ones."""
+    if source_id not in registry():
+        raise InputError(f"unknown source {source_id!r}, expected one of {_known(source_id)}; add it to data/sources.yml")
+    return registry()[source_id]
+
+
 def _files(name: str, entry: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Id and fields of each file of an entry: one, or as many as it has `parts`."""
     parts = entry.get("parts")
@@ -94,7 +101,7 @@ def describe(profile: Profile) -> list[tuple[str, Source]]:
     """What a profile reads, for people: name and entry of each source, a family once, by its first file."""
     by_name: dict[str, Source] = {}
     for source_id in all_ids_of(profile):
-        by_name.setdefault(source_id.partition("/")[0], registry()[source_id])
+        by_name.setdefault(source_id.partition("/")[0], entry(source_id))
     return list(by_name.items())
 
 
@@ -142,9 +149,7 @@ def fetch(source_id: str, raw_dir: Path, *, say: Callable[[str], None] = print) 
     InputError
         Unknown id, or no copy could be had; names each address that was tried, why it failed and the way out.
     """
-    if source_id not in registry():
-        raise InputError(f"unknown source {source_id!r}, expected one of {_known(source_id)}; add it to data/sources.yml")
-    source = registry()[source_id]
+    source = entry(source_id)
     target = Path(raw_dir) / source.file
     failures = []
     if target.exists():

@@ -140,7 +140,9 @@ def test_unknown_profile_is_one_line(chromolib, command):
         (["preprocess", "smoke", "--cell-type", "E003"], "profile smoke: unknown cell type 'E003', expected one of"),
         (["train", "smoke", "--cell-type", "E003"], "unknown cell type 'E003'"),
         (["train", "smoke", "--fold", "9"], "fold 9 holds 0 of"),
-        (["train", "smoke", "--task", "diff"], "task='diff' with other=None, expected a second cell type"),
+        (["train", "smoke", "--task", "diff"], "train: task='diff', expected clf or reg; fold changes are trained in notebook 02b"),
+        (["train", "smoke", "--task", "cls"], "train: task='cls', expected clf or reg"),
+        (["simulate", "new", "--profile", "smoke", "--cell-type", "S01"], "simulate: --cell-type S01 without --features, but"),
         (["train", "smoke", "--recipe", "mine"], "unknown recipe 'mine'"),
         (["preprocess", PROFILES / "none.yml"], "unknown profile"),
         (["simulate", "new", "--profile", "h1-demo"], "profile h1-demo: has no inputs.simulation"),
@@ -164,6 +166,25 @@ def test_broken_profile_of_a_user_is_one_line(chromolib, tmp_path):
     assert f"{path}: genome: Input should be a valid string" in one_line(chromolib("check", path))
     path.write_text("name: [")
     assert f"{path}: not readable as YAML" in one_line(chromolib("check", path))
+
+
+@pytest.mark.parametrize(
+    ("changed", "unknown"),
+    [
+        ({"other_cell_types": ["E003", "E999"]}, "shallowchrome-targets/E999"),
+        ({"cell_types": {"C1": "cells"}}, "avocado-pilot/C1.H3K4me3"),
+        ({"inputs": {"contacts": {"E116": "jeme-gm12879"}}}, "jeme-gm12879"),
+        ({"inputs": {"signal": "avocado/{sample}.{mark}"}}, "avocado/E116.H3K4me3"),
+    ],
+)
+@pytest.mark.parametrize("command", [["check"], ["fetch"], ["fetch", "--list"]])
+def test_unknown_source_is_named_before_anything_is_fetched(chromolib, monkeypatch, tmp_path, changed, unknown, command):
+    monkeypatch.setattr("chromolib.sources.fetch", None)
+    inputs = {"kind": "published", "format": "avocado-pilot", "signal": "avocado-pilot/{sample}.{mark}"}
+    values = {"cell_types": {"E116": "cells"}, "marks": ["H3K4me3"]} | changed
+    path = write_profile(tmp_path, **values | {"inputs": inputs | changed.get("inputs", {})})
+    line = one_line(chromolib(*command, path))
+    assert line.startswith(f"chromolib: profile mine: found source '{unknown}', expected ids of data/sources.yml; correct ")
 
 
 # What is wrong with the files

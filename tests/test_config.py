@@ -21,6 +21,16 @@ MINIMAL = {
 }  # fmt: skip
 
 
+PILOT = {"kind": "published", "format": "avocado-pilot", "signal": "avocado-pilot/{sample}.{mark}"}
+
+
+def published(format="avocado-pilot", **changed):
+    """Changes to a profile that make it one of published signal; those of its inputs are a dictionary."""
+    lengths = {"patternchrome": {"base_bp": 50, "frame_bp": 10_000, "bin_bp": [1000, 250, 50]}, "deepdiff": {"frame_bp": 20_000}}
+    inputs = PILOT | {"format": format} | changed.pop("inputs", {})
+    return {"marks": ["H3K4me1", "H3K4me3"], "inputs": inputs} | lengths.get(format, {}) | changed
+
+
 def write(path, **changed):
     path.write_text(yaml.safe_dump(MINIMAL | changed))
     return path
@@ -110,6 +120,26 @@ def test_profile_of_the_repository_is_valid_and_named_after_its_file(name):
         ({"inputs": {"kind": "raw", "simulation": {"genes": 9, "effects": "none"}}}, "simulation.effects: .*promoter"),
         ({"inputs": {"kind": "raw", "simulation": {"genes": 9, "share": {"S02": 1.5}}}}, "simulation.share.S02: .*1"),
         ({"name": "../up"}, "name: "),
+        ({"bin_bp": []}, r"bin_bp: found \[\], expected at least one width, each once"),
+        ({"bin_bp": [500, 100, 100]}, r"bin_bp: found \[500, 100, 100\], expected at least one width, each once"),
+        ({"inputs": {"kind": "raw", "reads": "{celltype}.gz"}}, "found {celltype}, expected only {cell_type} and {mark} in braces"),
+        ({"inputs": {"kind": "raw", "contacts": ["{cell_type"]}}, "'{cell_type': found expected '}' before end of string, expected only"),
+        *((published(inputs={"signal": signal}), f"inputs.published.signal: .*{found}, expected only {{sample}} and {{mark}} in braces")
+          for signal, found in (
+              ("x/{foo}", "found {foo}"), ("x/{", "found Single '{'.*"), ("x/}", "found Single '}'.*"), ("x/{}", "found {}"),
+              ("x/{sample.a}", "found {sample.a}"), ("x/{mark:d}", "found {mark:d}"), ("x/{mark!r}", "found {mark!r}"),
+          )),
+        (published(inputs={"signal": "x/{sample}"}), "inputs.signal: found 'x/{sample}' for 2 marks, .* expected {mark} in it"),
+        (published(inputs={"samples": {"C2": "x"}}), "inputs.samples: found 'C2', expected cell types of the profile .C1.; correct"),
+        (published(inputs={"contacts": {"C2": "x"}}), "inputs.contacts: found 'C2', expected cell types of the profile .C1.; correct"),
+        *((published(format, inputs={"contacts": {"C1": "x"}}), f"contacts: found links of C1, expected none: format {format} holds")
+          for format in ("patternchrome", "deepdiff")),
+        *((published(format, marks=["H3K4me3", "H3K27ac"]), f"marks: found 'H3K27ac', but format {format} has only H3K4me1, .*H3K36me3; ")
+          for format in ("avocado-pilot", "patternchrome", "deepdiff")),
+        (published("patternchrome", base_bp=25), "base_bp=25 and frame_bp=10000, but .* patternchrome has base_bp=50 and frame_bp=10000"),
+        (published("patternchrome", frame_bp=20_000), "base_bp=50 and frame_bp=20000, but .* base_bp=50 and frame_bp=10000"),
+        (published("deepdiff", frame_bp=40_000), "base_bp=100 and frame_bp=40000, but .* deepdiff has base_bp=100 and frame_bp=20000"),
+        (published("deepdiff", base_bp=50), "base_bp=50 and frame_bp=20000, but .* base_bp=100 and frame_bp=20000"),
     ],
 )
 def test_setting_that_does_not_fit_is_named_with_its_file(tmp_path, changed, message):
@@ -117,6 +147,18 @@ def test_setting_that_does_not_fit_is_named_with_its_file(tmp_path, changed, mes
     with pytest.raises(InputError, match=message) as error:
         load_profile(path)
     assert str(error.value).startswith(str(path)) and len(str(error.value).splitlines()) == 1
+    assert "Value error" not in str(error.value)
+
+
+@pytest.mark.parametrize("format", ["avocado-pilot", "patternchrome", "deepdiff"])
+def test_profile_of_published_signal_may_rename_its_samples(tmp_path, format):
+    path = write(tmp_path / "mine.yml", **published(format, inputs={"samples": {"C1": "Cell1"}}))
+    assert load_profile(path).inputs.samples == {"C1": "Cell1"}
+
+
+def test_only_pilot_signal_has_contacts(tmp_path):
+    profile = load_profile(write(tmp_path / "mine.yml", **published(base_bp=25, bin_bp=[100, 25], inputs={"contacts": {"C1": "x"}})))
+    assert profile.inputs.contacts == {"C1": "x"}
 
 
 @pytest.mark.parametrize("content", [b"a: [1\nb: }", b"\xff\xfe\x00", b"- a\n- b\n", b""])

@@ -309,18 +309,40 @@ def with_value(value):
         ({"signal": np.ones((2, 5, 1))}, "an even number of bins"),
         ({"signal": with_value(np.nan)}, "G2, bin 2, A: nan, expected 0 or more"),
         ({"signal": with_value(-1)}, "G2, bin 2, A: -1.0, expected 0 or more"),
-        ({"base_bp": 0}, "base_bp=0, expected 1 or more"),
+        ({"signal": np.ones((2, 0, 1))}, r"signal of shape \(2, 0, 1\), expected at least 1 gene, 2 bins and 1 mark"),
+        ({"signal": np.ones((0, 4, 1)), "genes": matrix()["genes"][:0]}, r"signal of shape \(0, 4, 1\), expected at least 1"),
+        ({"signal": np.full((2, 4, 1), "high")}, "T1: signal is no array of numbers .dtype <U4.; make it one of float32"),
+        ({"signal": [[[1.0]], [[1.0], [2.0]]]}, "T1: signal is no array of numbers"),
+        ({"signal": np.ones((2, 4, 2)), "marks": ["A", "A"]}, "mark A stands twice in A, A; name each"),
+        ({"base_bp": 0}, "base_bp=0, expected an integer, 1 or more; give"),
+        ({"base_bp": 50.5}, "base_bp=50.5, expected an integer"),
+        ({"base_bp": "50"}, "base_bp='50', expected an integer"),
+        ({"genome": "hg99"}, "unknown genome build 'hg99', expected one of hg19"),
+        *(({"genes": matrix()["genes"].assign(tss=[5000, tss])}, f"G2: tss is {said}, expected a whole number on its chromosome")
+          for tss, said in ((np.nan, "nan"), (np.inf, "inf"), (-1, "-1"), (10**9, "1000000000"), (6000.5, "6000.5"), ("6000", "6000"))),
+        *(({"genes": matrix()["genes"].assign(expression=[1.0, value])}, f"G2: expression is {value}, expected an RPKM of 0 or more")
+          for value in (np.inf, -1.0, "high", "2.0")),
+        *(({"genes": matrix()["genes"].assign(label=[1, label])}, f"G2: label is {label}, expected 0 or 1; correct it")
+          for label in (2, -1, 0.5, np.nan, "on")),
+        ({"genes": matrix()["genes"].assign(chrom=["chr1", None])}, "chromosome (None|nan) is not one of simS"),
         ({"genes": matrix()["genes"].drop(columns="tss")}, "genes have no column tss"),
         ({"genes": matrix()["genes"].assign(gene_id="G1")}, "gene G1 stands twice"),
         ({"genes": matrix()["genes"].assign(chrom="1")}, "chromosome 1 is not one of simS"),
         ({"genes": matrix()["genes"].assign(strand=".")}, "strand '.', expected [+] or -"),
-        ({"genes": matrix()["genes"].assign(expression=[1.0, np.nan])}, "G2: expression is negative or missing"),
+        ({"genes": matrix()["genes"].assign(expression=[1.0, np.nan])}, "G2: expression is nan, expected an RPKM of 0 or more"),
     ],
 )
 def test_a_matrix_that_does_not_fit_is_one_line(changed, message):
     with pytest.raises(InputError, match=message) as error:
         features.from_matrix(**matrix(**changed))
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_matrix_takes_its_build_by_name_and_whole_numbers_of_any_type():
+    genes = matrix()["genes"].assign(tss=[5000.0, 6000.0], label=[False, True], expression=pd.array([3, 1], "Int64"))
+    found = features.from_matrix(**matrix(genes=genes, genome="simS", base_bp=np.int64(50)))
+    expected = features.from_matrix(**matrix(genes=genes.assign(tss=[5000, 6000], label=[0, 1], expression=[3.0, 1.0])))
+    assert found.identical(expected) and found["label"].values.tolist() == [0, 1] and type(found.attrs["base_bp"]) is int
 
 
 # Published matrices, where they can be had
