@@ -45,7 +45,6 @@ class Parts(NamedTuple):
     scale: Scale = "depth"
 
 
-
 def ensure(profile: Profile, cell_type: str) -> Path:
     """Path of the feature store of one cell type; builds it where it is missing or its settings or inputs changed."""
     path = profile.work_dir / profile.check_cell_type(cell_type) / "features.zarr"
@@ -196,7 +195,7 @@ def from_matrix(
     if "symbol" not in genes:
         genes = genes.assign(symbol=genes["gene_id"])
     if "label" not in genes:
-        genes = genes.assign(label=(genes["expression"] >= genes["expression"].median()).astype(int))
+        genes = genes.assign(label=_labels(genes["expression"]))
     if is_oriented:
         signal = _turn_minus(signal, genes["strand"])
     pairs = pd.DataFrame({"gene_id": [], "region": [], "contact": [], "rank": []}).astype({"rank": int})
@@ -261,6 +260,11 @@ def _numbers(column: pd.Series) -> np.ndarray:
     """A column as float64; NaN where it holds no number, which text is not, whatever it reads."""
     is_text = [isinstance(value, str) for value in column]
     return np.where(is_text, np.nan, pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan))
+
+
+def _labels(expression: pd.Series) -> pd.Series:
+    """1 for expression at or above the median, else 0."""
+    return (expression >= expression.median()).astype(int)
 
 
 def _turn_minus(signal: np.ndarray, strand: pd.Series) -> np.ndarray:
@@ -375,7 +379,7 @@ def _read_raw(profile: Profile, cell_type: str, genome: Genome) -> Parts:
 
     tss = contacts.all_tss(transcripts, gene_info, expression["gene_id"])
     genes = tss[tss["order"] == 0].merge(expression.rename(columns={cell_type: "expression"}), on="gene_id")
-    genes["label"] = (genes["expression"] >= genes["expression"].median()).astype(int)
+    genes["label"] = _labels(genes["expression"])
     touching = pd.concat(tables, ignore_index=True)
     fragments = contacts.fragment_of_tss(tss, contacts.bait_fragments(touching))
     pairs = contacts.pairs_of_genes(tss, fragments, contacts.neighbours(touching, profile.inputs.min_frequency))
@@ -417,7 +421,7 @@ def _read_published(profile: Profile, cell_type: str, genome: Genome) -> Parts:
     expression = targets[cell_type].reindex(parts.genes["gene_id"]).to_numpy()
     is_known = np.isfinite(expression)
     genes = parts.genes.assign(expression=expression)[is_known].reset_index(drop=True)
-    genes["label"] = (genes["expression"] >= genes["expression"].median()).astype(int)
+    genes["label"] = _labels(genes["expression"])
     dropped = parts.dropped | {f"{n_genes:,} genes with signal": {"no RPKM": int((~is_known).sum())}}
     pairs = parts.pairs
     for source_id in ids["contacts"]:

@@ -79,15 +79,19 @@ def baseline(data: GeneDataset, inputs: Inputs, model: Model, seed: int = 0) -> 
     DataFrame
         gene_id, fold, score (log-odds or log2(RPKM + 1)), target; one row per gene.
     """
-    x, y = inputs(data), _target(data)
-    rows = []
-    for fold in sorted(data.genes["fold"].unique()):
-        is_held_out = (data.genes["fold"] == fold).to_numpy()
-        fitted = model(data.task, y[~is_held_out], seed).fit(x[~is_held_out], y[~is_held_out])
-        score = (fitted.decision_function if data.task == "clf" else fitted.predict)(x[is_held_out])
-        genes = data.genes.loc[is_held_out, "gene_id"]
-        rows.append(pd.DataFrame({"gene_id": genes, "fold": fold, "score": score, "target": y[is_held_out]}))
-    return pd.concat(rows, ignore_index=True)
+    y, genes = _target(data), data.genes[["gene_id", "fold"]]
+    score = cross_fit(data.task, inputs(data), y, genes["fold"].to_numpy(), model, seed)
+    return genes.assign(score=score, target=y).sort_values("fold", kind="stable", ignore_index=True)
+
+
+def cross_fit(task: Task, x: np.ndarray, y: np.ndarray, fold: np.ndarray, model: Model, seed: int = 0) -> np.ndarray:
+    """Score of each gene by a model of x (gene, feature) that was fitted and tuned on the other folds: (gene,)."""
+    score = np.empty(len(y))
+    for number in np.unique(fold):
+        is_held_out = fold == number
+        fitted = model(task, y[~is_held_out], seed).fit(x[~is_held_out], y[~is_held_out])
+        score[is_held_out] = (fitted.decision_function if task == "clf" else fitted.predict)(x[is_held_out])
+    return score
 
 
 def linear(task: Task, y: np.ndarray, seed: int) -> Pipeline:

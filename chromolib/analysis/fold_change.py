@@ -156,12 +156,7 @@ def scores(profile: Profile, data: PairedDataset, predictions: pd.DataFrame) -> 
 def by_fold(data: PairedDataset, x: np.ndarray) -> np.ndarray:
     """Fold change by ridge regression on x (gene, feature), each fold predicted from the others, the penalty chosen inside
     them."""
-    y, fold, score = _change(data), data.genes["fold"].to_numpy(), np.empty(len(data))
-    for number in np.unique(fold):
-        is_held_out = fold == number
-        model = comparison.linear("reg", y[~is_held_out], seed=0).fit(x[~is_held_out], y[~is_held_out])
-        score[is_held_out] = model.predict(x[is_held_out])
-    return score
+    return comparison.cross_fit("reg", x, _change(data), data.genes["fold"].to_numpy(), comparison.linear)
 
 
 def remaining(profile: Profile, data: PairedDataset) -> pd.DataFrame | None:

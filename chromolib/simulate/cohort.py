@@ -46,9 +46,11 @@ def simulate(out: Path, profile: Profile) -> None:
     _check(profile)
     _check_replaceable(out)
     with whole_folder(out) as folder:
-        write_human(folder, profile)
+        human = human_of(profile, load_genome(profile.genome))
+        states = states_of(profile, human)
+        write_human(folder, profile, human, states)
         if profile.inputs.simulation.mouse:
-            write_mouse(folder / "mouse", profile)
+            write_mouse(folder / "mouse", profile, human, next(iter(states.values())))
         manifest = {"kind": KIND, "settings": _settings(profile), "files": _file_sizes(folder)}
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1))
 

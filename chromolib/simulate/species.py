@@ -77,10 +77,9 @@ def plant(
     )  # fmt: skip
 
 
-def write_human(folder: Path, profile: Profile) -> None:
+def write_human(folder: Path, profile: Profile, human: Species, states: Mapping[str, States]) -> None:
     """All files of the first species."""
-    human, seed = human_of(profile, load_genome(profile.genome)), profile.inputs.simulation.seed
-    states = states_of(profile, human)
+    seed = profile.inputs.simulation.seed
     genes, pcres = {}, {}
     for cell_type, state in tqdm(states.items(), desc="simulating", unit="cell type", disable=None):
         seen = interactions.draw_contacts(human.layout, seed, cell_type)
@@ -101,12 +100,13 @@ def write_human(folder: Path, profile: Profile) -> None:
     _write_truth(folder / "truth", human, states, genes, pcres)
 
 
-def write_mouse(folder: Path, profile: Profile) -> None:
-    """All files of the second species: orthologues, contacts from Hi-C, one mark as FASTQ too."""
+def write_mouse(folder: Path, profile: Profile, human: Species, like: States) -> None:
+    """All files of the second species: orthologues, contacts from Hi-C, one mark as FASTQ too.
+
+    Orthologues are mostly as in `like`, a cell type of the first species.
+    """
     simulation = profile.inputs.simulation
     seed, mouse, cell_type = simulation.seed, simulation.mouse, simulation.mouse.cell_type
-    human = human_of(profile, load_genome(profile.genome))
-    like = next(iter(states_of(profile, human).values()))
     species, orthologue = _mouse_of(mouse, seed, len(human.gene_ids))
     layout = species.layout
     state = draw_states_of_orthologues(layout, seed, cell_type, like=like, orthologue=orthologue, share=mouse.share)

@@ -27,9 +27,7 @@ P_CTCF = 0.9  # that a site is bound
 class States:
     """The states of one cell type."""
 
-    genes: (
-        pd.DataFrame
-    )  # on, polycomb, heterochromatin, elongation: levels; is_aberrant: unlike another cell type by plan
+    genes: pd.DataFrame  # on, polycomb, heterochromatin, elongation: levels; is_aberrant: unlike another one by plan
     activity: np.ndarray  # (fragment,), > 0 active, < 0 bound by Polycomb, 0 neither
     is_bound: np.ndarray  # (CTCF site,), bool
 
@@ -48,11 +46,7 @@ def draw_states(
         Genes whose promoter and body are the opposite of what they are in `like`, whatever `share` says.
     """
     rng = stream(seed, layout.genome.name, "states", cell_type)
-    genes, activity, is_bound = (
-        _draw_genes(layout, rng),
-        _draw_activity(layout, rng),
-        rng.random(len(layout.ctcf)) < P_CTCF,
-    )
+    genes, activity, is_bound = _draw_own(layout, rng)
     if like is not None:
         genes = _share(genes, like.genes, rng.random((2, len(genes))) < share)
         activity = np.where(rng.random(len(activity)) < share, like.activity, activity)
@@ -66,11 +60,7 @@ def draw_states_of_orthologues(
 ) -> States:
     """As `draw_states`, for another species: of it, `like` has only genes, `orthologue` is the index there of each (or -1)."""
     rng = stream(seed, layout.genome.name, "states", cell_type)
-    genes, activity, is_bound = (
-        _draw_genes(layout, rng),
-        _draw_activity(layout, rng),
-        rng.random(len(layout.ctcf)) < P_CTCF,
-    )
+    genes, activity, is_bound = _draw_own(layout, rng)
     is_shared = (rng.random((2, len(genes))) < share) & (orthologue >= 0)
     genes = _share(genes, like.genes.iloc[orthologue].reset_index(drop=True), is_shared)
     return States(genes, _with_promoters(layout, genes, activity), is_bound)
@@ -88,6 +78,11 @@ def _share(genes: pd.DataFrame, like: pd.DataFrame, is_shared: np.ndarray) -> pd
     for columns, chosen in zip((["on", "polycomb", "heterochromatin"], ["elongation"]), is_shared, strict=True):
         shared |= {name: np.where(chosen, like[name], genes[name]) for name in columns}
     return genes.assign(**shared)
+
+
+def _draw_own(layout: Layout, rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """States of genes, regions and CTCF sites, like those of no other cell type."""
+    return _draw_genes(layout, rng), _draw_activity(layout, rng), rng.random(len(layout.ctcf)) < P_CTCF
 
 
 def _draw_genes(layout: Layout, rng: np.random.Generator) -> pd.DataFrame:
