@@ -29,10 +29,11 @@ RESULTS = Path(__file__).parent / "results" / "train_step.csv"
 def steps(who: str, profile: str, n_genes: int) -> dict[str, Callable[[], object]]:
     """Forward pass and training step of one side, ready to call."""
     record = load_profile(profile)
-    batch = load_dataset(record, next(iter(record.cell_types))).batch(range(n_genes))
+    data = load_dataset(record, next(iter(record.cell_types)))
+    (batch,) = data.batches([range(n_genes)])
     theirs = peer.network("clf")
     if who == "release":
-        net, inputs = theirs, peer.inputs(batch)
+        net, inputs = theirs, peer.inputs(data.batch(range(n_genes)))
         optimizer = torch.optim.AdamW(net.parameters(), lr=3e-5)
     else:
         with tempfile.NamedTemporaryFile(suffix=".pt") as file:

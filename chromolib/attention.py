@@ -8,11 +8,26 @@ Why each shortcut gives the same numbers: book/shortcuts.md; that it does: tests
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .stack import (
+    FeedForward,
+    StackLinear,
+    StackNorm,
+    finish_layer,
+    input_gradient,
+    multiply,
+    parts,
+    product_type,
+    stack_linear,
+    weight_gradient,
+)
 
 MASKED = -1e9  # finite, as in the release: a row of only padding becomes a plain average, never NaN
 MASKED_HALF = -65504.0  # the same for float16, whose range ends there
@@ -38,82 +53,69 @@ def fill_masked(score: Tensor, is_masked: Tensor) -> Tensor:
     return score.masked_fill(is_masked, MASKED_HALF if score.dtype == torch.float16 else MASKED)
 
 
-def attend_bins(u: Tensor, signal: Tensor, position: Tensor, project: Tensor, is_padding: Tensor | None) -> Tensor:
+class Bins(NamedTuple):
+    """Bins of some regions at one resolution, and how they are embedded: bin i as `project @ signal_i + position_i`."""
+
+    signal: Tensor             # (n, l, m)
+    position: Tensor           # (l, d)
+    project: Tensor            # (d, m)
+    is_padding: Tensor | None  # (n, l)  True where a bin holds no data; None: every bin does
+
+
+def attend_bins(u: Tensor, bins: Bins) -> Tensor:
     """Average a region's bins, in embedding space, with the attention of one query per head.
 
-    Bin i is embedded as `project @ signal_i + position_i`. Both its score and its share of the answer are linear in that
-    sum, so the embedding of the single bin is never made: scores are `(projectᵀ u)·signal_i + u·position_i`, the answer
-    is `project @ Σ a_i signal_i + Σ a_i position_i`.
+    Both the score of a bin and its share of the answer are linear in its embedding, so that is never made: scores are
+    `(projectᵀ u)·signal_i + u·position_i`, the answer is `project @ Σ a_i signal_i + Σ a_i position_i`.
 
     Parameters
     ----------
     u : Tensor, (n, h, d)
         Query folded through the key map and scaled: `W_kᵀ q / sqrt(c)`.
-    signal : Tensor, (n, l, m)
-    position : Tensor, (l, d)
-    project : Tensor, (d, m)
-    is_padding : Tensor, (n, l) or None
-        True where a bin holds no data. None: every bin does.
+    bins : Bins
+        Of the n regions.
 
     Returns
     -------
     Tensor, (n, h, d)
     """
-    flat = u.reshape(-1, u.shape[2])  # (n * h, d): one product with what all regions share, instead of one for each
-    score = torch.matmul(torch.mm(flat, project).view(*u.shape[:2], -1), signal.transpose(1, 2))  # (n, h, l)
-    score = score + torch.mm(flat, position.transpose(0, 1)).view_as(score)
-    if is_padding is not None:
-        score = fill_masked(score, is_padding.unsqueeze(1))
-    weight = score.softmax(-1)
-    return torch.matmul(torch.matmul(weight, signal), project.transpose(0, 1)) + torch.matmul(weight, position)
+    return _AttendBins.apply(u, *bins)
 
 
-class StackLinear(nn.Module):
-    """One linear map per resolution, applied in one batched product: (s, ..., in) -> (s, ..., out)."""
+class _AttendBins(torch.autograd.Function):
+    """`attend_bins` with its gradient written out, which again needs no embedded bin."""
 
-    def __init__(self, n_stacks: int, n_in: int, n_out: int, bias: bool = True) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(n_stacks, n_out, n_in))
-        self.bias = nn.Parameter(torch.empty(n_stacks, n_out)) if bias else None
+    @staticmethod
+    def forward(ctx, u: Tensor, signal: Tensor, position: Tensor, project: Tensor, is_padding: Tensor | None) -> Tensor:
+        ctx.dtype = dtype = product_type(u)
+        signal, position, project, flat = (x.to(dtype) for x in (signal, position, project, u.flatten(0, 1)))
+        asked = torch.mm(flat, project).view(*u.shape[:2], -1)                              # (n, h, m)
+        score = torch.mm(flat, position.T).view(*u.shape[:2], -1)                           # (n, h, l)
+        score = torch.baddbmm(score, asked, signal.transpose(1, 2)).to(u.dtype)
+        if is_padding is not None:
+            score = fill_masked(score, is_padding.unsqueeze(1))
+        weight = score.softmax(-1).to(dtype)
+        mean = torch.bmm(weight, signal)                                                    # (n, h, m)
+        ctx.save_for_backward(u, signal, position, project, is_padding, weight, mean, asked)
+        out = torch.addmm(torch.mm(weight.flatten(0, 1), position), mean.flatten(0, 1), project.T)
+        return out.view(u.shape).to(u.dtype)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return stack_linear(x, self.weight, self.bias)
-
-
-def stack_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`weight[s] @ x[s] + bias[s]` for each resolution: (s, ..., in) -> (s, ..., out)."""
-    flat = x.flatten(1, -2)
-    if bias is None:
-        y = torch.bmm(flat, weight.transpose(1, 2))
-    else:
-        y = torch.baddbmm(bias.unsqueeze(1), flat, weight.transpose(1, 2))
-    return y.unflatten(1, x.shape[1:-1])
-
-
-class StackNorm(nn.Module):
-    """LayerNorm over the last axis with weights of its own for each resolution: (s, ..., d) -> (s, ..., d)."""
-
-    def __init__(self, n_stacks: int, d: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(n_stacks, d))
-        self.bias = nn.Parameter(torch.zeros(n_stacks, d))
-
-    def forward(self, x: Tensor) -> Tensor:
-        shape = (x.shape[0], *[1] * (x.ndim - 2), x.shape[-1])
-        return torch.addcmul(self.bias.view(shape), F.layer_norm(x, x.shape[-1:]), self.weight.view(shape))
-
-
-class FeedForward(nn.Module):
-    """Two linear maps with a ReLU between, residual, LayerNorm."""
-
-    def __init__(self, n_stacks: int, d: int, width: int) -> None:
-        super().__init__()
-        self.widen = StackLinear(n_stacks, d, width)
-        self.narrow = StackLinear(n_stacks, width, d)
-        self.norm = StackNorm(n_stacks, d)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(x + self.narrow(F.relu(self.widen(x))))
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        u, signal, position, project, is_padding, weight, mean, asked = ctx.saved_tensors
+        grad, flat = grad.to(ctx.dtype).flatten(0, 1), u.to(ctx.dtype).flatten(0, 1)
+        to_mean = torch.mm(grad, project).view(mean.shape)
+        to_weight = torch.baddbmm(torch.mm(grad, position.T).view(weight.shape), to_mean, signal.transpose(1, 2))
+        to_score = weight * (to_weight - (weight * to_weight).sum(-1, keepdim=True))
+        if is_padding is not None:  # a region of only padding has weights, but no score to blame for them
+            to_score = to_score.masked_fill(is_padding.unsqueeze(1), 0.0)
+        to_asked = torch.bmm(to_score, signal)                                              # (n, h, m)
+        to_u = torch.addmm(torch.mm(to_score.flatten(0, 1), position), to_asked.flatten(0, 1), project.T)
+        to_project = torch.mm(grad.T, mean.flatten(0, 1)).addmm_(flat.T, to_asked.flatten(0, 1))
+        to_signal = None
+        if ctx.needs_input_grad[1]:
+            to_signal = torch.baddbmm(torch.bmm(weight.transpose(1, 2), to_mean), to_score.transpose(1, 2), asked)
+        return to_u.view(u.shape).to(u.dtype), to_signal, None, to_project, None
 
 
 class BinAttention(nn.Module):
@@ -133,18 +135,37 @@ class BinAttention(nn.Module):
         self.feed_forward = FeedForward(n_stacks, d, ff_width)
 
     def folded_query(self, x: Tensor) -> Tensor:
-        """`W_kᵀ q / sqrt(c)` of each head: (s, n, d) -> (s, n, h, d)."""
-        query = self.query(x).unflatten(-1, (self.heads, -1))                    # (s, n, h, c)
-        key = self.key.weight.unflatten(1, (self.heads, -1))                     # (s, h, c, d)
-        u = torch.matmul(query.transpose(1, 2), key / math.sqrt(query.shape[-1]))  # (s, h, n, d)
-        return u.transpose(1, 2)
+        """`W_kᵀ W_q x / sqrt(c)` of each head, both maps as one: (s, n, d) -> (s, n, h * d)."""
+        query, key = (linear.weight.unflatten(1, (self.heads, -1)) for linear in (self.query, self.key))  # (s, h, c, d)
+        folded = torch.matmul(key.transpose(2, 3), query / math.sqrt(query.shape[2]))                     # (s, h, d, d)
+        return stack_linear(x, folded.flatten(1, 2))
 
-    def forward(self, x: Tensor, bins: list[tuple]) -> Tensor:
-        """(s, n, d) -> (s, n, d); `bins` holds the last four arguments of `attend_bins` for each resolution."""
-        mean = torch.stack([attend_bins(u, *region) for u, region in zip(self.folded_query(x), bins, strict=True)])
-        value = self.value.weight.unflatten(1, (self.heads, -1))                 # (s, h, c, d)
-        attended = torch.matmul(mean.transpose(1, 2), value.transpose(2, 3))     # (s, h, n, c)
-        return self.feed_forward(self.norm(x + self.output(attended.transpose(1, 2).flatten(2))))
+    def forward(self, x: Tensor, groups: Sequence[Sequence[Bins]], u: Tensor | None = None) -> Tensor:
+        """Let each region's query listen to its bins.
+
+        Parameters
+        ----------
+        x : Tensor, (s, n, d)
+            The stream of each region.
+        groups : sequence of sequences of Bins
+            The n regions in groups of like width, one after the other; of each group, its bins at each resolution.
+        u : Tensor, (s, n, h * d), optional
+            `folded_query(x)`, where it is known already.
+
+        Returns
+        -------
+        Tensor, (s, n, d)
+        """
+        u = self.folded_query(x) if u is None else u
+        sizes = [len(group[0].signal) for group in groups]
+        split = u.unflatten(-1, (self.heads, -1)).split(sizes, 1)
+        mean = [torch.stack([attend_bins(*pair) for pair in zip(*pairs, strict=True)])
+                for pairs in zip(split, groups, strict=True)]  # fmt: skip
+        heard = (mean[0] if len(mean) == 1 else torch.cat(mean, 1)).flatten(2)            # (s, n, h * d)
+        value = self.value.weight.unflatten(1, (self.heads, -1))                          # (s, h, c, d)
+        output = self.output.weight.unflatten(2, (self.heads, -1)).transpose(1, 2)        # (s, h, d, c)
+        folded = torch.matmul(output, value).transpose(1, 2).flatten(2)                   # (s, d, h * d)
+        return finish_layer(x, heard, folded, self.output.bias, self.norm, self.feed_forward)
 
     def full_map(self, bins: Tensor, is_padding: Tensor, s: int) -> Tensor:
         """Attention of every bin over every bin of embedded regions, (n, l, d) -> (n, h, l, l), at resolution `s`."""
@@ -157,63 +178,90 @@ class BinAttention(nn.Module):
         return fill_masked(score, is_masked.unsqueeze(1)).softmax(-1)
 
 
-class Tokens(NamedTuple):
+@dataclass(frozen=True)
+class Tokens:
     """Which region each token is, so that only regions that exist are computed.
 
     Tokens are packed: the `b` promoters first, then the pCREs of all genes. Attention alone needs them side by side, gene
-    by gene; `row` says where each head of each token stands in an array of (b, h, t) rows.
+    by gene, in `t` places each, the promoter in the first. What is asked for a place without a pCRE is the gene's promoter
+    once more: it is masked, so that nobody hears it, and its answer is not read.
     """
 
-    row: Tensor        # (n * h,)
-    contact: Tensor    # (b, t)  normalised frequency with the promoter, 0 for the promoter itself
-    is_absent: Tensor  # (b, t)  True where there is no pCRE
+    gene: Tensor       # (n,)      gene of each token
+    place: Tensor      # (n,)      its place
+    token: Tensor      # (b * t,)  token at each place of each gene
+    contact: Tensor    # (b, t)    normalised frequency with the promoter, 0 for the promoter itself
+    is_absent: Tensor  # (b, t)    True where there is no pCRE
 
     @classmethod
-    def of(cls, contact: Tensor, gene_idx: Tensor, rank_idx: Tensor, heads: int) -> Tokens:
+    def of(cls, contact: Tensor, gene_idx: Tensor, rank_idx: Tensor) -> Tokens:
         """Layout of all promoters and of the pCREs at (gene_idx, rank_idx) of `contact`, (b, r)."""
         b, t = contact.shape[0], contact.shape[1] + 1
+        promoter = torch.arange(b, device=contact.device)
+        gene, place = torch.cat([promoter, gene_idx]), torch.cat([torch.zeros_like(promoter), rank_idx + 1])
+        token = promoter.repeat_interleave(t, output_size=b * t)
+        token[gene * t + place] = torch.arange(len(gene), device=contact.device)
         contact = F.pad(contact, (1, 0))
         is_absent = contact == 0
         is_absent[:, 0] = False
-        gene = torch.cat([torch.arange(b, device=contact.device), gene_idx])
-        place = torch.cat([torch.zeros_like(gene[:b]), rank_idx + 1])
-        head = torch.arange(heads, device=contact.device)
-        row = (gene.unsqueeze(1) * heads + head) * t + place.unsqueeze(1)
-        return cls(row.flatten(), contact, is_absent)
+        return cls(gene, place, token, contact, is_absent)
+
+    def by_head(self, n_s: int, heads: int) -> Heads:
+        """Where the rows of single heads lie when `n_s` resolutions are worked through together."""
+        (b, t), n, device = self.contact.shape, len(self.gene), self.contact.device
+        s, head, block = (torch.arange(k, device=device) for k in (n_s, heads, 3))
+        packed = s[:, None, None, None] * n + self.token.view(b, 1, t)                      # (s, b, 1, t)
+        packed = (packed * 4 + block[:, None, None, None, None]) * heads + head[:, None]    # (3, s, b, h, t)
+        own = ((s[:, None, None] * b + self.gene[:, None]) * heads + head) * t + self.place[:, None]  # (s, n, h)
+        every = own.unsqueeze(2) + block[:, None] * (n_s * b * heads * t)                   # (s, n, 3, h)
+        hidden = fill_masked(torch.zeros_like(self.contact), self.is_absent)[:, None, :, None]
+        return Heads(packed.flatten(), own.flatten(), every.flatten(), self.contact, hidden)
 
 
-class _Spread(torch.autograd.Function):
-    """Put packed rows (s, n, c) at their places among `size` rows of zeros. Its adjoint is _Collect, and the reverse;
-    torch's own adjoint of picking rows adds them up one by one, though no two go to one place."""
+class Heads(NamedTuple):
+    """Rows of single heads, c numbers each: packed among the tokens' projections, or side by side for attention."""
+
+    packed: Tensor   # (3 * s * b * h * t,)  packed rows of query, key and value, in the order in which they lie side by side
+    own: Tensor      # (s * n * h,)          of one of these: the rows that stand for a token, in packed order
+    every: Tensor    # (s * n * 3 * h,)      the same for all three at once
+    contact: Tensor  # (b, t)
+    hidden: Tensor   # (b, 1, t, 1)          what is added to the scores of keys: 0, or MASKED where there is none
+
+
+class _Rows(torch.autograd.Function):
+    """Tokens side by side, (s, n, d) -> (s, b * t, d). Places without a pCRE hold a copy whose gradient is 0, being masked,
+    so the gradient of a token is that at its own place; torch's own would add the copies up, in any order."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, row: Tensor, size: int) -> Tensor:
-        ctx.save_for_backward(row)
-        return x.new_zeros(x.shape[0], size, x.shape[2]).index_copy_(1, row, x)
+    def forward(ctx, x: Tensor, token: Tensor, own: Tensor) -> Tensor:
+        ctx.save_for_backward(own)
+        return x.index_select(1, token)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
         return grad.index_select(1, ctx.saved_tensors[0]), None, None
 
 
-class _Collect(torch.autograd.Function):
-    """Pick rows (s, size, c) -> (s, n, c), each at most once."""
+class _Copies(torch.autograd.Function):
+    """The promoter's row for each of its pCREs, (s, b, d) -> (s, n, d). Its gradient is summed over the places of a gene, in
+    that order: the same seed gives the same network with any number of threads."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, row: Tensor) -> Tensor:
-        ctx.save_for_backward(row)
-        ctx.size = x.shape[1]
-        return x.index_select(1, row)
+    def forward(ctx, x: Tensor, gene_idx: Tensor, rank_idx: Tensor, n_ranks: int) -> Tensor:
+        ctx.save_for_backward(gene_idx * n_ranks + rank_idx)
+        ctx.shape = (x.shape[1], n_ranks)
+        return x.index_select(1, gene_idx)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
-        (row,) = ctx.saved_tensors
-        return grad.new_zeros(grad.shape[0], ctx.size, grad.shape[2]).index_copy_(1, row, grad), None
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        (row,), (b, n_ranks) = ctx.saved_tensors, ctx.shape
+        placed = grad.new_zeros(grad.shape[0], b * n_ranks, grad.shape[2]).index_copy_(1, row, grad)
+        return placed.unflatten(1, (b, n_ranks)).sum(2), None, None, None
 
 
-def collect_rows(x: Tensor, row: Tensor) -> Tensor:
-    """Rows `row` of (s, size, c), each at most once -> (s, n, c)."""
-    return _Collect.apply(x, row)
+def copies(x: Tensor, gene_idx: Tensor, rank_idx: Tensor, n_ranks: int) -> Tensor:
+    """Row `gene_idx[i]` of (s, b, d) for pCRE i, which is of that rank among the gene's `n_ranks` -> (s, n, d)."""
+    return _Copies.apply(x, gene_idx, rank_idx, n_ranks)
 
 
 class GatedAttention(nn.Module):
@@ -232,49 +280,101 @@ class GatedAttention(nn.Module):
         self.norm = StackNorm(n_stacks, d)
         self.feed_forward = FeedForward(n_stacks, d, ff_width)
 
-    def forward(self, x: Tensor, tokens: Tokens, promoter_only: bool = False) -> Tensor:
-        """Mix the tokens of each gene.
+    def forward(self, x: Tensor, heads: Heads) -> Tensor:
+        """Mix the tokens of each gene, packed as `heads` says: (s, n, d) -> (s, n, d)."""
+        heard = _Mix.apply(x, self.query_key_value_gate, self.gamma, heads.contact, heads, torch.is_grad_enabled())
+        return finish_layer(x, heard, self.output.weight, self.output.bias, self.norm, self.feed_forward)
 
-        Parameters
-        ----------
-        x : Tensor, (s, n, d)
-            Packed as `tokens` says.
-        tokens : Tokens
-        promoter_only : bool
-            Compute only the promoters' tokens: what the last layer needs.
+    def promoters(self, x: Tensor, tokens: Tokens) -> Tensor:
+        """The promoters' rows of `forward` alone, (s, n, d) -> (s, b, d): what the last layer needs.
 
-        Returns
-        -------
-        Tensor, (s, n, d), or (s, b, d) if promoter_only
+        One query per gene, so keys and values are folded as in `attend_bins`: they are never made.
         """
-        b, t = tokens.contact.shape
-        asking, row = (x[:, :b], tokens.row[: b * self.heads]) if promoter_only else (x, tokens.row)
-        query, key, value, gate = self._projections(x, asking)
-        key, value = (self._side_by_side(y, tokens.row, b, t) for y in (key, value))       # (s, b * h, t, c)
-        if promoter_only:  # one query per gene: its rows need no room for others
-            query, row = query.unflatten(2, (self.heads, 1, -1)).flatten(1, 2), None
-        else:
-            query = self._side_by_side(query, row, b, t)
-        # Keys come before queries: torch's softmax takes a third of the time where its nine entries are not the last axis.
-        score = torch.matmul(key, query.transpose(2, 3) / math.sqrt(query.shape[-1])).unflatten(1, (b, self.heads))
-        score[..., 0] += self.gamma[:, None, :, None] * tokens.contact[:, None, :]         # only the promoter asks so
-        weight = fill_masked(score, tokens.is_absent[:, None, :, None]).softmax(-2)        # (s, b, h, t, q)
-        attended = torch.matmul(weight.flatten(1, 2).transpose(2, 3), value).flatten(1, 2)  # (s, b * h * q, c)
-        if row is not None:
-            attended = collect_rows(attended, row)
-        attended = attended.unflatten(1, (-1, self.heads)).flatten(2)                      # (s, n, h * c)
-        return self.feed_forward(self.norm(asking + self.output(attended * gate.sigmoid())))
+        (b, t), h = tokens.contact.shape, self.heads
+        query, key, value, gate = self.query_key_value_gate.chunk(4, 1)                     # (s, h * c, d) each
+        key, value = key.unflatten(1, (h, -1)), value.unflatten(1, (h, -1))                 # (s, h, c, d)
+        promoter = x[:, :b]
+        asked = stack_linear(promoter, query).unflatten(2, (h, -1)).transpose(1, 2)         # (s, h, b, c)
+        u = torch.matmul(asked / math.sqrt(asked.shape[-1]), key).transpose(1, 2)           # (s, b, h, d)
+        side = _Rows.apply(x, tokens.token, tokens.gene * t + tokens.place).unflatten(1, (b, t))  # (s, b, t, d)
+        score = torch.matmul(u, side.transpose(2, 3)) + self.gamma[:, None, :, None] * tokens.contact[:, None]
+        weight = fill_masked(score, tokens.is_absent[:, None]).softmax(-1)                  # (s, b, h, t)
+        mean = torch.matmul(weight, side).transpose(1, 2)                                   # (s, h, b, d)
+        heard = torch.matmul(mean, value.transpose(2, 3)).transpose(1, 2).flatten(2)        # (s, b, h * c)
+        heard = heard * stack_linear(promoter, gate).sigmoid()
+        return finish_layer(promoter, heard, self.output.weight, self.output.bias, self.norm, self.feed_forward)
 
-    def _side_by_side(self, y: Tensor, row: Tensor, b: int, t: int) -> Tensor:
-        """Packed (s, n, h * c) -> the tokens of each gene and head beside each other, (s, b * h, t, c)."""
-        y = y.unflatten(2, (self.heads, -1)).flatten(1, 2)
-        return _Spread.apply(y, row, b * self.heads * t).unflatten(1, (b * self.heads, t))
 
-    def _projections(self, x: Tensor, asking: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Query, key, value and gate, each (s, n, h * c)."""
-        width = self.width
-        if asking is x:
-            return stack_linear(x, self.query_key_value_gate).split(width, -1)
-        weight_q, weight_kv, weight_g = self.query_key_value_gate.split([width, 2 * width, width], 1)
-        key, value = stack_linear(x, weight_kv).split(width, -1)
-        return stack_linear(asking, weight_q), key, value, stack_linear(asking, weight_g)
+class _Mix(torch.autograd.Function):
+    """Gated attention of all tokens up to the output map, (s, n, d) -> (s, n, h * c), and its gradient."""
+
+    @staticmethod
+    def forward(ctx, x, weight, gamma, contact, heads, keep):
+        ctx.heads, ctx.dtype = heads, product_type(x)
+        width = weight.shape[1] // 4
+        out, kept = x.new_empty(*x.shape[:2], width, dtype=ctx.dtype), []
+        for s in parts(x):
+            y = multiply(x[s], weight[s], ctx.dtype)                                        # (s, n, 4 * h * c)
+            query, key, value = _side_by_side(y, gamma[s], heads)
+            listened = _listen(query, key, gamma[s], heads).to(ctx.dtype)                   # (s * b * h, k, q)
+            attended = torch.bmm(listened.transpose(1, 2), value)
+            attended = attended.flatten(0, 1).index_select(0, heads.own).view(*y.shape[:2], width)
+            torch.mul(attended, y[..., 3 * width :].sigmoid(), out=out[s])
+            if keep:
+                kept += [y, listened, attended]
+        ctx.save_for_backward(x, weight, gamma, *kept)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, weight, gamma, *kept = ctx.saved_tensors
+        heads, dtype, width = ctx.heads, ctx.dtype, weight.shape[1] // 4
+        to_x, to_weight, to_gamma = (torch.empty_like(y) for y in (x, weight, gamma))
+        to_contact = torch.zeros_like(heads.contact)
+        for i, s in enumerate(parts(x)):
+            y, listened, attended = kept[3 * i : 3 * i + 3]
+            gate = y[..., 3 * width :].sigmoid()
+            heard = grad[s] * gate
+            to_gate = heard * attended * (1 - gate)
+            to_attended = heard.new_zeros(listened.shape[0] * listened.shape[2], gate.shape[2] // gamma.shape[1])
+            to_attended.index_copy_(0, heads.own, heard.view(-1, to_attended.shape[1]))
+            to_y, to_bias = _listen_gradient(to_attended, listened, *_side_by_side(y, gamma[s], heads))
+            to_y = to_y.flatten(0, 2).index_select(0, heads.every).view(*y.shape[:2], 3 * width)
+            to_bias = to_bias.view(-1, *heads.contact.shape[:1], gamma.shape[1], heads.contact.shape[1])  # (s, b, h, t)
+            to_gamma[s] = (to_bias * heads.contact[:, None]).sum((1, 3))
+            to_contact += (to_bias * gamma[s, None, :, None]).sum((0, 2))
+            to_x[s] = input_gradient(to_y, weight[s, : 3 * width], dtype).add_(input_gradient(to_gate, weight[s, 3 * width :], dtype))
+            to_weight[s, : 3 * width] = weight_gradient(to_y, x[s], dtype)
+            to_weight[s, 3 * width :] = weight_gradient(to_gate, x[s], dtype)
+        return to_x, to_weight, to_gamma, to_contact, None, None
+
+
+def _side_by_side(y: Tensor, gamma: Tensor, heads: Heads) -> tuple[Tensor, Tensor, Tensor]:
+    """Packed projections (s, n, 4 * h * c) -> query, over sqrt(c), key and value, each (s * b * h, t, c)."""
+    c = y.shape[2] // (4 * gamma.shape[1])
+    rows = y.view(-1, c).index_select(0, heads.packed)
+    query, key, value = rows.view(3, -1, heads.contact.shape[1], c)
+    return query.mul_(1 / math.sqrt(c)), key, value
+
+
+def _listen(query: Tensor, key: Tensor, gamma: Tensor, heads: Heads) -> Tensor:
+    """How much each place listens to each, (s * b * h, key, query). Keys come first: torch's softmax takes a third of the
+    time where its nine entries are not the last axis."""
+    (b, t), h = heads.contact.shape, gamma.shape[1]
+    score = torch.bmm(key, query.transpose(1, 2)).to(gamma.dtype).view(-1, b, h, t, t).add_(heads.hidden)
+    score[..., 0] += gamma[:, None, :, None] * heads.contact[:, None]                       # only the promoter asks so
+    return score.softmax(-2).flatten(0, 2)
+
+
+def _listen_gradient(
+    grad: Tensor, listened: Tensor, query: Tensor, key: Tensor, value: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Gradients of query before its division, key and value, (3, s * b * h, t, c), and of what is added to the scores of
+    the promoter's row, (s * b * h, t), from that of the answers, (s * b * h * t, c)."""
+    grad, to_rows = grad.view_as(value), value.new_empty(3, *value.shape)
+    torch.bmm(listened, grad, out=to_rows[2])
+    to_listened = torch.bmm(value, grad.transpose(1, 2))
+    to_score = listened * (to_listened - (listened * to_listened).sum(-2, keepdim=True))
+    torch.bmm(to_score.transpose(1, 2), key, out=to_rows[0]).mul_(1 / math.sqrt(key.shape[2]))
+    torch.bmm(to_score, query, out=to_rows[1])
+    return to_rows, to_score[..., 0]

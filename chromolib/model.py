@@ -12,9 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .attention import BinAttention, GatedAttention, StackLinear, Tokens, collect_rows, frame_offset, position_table
+from .attention import BinAttention, Bins, GatedAttention, Tokens, copies, frame_offset, position_table
 from .config import InputError, ModelConfig
-from .dataset import Batch
+from .dataset import Batch, PackedBatch
+from .stack import StackLinear, part_size
 
 
 class Embedding(NamedTuple):
@@ -59,7 +60,7 @@ class Chromoformer(nn.Module):
             self.register_buffer(f"position_{bin_bp}", table, persistent=False)
         self._initialise(seed)
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: Batch | PackedBatch) -> Tensor:
         """Logits (b, 2), log2 expression (b,), or fold change and both log2 expressions (b, 3)."""
         if self.config.task != "diff":
             out = self.head(self.features(batch))
@@ -70,7 +71,7 @@ class Chromoformer(nn.Module):
         change = self.head(torch.cat([first, second], -1))
         return torch.cat([change, self.expression_heads[0](first), self.expression_heads[1](second)], -1)
 
-    def features(self, batch: Batch) -> Tensor:
+    def features(self, batch: Batch | PackedBatch) -> Tensor:
         """What the heads read: both embeddings added, resolutions side by side, (b, s * d).
 
         The release adds the promoter's embedding to the regulatory one; the paper does not mention it. A network without a
@@ -81,18 +82,19 @@ class Chromoformer(nn.Module):
             return embedding.promoter.transpose(0, 1).flatten(1)
         return (embedding.promoter + embedding.regulatory).transpose(0, 1).flatten(1)
 
-    def embed(self, batch: Batch) -> Embedding:
+    def embed(self, batch: Batch | PackedBatch) -> Embedding:
         """Embed the promoters of a batch, alone and with their pCREs."""
         self._check(batch)
+        batch = batch.pack() if isinstance(batch, Batch) else batch
         promoter = self._embed_promoters(batch)                                  # (s, b, d)
-        gene_idx, rank_idx = torch.nonzero(batch.contact, as_tuple=True)         # pCREs that exist, n of them
+        if not len(self.regulation):
+            return Embedding(promoter, promoter)
         tokens = promoter
-        if len(gene_idx):
-            tokens = torch.cat([promoter, self._embed_pcres(promoter, batch, gene_idx, rank_idx)], 1)
-        layout = Tokens.of(batch.contact, gene_idx, rank_idx, self.config.regulation_heads)
-        return Embedding(promoter, self._regulate(tokens, layout))
+        if batch.pcres:
+            tokens = torch.cat([promoter, self._embed_pcres(promoter, batch)], 1)
+        return Embedding(promoter, self._regulate(tokens, Tokens.of(batch.contact, batch.gene_idx, batch.rank_idx)))
 
-    def _embed_promoters(self, batch: Batch) -> Tensor:
+    def _embed_promoters(self, batch: PackedBatch) -> Tensor:
         bins, tss_rows = [], []
         for s, bin_bp in enumerate(self.config.bin_bp):
             signal = batch.promoter[bin_bp]                                      # (b, l, m)
@@ -100,33 +102,33 @@ class Chromoformer(nn.Module):
             project = self.promoter_project.weight[s]                            # (d, m)
             tss = self._tss_idx(bin_bp, signal.shape[1])
             tss_rows.append(torch.matmul(signal[:, tss], project.transpose(0, 1)) + position[tss])
-            bins.append((signal, position, project, batch.is_promoter_padding.get(bin_bp)))
-        return self.embedding(torch.stack(tss_rows), bins)
+            bins.append(Bins(signal, position, project, batch.is_promoter_padding.get(bin_bp)))
+        return self.embedding(torch.stack(tss_rows), [bins])
 
-    def _embed_pcres(self, promoter: Tensor, batch: Batch, gene_idx: Tensor, rank_idx: Tensor) -> Tensor:
+    def _embed_pcres(self, promoter: Tensor, batch: PackedBatch) -> Tensor:
         """Each existing pCRE as its promoter sees it: (s, n, d)."""
-        bins = []
-        for s, bin_bp in enumerate(self.config.bin_bp):
-            signal = batch.pcre[bin_bp][gene_idx, rank_idx]                      # (n, l, m)
-            position = self._positions(bin_bp, signal.shape[1])
-            is_padding = batch.is_padding[bin_bp][gene_idx, rank_idx]
-            bins.append((signal, position, self.pcre_project.weight[s], is_padding))
-        # Each pCRE takes a copy of its promoter's query. Picking rows of repeated copies, not of the promoters, keeps the
-        # gradient a plain sum in a fixed order: the same seed gives the same network with any number of threads.
-        n_ranks = batch.contact.shape[1]
-        query = self.pcre_query(promoter).unsqueeze(2).expand(-1, -1, n_ranks, -1).flatten(1, 2)  # (s, b * r, d)
-        x = collect_rows(query, gene_idx * n_ranks + rank_idx)
+        groups = [
+            [
+                Bins(signal, self._positions(bin_bp, signal.shape[1]), self.pcre_project.weight[s], regions.is_padding[bin_bp])
+                for s, bin_bp in enumerate(self.config.bin_bp)
+                for signal in [regions.signal[bin_bp]]
+            ]
+            for regions in batch.pcres
+        ]
+        # All pCREs of a gene begin with one stream, its promoter's: the first query is folded once for all of them.
+        query = self.pcre_query(promoter)                                        # (s, b, d)
+        first = torch.cat([query, *(layer.folded_query(query) for layer in self.pairwise[:1])], -1)
+        x, u = copies(first, batch.gene_idx, batch.rank_idx, batch.contact.shape[1]).tensor_split([query.shape[-1]], -1)
         for layer in self.pairwise:
-            x = layer(x, bins)
+            x, u = layer(x, groups, u), None
         return x
 
     def _regulate(self, x: Tensor, tokens: Tokens) -> Tensor:
         """Promoters and pCREs, packed, (s, n, d) -> the promoters' tokens after all layers, (s, b, d)."""
+        heads = tokens.by_head(part_size(x), self.config.regulation_heads)
         for layer in self.regulation[:-1]:
-            x = layer(x, tokens)
-        if len(self.regulation):
-            x = self.regulation[-1](x, tokens, promoter_only=True)
-        return x[:, : len(tokens.contact)]
+            x = layer(x, heads)
+        return self.regulation[-1].promoters(x, tokens)
 
     @torch.no_grad()
     def attention_maps(self, batch: Batch) -> dict[int, Tensor]:
@@ -154,7 +156,7 @@ class Chromoformer(nn.Module):
         frame_bins = self.config.frame_bp // bin_bp
         return frame_bins // 2 - frame_offset(n_bins, frame_bins)
 
-    def _check(self, batch: Batch) -> None:
+    def _check(self, batch: Batch | PackedBatch) -> None:
         config = self.config
         for bin_bp in config.bin_bp:
             if bin_bp not in batch.promoter:

@@ -129,8 +129,7 @@ def train_epoch(
     """One pass over the genes in an order that seed and epoch decide. Returns the mean loss over batches."""
     model.train()
     losses = []
-    for indices in epoch_batches(len(data), config, epoch):
-        batch = data.batch(indices)
+    for batch in data.batches(epoch_batches(len(data), config, epoch)):
         optimizer.zero_grad(set_to_none=True)
         with autocast(data.device, config.precision):
             loss = task_loss(model(batch).float(), batch.target, model.config.task)
@@ -235,8 +234,7 @@ def _outputs(model: Chromoformer, data: Dataset, precision: str) -> tuple[Tensor
     device = next(model.parameters()).device
     data = data.to(device)
     outs, targets = [], []
-    for indices in torch.arange(len(data)).split(EVALUATION_BATCH):
-        batch = data.batch(indices)
+    for batch in data.batches(torch.arange(len(data)).split(EVALUATION_BATCH)):
         with autocast(device, precision):
             outs.append(model(batch).float())
         targets.append(batch.target)
