@@ -1,6 +1,6 @@
-"""How good predictions are: cross-validation by chromosome, metrics, their intervals, and tests of one model against another.
+"""How good predictions are: cross-validation by chromosome, metrics, intervals, and tests of one model against another.
 
-In: what was measured of each gene, and what a model says of it when its chromosome was held out. Out: numbers and tidy tables.
+In: what was measured of each gene, and what a model says of it when its chromosome was held out. Out: tidy tables.
 A score is above 0 where a gene is called on (clf), log2(RPKM + 1) (reg) or a log2 fold change (diff).
 """
 
@@ -28,7 +28,8 @@ Measure = Callable[[np.ndarray, np.ndarray], dict[str, float]]
 
 FIRST_METRIC: dict[Task, str] = {"clf": "roc_auc", "reg": "pearson", "diff": "pearson"}  # what models are compared by
 METRIC_NAMES = {
-    "roc_auc": "ROC-AUC", "average_precision": "average precision", "pearson": "Pearson r", "spearman": "Spearman ρ", "r2": "R²",
+    "roc_auc": "ROC-AUC", "average_precision": "average precision",
+    "pearson": "Pearson r", "spearman": "Spearman ρ", "r2": "R²",
     "brier": "Brier score", "log_loss": "log loss", "expected_calibration_error": "expected calibration error",
     "calibration_intercept": "calibration intercept", "calibration_slope": "calibration slope",
 }  # fmt: skip
@@ -45,20 +46,20 @@ def check_folds(genes: pd.DataFrame) -> None:
     """
     if "fold" not in genes:
         raise InputError(f"folds: no column 'fold', found {', '.join(map(str, genes))}; take the genes of a dataset")
-    if genes["fold"].isna().any():
-        raise InputError(f"folds: {int(genes['fold'].isna().sum())} of {len(genes)} genes have no fold; leave them out")
-    if genes["fold"].nunique() < 2:
-        raise InputError(f"folds: {genes['fold'].nunique()} fold of {len(genes)} genes, expected two or more: one is held out, the others train")
-    if "chrom" in genes:
-        n_folds = genes.groupby("chrom")["fold"].nunique()
-        if (n_folds > 1).any():
-            chrom = n_folds.index[n_folds > 1][0]
-            found = sorted(genes.loc[genes["chrom"] == chrom, "fold"].unique().tolist())
-            raise InputError(f"folds: {chrom} is in folds {found}, expected one: neighbours share signal; give each chromosome one fold")
+    if n_without := int(genes["fold"].isna().sum()):
+        raise InputError(f"folds: {n_without} of {len(genes)} genes have no fold; leave them out")
+    if (n_folds := genes["fold"].nunique()) < 2:
+        raise InputError(f"folds: {n_folds} fold of {len(genes)} genes, expected two or more; take more chromosomes")
+    if "chrom" not in genes:
+        return
+    for chrom, folds in genes.groupby("chrom")["fold"].unique().items():
+        if len(folds) > 1:
+            found = ", ".join(map(str, sorted(folds)))
+            raise InputError(f"folds: {chrom} is in folds {found}, expected one; neighbours belong together")
 
 
 def splits(genes: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:
-    """Cross-validation by chromosome: each fold, and which genes it holds out, (gene,) boolean; the others are to train on.
+    """Cross-validation by chromosome: each fold, and which genes it holds out, (gene,) boolean; the others train.
 
     Raises
     ------
@@ -107,8 +108,8 @@ def cross_fit(task: Task, x: np.ndarray, y: np.ndarray, genes: pd.DataFrame, mod
 def classification_metrics(label: np.ndarray, score: np.ndarray) -> dict[str, float]:
     """ROC-AUC, accuracy and average precision of a score that calls a gene on where it is above 0.
 
-    NaN where one class is missing: a ranking of one class means nothing. Calibration is not among them: only some scores
-    are log-odds (networks, logistic regression, boosting), and a probability is needed; see `calibration_metrics`.
+    NaN where one class is missing: a ranking of one class means nothing. Calibration is not among them: it needs a
+    probability, and only some scores are log-odds (networks, logistic regression, boosting); see `calibration_metrics`.
     """
     both = len(np.unique(label)) == 2
     return {
@@ -119,7 +120,7 @@ def classification_metrics(label: np.ndarray, score: np.ndarray) -> dict[str, fl
 
 
 def regression_metrics(measured: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Pearson's r, Spearman's ρ (ties share their mean rank) and R² (1 minus squared error over variance; may be negative).
+    """Pearson's r, Spearman's ρ (ties share a rank) and R² (1 - squared error over variance; may be below 0).
 
     NaN where there are fewer than two genes; r and ρ also where one side does not vary.
     """
@@ -156,13 +157,13 @@ def by_fold(scores: pd.DataFrame, task: Task) -> pd.DataFrame:
 
 
 def fold_columns(values: pd.DataFrame) -> pd.DataFrame:
-    """One metric of `by_fold` to read: cell_type (where given), model, a column per fold, then mean and sd over folds."""
+    """One metric of `by_fold` to read: cell_type (where given), model, a column per fold, mean and sd over folds."""
     _check_one_metric(values)
     keys = [*(["cell_type"] if "cell_type" in values else []), "model"]
     wide = values.pivot(index=keys, columns="fold", values="value")
     wide = wide.loc[values[keys].drop_duplicates().set_index(keys).index]  # as the models stood
-    summary = {"mean": wide.mean(axis=1), "sd": wide.std(axis=1)}
-    return wide.rename(columns=lambda fold: f"fold {int(fold)}").assign(**summary).rename_axis(columns=None).reset_index()
+    table = wide.rename(columns=lambda fold: f"fold {int(fold)}").rename_axis(columns=None)
+    return table.assign(mean=wide.mean(axis=1), sd=wide.std(axis=1)).reset_index()
 
 
 # Calibration
@@ -194,14 +195,14 @@ def calibration(label: np.ndarray, probability: np.ndarray, n_bins: int = 5) -> 
 
 
 def calibration_metrics(label: np.ndarray, probability: np.ndarray, n_bins: int = 10) -> dict[str, float]:
-    """Brier score, log loss (natural logarithm) and expected calibration error of the probability of being on; less is better.
+    """Brier score, log loss (natural logarithm) and expected calibration error of the probability of being on.
 
-    The last is the distance of the observed share from the predicted, mean over genes in the groups of `calibration`
-    (Naeini, Cooper & Hauskrecht 2015, with groups of like size). It is above 0 even for true probabilities, the more so the
-    fewer the genes. Probabilities within 1.2e-7 of 0 or 1 count as that.
+    Less is better. The last is the distance of the observed share from the predicted, mean over genes in the groups of
+    `calibration` (Naeini, Cooper & Hauskrecht 2015, with groups of like size); even true probabilities have one above
+    0, the more so the fewer the genes. Probabilities nearer than 1.2e-7 to 0 or 1 count as that far.
     """
     label, probability = _checked(label, probability)
-    surplus = np.bincount(_groups(probability, n_bins), label - probability)  # genes that are on beyond what was predicted
+    surplus = np.bincount(_groups(probability, n_bins), label - probability)  # genes on beyond what was predicted
     return {
         "brier": float(np.mean((label - probability) ** 2)),
         "log_loss": float(metrics.log_loss(label, probability, labels=[0, 1])),
@@ -210,10 +211,10 @@ def calibration_metrics(label: np.ndarray, probability: np.ndarray, n_bins: int 
 
 
 def calibration_line(label: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
-    """Calibration intercept and slope with 95 % Wald intervals, by logistic regression on the log-odds of the prediction.
+    """Calibration intercept and slope with 95 % Wald intervals, by logistic regression on the predicted log-odds.
 
-    The intercept is what has to be added to all log-odds, slope held at 1: 0 where predictions are right on average, below
-    where they are too high. A slope below 1 means that predictions are too extreme (Cox 1958; Van Calster et al. 2019).
+    The intercept is what has to be added to all log-odds, slope held at 1: below 0 where predictions are too high on
+    average. A slope below 1 means that predictions are too extreme (Cox 1958; Van Calster et al. 2019).
 
     Returns
     -------
@@ -234,17 +235,23 @@ def calibration_line(label: np.ndarray, probability: np.ndarray) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["metric", "value", "low", "high"]).assign(n=len(label))
 
 
+def calibration_intervals(label: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
+    """`calibration_metrics` with bootstrap intervals and `calibration_line`: metric, value, low, high, n."""
+    errors = with_interval(label, probability, calibration_metrics)
+    return pd.concat([errors, calibration_line(label, probability)], ignore_index=True)
+
+
 def _groups(probability: np.ndarray, n_bins: int) -> np.ndarray:
-    """Group of each gene, (gene,): as many groups of like size as there are bins or genes; the same probability, the same group."""
+    """Group of each gene, (gene,): of like size, n_bins or as many as genes; the same probability, the same group."""
     rank = stats.rankdata(probability, method="min").astype(int) - 1
     return rank * min(n_bins, len(rank)) // len(rank)
 
 
 def _checked(label: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     probability = np.asarray(probability, float)
-    if not ((probability >= 0) & (probability <= 1)).all():
-        wrong = probability[~((probability >= 0) & (probability <= 1))][0]
-        raise InputError(f"calibration: probability {wrong:g}, expected 0 to 1; log-odds become one by scipy.special.expit")
+    wrong = probability[~((probability >= 0) & (probability <= 1))]
+    if len(wrong):
+        raise InputError(f"calibration: probability {wrong[0]:g}, expected 0 to 1; take expit of log-odds")
     return np.asarray(label), probability.clip(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
 
 
@@ -256,7 +263,7 @@ def with_interval(
 ) -> pd.DataFrame:
     """Metrics with their 95 % bootstrap intervals (percentile) over genes.
 
-    Genes are drawn as if they were independent, and the models stay as they are: the intervals hold neither what neighbours
+    Genes are drawn as if they were independent, and models stay as they are: the intervals hold neither what neighbours
     share nor what another seed or other training genes would change.
 
     Parameters
@@ -278,7 +285,8 @@ def with_interval(
             (target, score), lambda t, s: np.array(list(measure(t, s).values())), paired=True, vectorized=False,
             n_resamples=n_resamples, method="percentile", rng=seed,
         ).confidence_interval  # fmt: skip
-    return pd.DataFrame({"metric": list(found), "value": list(found.values()), "low": low_high.low, "high": low_high.high, "n": len(target)})
+    table = pd.DataFrame({"metric": list(found), "value": list(found.values())})
+    return table.assign(low=low_high.low, high=low_high.high, n=len(target))
 
 
 def with_intervals(scores: pd.DataFrame, task: Task) -> pd.DataFrame:
@@ -290,7 +298,9 @@ def with_intervals(scores: pd.DataFrame, task: Task) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)[["model", "metric", "value", "low", "high", "n"]]
 
 
-def difference(scores: pd.DataFrame, first: str, second: str, task: Task, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+def difference(
+    scores: pd.DataFrame, first: str, second: str, task: Task, *, n_resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
     """First metric of the task, `first` minus `second`, with a 95 % interval from resampling the same genes for both.
 
     Parameters
@@ -313,8 +323,8 @@ def difference(scores: pd.DataFrame, first: str, second: str, task: Task, *, n_r
     target = scores.drop_duplicates("gene_id").set_index("gene_id")["target"]
     wide = scores[scores["model"].isin([first, second])].pivot(index="gene_id", columns="model", values="score")
     if wide.isna().any(axis=None):
-        gene = wide.index[wide.isna().any(axis=1)][0]
-        raise InputError(f"difference: {gene} has no score of {wide.columns[wide.loc[gene].isna()][0]!r}; compare models on the same genes")
+        gene, model = wide.stack(future_stack=True).loc[lambda score: score.isna()].index[0]
+        raise InputError(f"difference: {gene} has no score of {model!r}; compare models on the same genes")
     columns = [target.loc[wide.index].to_numpy(), wide[first].to_numpy(), wide[second].to_numpy()]
 
     def gain(target: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
@@ -322,8 +332,8 @@ def difference(scores: pd.DataFrame, first: str, second: str, task: Task, *, n_r
 
     interval = stats.bootstrap(columns, gain, paired=True, vectorized=False, n_resamples=n_resamples,
                                method="percentile", rng=seed).confidence_interval  # fmt: skip
-    return pd.DataFrame([{"metric": metric, "first": first, "second": second, "value": gain(*columns), "low": interval.low,
-                          "high": interval.high, "n": len(wide)}])  # fmt: skip
+    row = {"metric": metric, "first": first, "second": second, "value": gain(*columns)}
+    return pd.DataFrame([{**row, "low": interval.low, "high": interval.high, "n": len(wide)}])
 
 
 def in_words(change: pd.Series) -> str:
@@ -335,7 +345,8 @@ def in_words(change: pd.Series) -> str:
         verdict = f"{change['first']} is worse than “{change['second']}”"
     else:
         verdict = f"no difference between {change['first']} and “{change['second']}” is seen"
-    return f"On these {change['n']} genes {verdict}: difference in {METRIC_NAMES[change['metric']]} {text}, 95 % interval over genes."
+    metric = METRIC_NAMES[change["metric"]]
+    return f"On these {change['n']} genes {verdict}: difference in {metric} {text}, 95 % interval over genes."
 
 
 def verdicts(changes: pd.DataFrame) -> pd.DataFrame:
@@ -354,17 +365,24 @@ def in_brackets(table: pd.DataFrame) -> pd.Series:
 
 
 def paired_tests(
-    values: pd.DataFrame, *, first: str | None = None, each_cell_type: bool = False, held_out_per_training: float | None = None
+    values: pd.DataFrame,
+    *,
+    first: str | None = None,
+    each_cell_type: bool = False,
+    held_out_per_training: float | None = None,
 ) -> pd.DataFrame:
     """One model against another, paired by fold and cell type: is the mean difference of a metric other than 0?
 
-    Three two-sided tests, none of which is exact here. The paired t-test (the paper's) takes differences for independent
-    and normal. They are not independent: of k folds, any two trainings share (k - 2) / (k - 1) of a training's genes, and a
-    fold holds out the same genes in each cell type; so its p is too small. The corrected resampled t-test widens the
-    variance of the mean from s² / n to s² (1 / n + n_held_out / n_training); it takes all differences for equally correlated,
-    also those of two cell types, which for many cell types is cautious. Wilcoxon's signed-rank test asks for no normality
-    but for independence and symmetry; with n pairs its p is at least 2^(1 - n), which is 0.125 for four folds. None tells
-    what another seed of the same network would change.
+    Three two-sided tests, none of which is exact here.
+    The paired t-test (the paper's) takes differences for independent and normal. They are not independent: of k folds,
+    any two trainings share (k - 2) of (k - 1) parts of their genes, and a fold holds out the same genes in each cell
+    type. Its p is too small.
+    The corrected resampled t-test widens the variance of the mean from s² / n to s² (1 / n + n_held_out / n_training).
+    It is right if differences are normal and any two, of one cell type or of two, have the correlation
+    n_held_out / (n_held_out + n_training), which is a guess.
+    Wilcoxon's signed-rank test asks for no normality, but for independence and symmetry. With n pairs its p is at least
+    2^(1 - n), which is 0.125 for four folds.
+    None tells what another seed of the same network would change.
 
     Parameters
     ----------
@@ -380,9 +398,9 @@ def paired_tests(
     Returns
     -------
     DataFrame
-        cell_type (where each), first, second, n (pairs), n_missing (pairs left out: the metric means nothing for one of the
-        two), value (mean difference, first minus second), low, high (95 % t interval), low_corrected, high_corrected,
-        p_t, p_corrected, p_wilcoxon; q_...: the same, adjusted over the rows of the table (Benjamini & Hochberg).
+        cell_type (where each), first, second, n (pairs), n_missing (pairs left out: the metric means nothing for one of
+        the two), value (mean difference, first minus second), low, high (95 % t interval), low_corrected,
+        high_corrected, p_t, p_corrected, p_wilcoxon; q_...: p adjusted over the rows of the table, see `adjusted`.
         NaN with fewer than two pairs; p is 1 where no pair differs.
 
     Raises
@@ -411,8 +429,7 @@ def paired_tests(
 
 
 def adjusted(p: pd.Series) -> pd.Series:
-    """p-values adjusted for their number so that of all called, the share of false ones is held (Benjamini & Hochberg); NaN
-    stays NaN and is not counted."""
+    """p-values adjusted for their number (false discovery rate, Benjamini & Hochberg 1995); NaN stays, uncounted."""
     q = pd.Series(np.nan, index=p.index, dtype=float)
     if p.notna().any():
         q[p.notna()] = multipletests(p.dropna(), method="fdr_bh")[1]
@@ -422,8 +439,8 @@ def adjusted(p: pd.Series) -> pd.Series:
 def t_test(change: np.ndarray, variance_factor: float) -> tuple[float, float, float]:
     """95 % interval (low, high) and two-sided p of a mean by Student's t with n - 1 degrees of freedom.
 
-    The variance of the mean is `variance_factor` times that of one difference: 1 / n for independent ones. NaN with fewer
-    than two; p is 1 where all are 0.
+    The variance of the mean is `variance_factor` times that of one difference: 1 / n for independent ones.
+    NaN with fewer than two; p is 1 where all are 0.
     """
     if len(change) < 2:
         return float("nan"), float("nan"), float("nan")
@@ -447,25 +464,29 @@ def _tests(change: np.ndarray, ratio: float | None) -> dict[str, float]:
 
 
 def _paired_values(values: pd.DataFrame) -> pd.DataFrame:
-    """One row per cell type and fold, one column per model; every model has all of them, or an InputError names the first gap."""
+    """One row per cell type and fold, one column per model; an InputError names the first gap or double."""
     _check_one_metric(values)
     if "cell_type" not in values:
         values = values.assign(cell_type="")
     keys = ["cell_type", "fold", "model"]
-    twice = values[values.duplicated(keys)]
-    if len(twice):
-        cell_type, fold, model = twice.iloc[0][keys]
-        raise InputError(f"paired tests: {model!r} has two values in fold {fold} of cell type {cell_type!r}; expected one, name other runs as other models")
-    there = values.assign(there=True).pivot(index=keys[:2], columns="model", values="there").notna()
-    if not there.all(axis=None):
-        cell_type, fold, model = there.stack().loc[lambda cell: ~cell].index[0]
-        raise InputError(f"paired tests: {model!r} has no value in fold {fold} of cell type {cell_type!r}, another model has; compare models on the same folds")
+    for cell_type, fold, model in values.loc[values.duplicated(keys), keys].itertuples(index=False):
+        where = _where(cell_type, fold)
+        raise InputError(f"paired tests: {model!r} has two values in {where}, expected one; give each run a name")
+    is_there = values.assign(value=1).pivot(index=keys[:2], columns="model", values="value").notna()
+    for (cell_type, fold, model), there in is_there.stack().items():
+        if not there:
+            where = _where(cell_type, fold)
+            raise InputError(f"paired tests: {model!r} has no value in {where}; compare models on the same folds")
     return values.pivot(index=keys[:2], columns="model", values="value")
+
+
+def _where(cell_type: str, fold: int) -> str:
+    return f"fold {fold} of {cell_type}" if cell_type else f"fold {fold}"
 
 
 def _check_one_metric(values: pd.DataFrame) -> None:
     if "metric" in values and values["metric"].nunique() > 1:
-        raise InputError(f"metrics {', '.join(values['metric'].unique())} in one table, expected one; choose one, e.g. roc_auc or pearson")
+        raise InputError(f"metrics {', '.join(values['metric'].unique())} in one table, expected one; choose it first")
 
 
 def _check_models(models: pd.Series, *named: str) -> None:

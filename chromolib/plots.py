@@ -45,6 +45,7 @@ COLUMN_NAMES = METRIC_NAMES | {
     "depth_q90": "90 % quantile", "depth_q99": "99 % quantile", "depth_max": "maximum depth",
     "lag_1": "r, 100 bp apart", "lag_10": "r, 1 kb apart", "between_genes": "between promoters",
     "tss_difference": "on - off, TSS", "body_difference": "on - off, gene body",
+    "low_corrected": "low", "high_corrected": "high",
     "p_t": "p, paired t-test", "p_corrected": "p, corrected t-test", "p_wilcoxon": "p, Wilcoxon",
     "q_t": "q, paired t-test", "q_corrected": "q, corrected t-test", "q_wilcoxon": "q, Wilcoxon",
 }  # fmt: skip

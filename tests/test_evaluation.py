@@ -23,7 +23,9 @@ def scores_of(target, **models):
 # Folds
 
 
-GENES = pd.DataFrame({"gene_id": list("abcdef"), "chrom": ["chr1", "chr1", "chr2", "chr3", "chr3", "chr4"], "fold": [1, 1, 2, 2, 2, 3]})
+GENES = pd.DataFrame(
+    {"gene_id": list("abcdef"), "chrom": ["chr1", "chr1", "chr2", "chr3", "chr3", "chr4"], "fold": [1, 1, 2, 2, 2, 3]}
+)
 
 
 class MeanOfTraining:
@@ -48,8 +50,10 @@ def test_every_gene_is_held_out_once_with_its_whole_chromosome():
 def test_gene_is_scored_by_what_the_other_folds_taught():
     y = np.array([1.0, 3.0, 6.0, 6.0, 6.0, 8.0])
     seeds = []
-    found = evaluation.cross_fit("reg", np.zeros((6, 1)), y, GENES, lambda task, y, seed: seeds.append(seed) or MeanOfTraining(), seed=5)
-    np.testing.assert_allclose(found, [6.5, 6.5, 4, 4, 4, 4.4])                  # 26 / 4, 12 / 3, 22 / 5
+    found = evaluation.cross_fit(
+        "reg", np.zeros((6, 1)), y, GENES, lambda task, y, seed: seeds.append(seed) or MeanOfTraining(), seed=5
+    )
+    np.testing.assert_allclose(found, [6.5, 6.5, 4, 4, 4, 4.4])  # 26 / 4, 12 / 3, 22 / 5
     assert seeds == [5, 5, 5]
     found = evaluation.cross_fit("clf", np.zeros((6, 1)), y > 5, GENES, lambda *_: MeanOfTraining())
     assert found.tolist() == [-4, -4, -3, -3, -3, -5]
@@ -65,7 +69,10 @@ def test_order_of_the_genes_changes_no_cross_fitted_score():
 @pytest.mark.parametrize(
     ("genes", "message"),
     [
-        (GENES.assign(fold=[1, 2, 2, 3, 3, 3]), r"folds: chr1 is in folds \[1, 2\], expected one: .*give each chromosome one fold"),
+        (
+            GENES.assign(fold=[1, 2, 2, 3, 3, 3]),
+            "folds: chr1 is in folds 1, 2, expected one; neighbours belong together",
+        ),
         (GENES.assign(fold=1), "folds: 1 fold of 6 genes, expected two or more"),
         (GENES.assign(fold=[1, 2, None, 2, None, 3]), "folds: 2 of 6 genes have no fold; leave them out"),
         (GENES.drop(columns="fold"), "folds: no column 'fold', found gene_id, chrom; take the genes of a dataset"),
@@ -86,7 +93,9 @@ def test_table_without_chromosomes_is_split_by_its_folds():
 def test_classification_metrics_by_hand():
     found = evaluation.classification_metrics(np.array([0, 0, 1, 1]), np.array([-1.0, 2.0, 1.0, 3.0]))
     assert found == pytest.approx({"roc_auc": 3 / 4, "accuracy": 3 / 4, "average_precision": (1 + 2 / 3) / 2})
-    assert evaluation.classification_metrics(np.array([0, 1]), np.array([0.0, 1.0]))["accuracy"] == 1.0       # 0 is not above 0
+    assert (
+        evaluation.classification_metrics(np.array([0, 1]), np.array([0.0, 1.0]))["accuracy"] == 1.0
+    )  # 0 is not above 0
 
 
 def test_ranking_of_one_class_is_nan():
@@ -119,10 +128,16 @@ def test_spearman_is_pearson_of_the_ranks_and_sees_any_rising_curve():
 def test_order_of_the_genes_changes_no_metric():
     rng = np.random.default_rng(0)
     label, score, order = rng.integers(0, 2, 60), rng.normal(size=60), rng.permutation(60)
-    probability = rng.integers(0, 5, 60) / 4                                     # ties, 0 and 1
-    for measure, said in ((evaluation.METRICS["clf"], score), (evaluation.METRICS["reg"], score), (evaluation.calibration_metrics, probability)):
+    probability = rng.integers(0, 5, 60) / 4  # ties, 0 and 1
+    for measure, said in (
+        (evaluation.METRICS["clf"], score),
+        (evaluation.METRICS["reg"], score),
+        (evaluation.calibration_metrics, probability),
+    ):
         assert measure(label[order], said[order]) == pytest.approx(measure(label, said))
-    pd.testing.assert_frame_equal(evaluation.calibration(label[order], probability[order]), evaluation.calibration(label, probability))
+    pd.testing.assert_frame_equal(
+        evaluation.calibration(label[order], probability[order]), evaluation.calibration(label, probability)
+    )
 
 
 def test_metric_that_models_are_compared_by_is_the_first_of_its_task():
@@ -139,10 +154,17 @@ def test_folds_and_cell_types_are_scored_apart():
     table = evaluation.by_fold(scores, "clf")
     assert list(table) == ["model", "fold", "metric", "value", "n"] and (table["n"] == 4).all()
     one = table[table["metric"] == "roc_auc"]
-    assert one[["model", "fold", "value"]].to_numpy().tolist() == [["good", 1, 1], ["good", 2, 1], ["bad", 1, 1], ["bad", 2, 0]]
+    assert one[["model", "fold", "value"]].to_numpy().tolist() == [
+        ["good", 1, 1],
+        ["good", 2, 1],
+        ["bad", 1, 1],
+        ["bad", 2, 0],
+    ]
     wide = evaluation.fold_columns(one).set_index("model")
     assert list(wide) == ["fold 1", "fold 2", "mean", "sd"] and wide.index.tolist() == ["good", "bad"]
-    assert wide.loc["good"].tolist() == [1, 1, 1, 0] and wide.loc["bad"].tolist() == pytest.approx([1, 0, 0.5, math.sqrt(0.5)])
+    assert wide.loc["good"].tolist() == [1, 1, 1, 0] and wide.loc["bad"].tolist() == pytest.approx(
+        [1, 0, 0.5, math.sqrt(0.5)]
+    )
     two = pd.concat([scores.assign(cell_type="E1"), scores.assign(cell_type="E2", score=-scores["score"])])
     table = evaluation.by_fold(two, "clf").query("metric == 'roc_auc'")
     assert evaluation.fold_columns(table)[["cell_type", "model", "mean"]].to_numpy().tolist() == [
@@ -152,7 +174,7 @@ def test_folds_and_cell_types_are_scored_apart():
 
 def test_columns_of_folds_show_one_metric():
     table = evaluation.by_fold(scores_of(np.array([0.0, 1.0, 2.0]), a=np.array([0.0, 2.0, 1.0])), "reg")
-    with pytest.raises(InputError, match="metrics pearson, spearman, r2 in one table, expected one; choose one, e.g. roc_auc"):
+    with pytest.raises(InputError, match="metrics pearson, spearman, r2 in one table, expected one; choose it first"):
         evaluation.fold_columns(table)
 
 
@@ -179,10 +201,10 @@ def test_calibration_keeps_genes_of_the_same_probability_together():
 
 def test_calibration_metrics_by_hand():
     label, probability = np.array([1, 0]), np.array([0.8, 0.4])
-    found = evaluation.calibration_metrics(label, probability)                   # as many groups as genes: |1 - 0.8|, |0 - 0.4|
+    found = evaluation.calibration_metrics(label, probability)  # as many groups as genes: |1 - 0.8|, |0 - 0.4|
     log_loss = -(math.log(0.8) + math.log(0.6)) / 2
     assert found == pytest.approx({"brier": 0.1, "log_loss": log_loss, "expected_calibration_error": 0.3})
-    one_group = evaluation.calibration_metrics(label, probability, n_bins=1)     # 0.5 on, 0.6 predicted
+    one_group = evaluation.calibration_metrics(label, probability, n_bins=1)  # 0.5 on, 0.6 predicted
     assert one_group["expected_calibration_error"] == pytest.approx(0.1)
 
 
@@ -190,7 +212,10 @@ def test_calibration_metrics_agree_with_scikit_learn_and_with_the_table():
     rng = np.random.default_rng(1)
     probability = rng.uniform(size=203)
     label = (rng.uniform(size=203) < probability).astype(int)
-    found, table = evaluation.calibration_metrics(label, probability), evaluation.calibration(label, probability, n_bins=10)
+    found, table = (
+        evaluation.calibration_metrics(label, probability),
+        evaluation.calibration(label, probability, n_bins=10),
+    )
     assert found["brier"] == pytest.approx(metrics.brier_score_loss(label, probability), rel=1e-6)
     assert found["log_loss"] == pytest.approx(metrics.log_loss(label, probability), rel=1e-6)
     distance = (table["observed"] - table["predicted"]).abs()
@@ -204,10 +229,10 @@ def test_certain_and_wrong_is_a_finite_loss():
 
 
 def test_calibration_line_by_hand():
-    probability = special.expit(np.repeat([1.0, -1.0], 4))                       # log-odds +1 and -1
-    label = np.array([1, 1, 1, 0, 1, 0, 0, 0])                                   # 3 in 4 and 1 in 4: log-odds +-ln 3
+    probability = special.expit(np.repeat([1.0, -1.0], 4))  # log-odds +1 and -1
+    label = np.array([1, 1, 1, 0, 1, 0, 0, 0])  # 3 in 4 and 1 in 4: log-odds +-ln 3
     table = evaluation.calibration_line(label, probability).set_index("metric")
-    margin = stats.norm.ppf(0.975) * math.sqrt(1 / (8 * 3 / 16))                 # information of the slope: 8 genes times p (1 - p)
+    margin = stats.norm.ppf(0.975) * math.sqrt(1 / (8 * 3 / 16))  # information of the slope: 8 genes times p (1 - p)
     slope = [math.log(3), math.log(3) - margin, math.log(3) + margin, 8]
     np.testing.assert_allclose(table.loc["calibration_slope"].to_numpy(float), slope, rtol=1e-5)
     assert table.loc["calibration_intercept", "value"] == pytest.approx(0, abs=1e-9)
@@ -232,15 +257,24 @@ def test_calibration_line_finds_what_was_done_to_the_odds_and_agrees_with_statsm
 def test_calibration_line_without_a_finite_answer_is_nan():
     one_class = evaluation.calibration_line(np.ones(3, int), np.array([0.2, 0.5, 0.9]))
     assert one_class[["value", "low", "high"]].isna().all(axis=None) and (one_class["n"] == 3).all()
-    for probability in ([0.5, 0.5, 0.5, 0.5], [0.1, 0.3, 0.3, 0.9], [0.9, 0.8, 0.2, 0.1]):  # flat; parted, with a tie; the wrong way
+    for probability in (
+        [0.5, 0.5, 0.5, 0.5],
+        [0.1, 0.3, 0.3, 0.9],
+        [0.9, 0.8, 0.2, 0.1],
+    ):  # flat; parted, with a tie; the wrong way
         table = evaluation.calibration_line(np.array([0, 0, 1, 1]), np.array(probability)).set_index("metric")["value"]
         assert math.isnan(table["calibration_slope"]) and math.isfinite(table["calibration_intercept"])
 
 
-@pytest.mark.parametrize("measure", [evaluation.calibration, evaluation.calibration_metrics, evaluation.calibration_line])
+@pytest.mark.parametrize(
+    "measure", [evaluation.calibration, evaluation.calibration_metrics, evaluation.calibration_line]
+)
 @pytest.mark.parametrize("wrong", [1.5, -0.25, math.nan])
 def test_score_that_is_no_probability_is_refused(measure, wrong):
-    with pytest.raises(InputError, match=f"calibration: probability {wrong:g}, expected 0 to 1; log-odds become one by scipy.special.expit"):
+    with pytest.raises(
+        InputError,
+        match=f"calibration: probability {wrong:g}, expected 0 to 1; take expit of log-odds",
+    ):
         measure(np.array([0, 1]), np.array([0.5, wrong]))
 
 
@@ -274,7 +308,7 @@ def test_intervals_are_the_same_each_time_and_given_for_each_model():
 
 def test_difference_is_first_minus_second_on_the_same_genes():
     target = np.array([0, 0, 1, 1] * 10)
-    perfect, half = target * 1.0, np.array([0, 1, 0, 1] * 10) * 1.0              # ROC-AUC 1 and 0.5
+    perfect, half = target * 1.0, np.array([0, 1, 0, 1] * 10) * 1.0  # ROC-AUC 1 and 0.5
     scores = scores_of(target, perfect=perfect, half=half).sample(frac=1, random_state=0)
     (change,) = evaluation.difference(scores, "perfect", "half", "clf", n_resamples=200).to_dict("records")
     assert (change["metric"], change["value"], change["n"]) == ("roc_auc", 0.5, 40)
@@ -305,9 +339,14 @@ def test_intervals_are_given_for_calibration_too():
     rng = np.random.default_rng(1)
     probability = rng.uniform(size=120)
     label = (rng.uniform(size=120) < probability).astype(int)
-    table = evaluation.with_interval(label, probability, evaluation.calibration_metrics, n_resamples=100)
-    assert table["metric"].tolist() == ["brier", "log_loss", "expected_calibration_error"]
-    assert (table["low"] < table["high"]).all() and (table["low"] < table["value"])[:2].all() and (table["value"] < table["high"])[:2].all()
+    table = evaluation.calibration_intervals(label, probability)
+    errors, line = ["brier", "log_loss", "expected_calibration_error"], ["calibration_intercept", "calibration_slope"]
+    assert table["metric"].tolist() == errors + line and list(table) == ["metric", "value", "low", "high", "n"]
+    assert (
+        (table["low"] < table["high"]).all()
+        and (table["low"] < table["value"])[:2].all()
+        and (table["value"] < table["high"])[:2].all()
+    )
 
 
 def test_identical_models_do_not_differ():
@@ -325,7 +364,10 @@ def test_order_of_the_genes_changes_no_difference():
     rng = np.random.default_rng(0)
     target = rng.integers(0, 2, 40)
     scores = scores_of(target, a=rng.normal(size=40), b=rng.normal(size=40))
-    tables = [evaluation.difference(table, "a", "b", "clf", n_resamples=50) for table in (scores, scores.sample(frac=1, random_state=1))]
+    tables = [
+        evaluation.difference(table, "a", "b", "clf", n_resamples=50)
+        for table in (scores, scores.sample(frac=1, random_state=1))
+    ]
     pd.testing.assert_frame_equal(*tables)
 
 
@@ -337,8 +379,15 @@ def test_models_that_cannot_be_compared_are_named():
         evaluation.difference(scores.iloc[:-1], "a", "b", "clf")
 
 
-@pytest.mark.parametrize(("low", "high", "verdict"), [(0.0, 0.2, "no difference seen"), (-0.2, 0.0, "no difference seen"),
-                                                      (0.001, 0.2, "better"), (-0.2, -0.001, "worse")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.0, 0.2, "no difference seen"),
+        (-0.2, 0.0, "no difference seen"),
+        (0.001, 0.2, "better"),
+        (-0.2, -0.001, "worse"),
+    ],
+)
 def test_verdict_says_no_more_than_the_interval(low, high, verdict):
     assert evaluation.verdicts(pd.DataFrame({"low": [low], "high": [high]}))["verdict"].tolist() == [verdict]
 
@@ -356,30 +405,38 @@ def values_of(cell_types=("E1",), **models):
     tables = []
     for model, values in models.items():
         n_folds = len(values) // len(cell_types)
-        rows = {"cell_type": np.repeat(cell_types, n_folds), "fold": np.tile(np.arange(1, n_folds + 1), len(cell_types)), "value": values}
+        rows = {
+            "cell_type": np.repeat(cell_types, n_folds),
+            "fold": np.tile(np.arange(1, n_folds + 1), len(cell_types)),
+            "value": values,
+        }
         tables.append(pd.DataFrame({"model": model, **rows, "metric": "roc_auc", "n": 10}))
     return pd.concat(tables, ignore_index=True)
 
 
 def test_paired_tests_by_hand():
-    """Differences 14, 2, 4, 8: mean 7, variance 28. Divided by 4, t is 7 / sqrt(7); times 1/4 + 1/3, it is 7 / sqrt(49 / 3)."""
+    """Differences 14, 2, 4, 8: mean 7, variance 28; over 4, t is sqrt(7); times 1/4 + 1/3, sqrt(3)."""
     base = np.array([0.5, 0.7, 0.6, 0.8])
     (row,) = evaluation.paired_tests(values_of(a=base + np.array([14, 2, 4, 8]) / 100, b=base)).to_dict("records")
     assert (row["first"], row["second"], row["n"], row["n_missing"]) == ("a", "b", 4, 0)
     assert row["value"] == pytest.approx(0.07)
-    t = math.sqrt(7)                                                             # three degrees of freedom have a formula
-    assert row["p_t"] == pytest.approx(1 - 2 / math.pi * (t / math.sqrt(3) / (1 + t**2 / 3) + math.atan(t / math.sqrt(3))))
-    assert row["p_corrected"] == pytest.approx(1 / 2 - 1 / math.pi)              # the same at t = sqrt(3)
-    assert row["p_wilcoxon"] == pytest.approx(0.125)                             # all four positive: 2 in 16
+    t = math.sqrt(7)  # three degrees of freedom have a formula
+    assert row["p_t"] == pytest.approx(
+        1 - 2 / math.pi * (t / math.sqrt(3) / (1 + t**2 / 3) + math.atan(t / math.sqrt(3)))
+    )
+    assert row["p_corrected"] == pytest.approx(1 / 2 - 1 / math.pi)  # the same at t = sqrt(3)
+    assert row["p_wilcoxon"] == pytest.approx(0.125)  # all four positive: 2 in 16
     quantile = stats.t.ppf(0.975, 3) / 100
-    assert row["low"] == pytest.approx(0.07 - quantile * math.sqrt(7)) and row["high"] == pytest.approx(0.07 + quantile * math.sqrt(7))
+    assert row["low"] == pytest.approx(0.07 - quantile * math.sqrt(7)) and row["high"] == pytest.approx(
+        0.07 + quantile * math.sqrt(7)
+    )
     assert row["high_corrected"] - row["value"] == pytest.approx(quantile * 7 / math.sqrt(3))
     assert row["low_corrected"] + row["high_corrected"] == pytest.approx(0.14)
 
 
 def test_paired_tests_agree_with_scipy():
     rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(2, 44))                                              # eleven cell types, four folds
+    a, b = rng.normal(size=(2, 44))  # eleven cell types, four folds
     row = evaluation.paired_tests(values_of([f"E{i:02}" for i in range(11)], a=a, b=b)).iloc[0]
     peer = stats.ttest_rel(a, b)
     assert row["n"] == 44 and row["p_t"] == pytest.approx(peer.pvalue)
@@ -387,15 +444,19 @@ def test_paired_tests_agree_with_scipy():
     assert row["p_wilcoxon"] == pytest.approx(stats.wilcoxon(a, b).pvalue)
     corrected = 2 * stats.t.sf(abs(peer.statistic) * math.sqrt(1 / 44) / math.sqrt(1 / 44 + 1 / 3), 43)
     assert row["p_corrected"] == pytest.approx(corrected)
-    wider = evaluation.paired_tests(values_of([f"E{i:02}" for i in range(11)], a=a, b=b), held_out_per_training=0).iloc[0]
-    assert wider["p_corrected"] == pytest.approx(peer.pvalue)                    # nothing shared, nothing corrected
+    wider = evaluation.paired_tests(values_of([f"E{i:02}" for i in range(11)], a=a, b=b), held_out_per_training=0).iloc[
+        0
+    ]
+    assert wider["p_corrected"] == pytest.approx(peer.pvalue)  # nothing shared, nothing corrected
 
 
 def test_corrected_test_holds_its_level_where_folds_are_correlated_as_it_says_and_the_plain_one_does_not():
     rng = np.random.default_rng(0)
     shared, own = rng.normal(size=(4000, 1)), rng.normal(size=(4000, 4))
-    change = math.sqrt(1 / 4) * shared + math.sqrt(3 / 4) * own                  # correlation 1/4 = n_held_out / n of four folds
-    plain, corrected = ([evaluation.t_test(row, factor)[2] < 0.05 for row in change] for factor in (1 / 4, 1 / 4 + 1 / 3))
+    change = math.sqrt(1 / 4) * shared + math.sqrt(3 / 4) * own  # correlation 1/4 = n_held_out / n of four folds
+    plain, corrected = (
+        [evaluation.t_test(row, factor)[2] < 0.05 for row in change] for factor in (1 / 4, 1 / 4 + 1 / 3)
+    )
     assert abs(np.mean(corrected) - 0.05) < 0.01 and np.mean(plain) > 0.1
 
 
@@ -425,8 +486,15 @@ def test_identical_models_have_p_of_one():
 
 def test_every_pair_is_tested_or_one_model_against_the_others():
     values = values_of(a=np.arange(4.0), b=np.zeros(4), c=np.ones(4))
-    assert evaluation.paired_tests(values)[["first", "second"]].to_numpy().tolist() == [["a", "b"], ["a", "c"], ["b", "c"]]
-    assert evaluation.paired_tests(values, first="b")[["first", "second"]].to_numpy().tolist() == [["b", "a"], ["b", "c"]]
+    assert evaluation.paired_tests(values)[["first", "second"]].to_numpy().tolist() == [
+        ["a", "b"],
+        ["a", "c"],
+        ["b", "c"],
+    ]
+    assert evaluation.paired_tests(values, first="b")[["first", "second"]].to_numpy().tolist() == [
+        ["b", "a"],
+        ["b", "c"],
+    ]
     assert evaluation.paired_tests(values[values["model"] == "a"]).empty
 
 
@@ -435,7 +503,9 @@ def test_cell_types_are_tested_apart_where_asked():
     a, b = rng.normal(size=(2, 8))
     table = evaluation.paired_tests(values_of(["E1", "E2"], a=a, b=b), each_cell_type=True)
     assert table["cell_type"].tolist() == ["E1", "E2"] and table["n"].tolist() == [4, 4]
-    np.testing.assert_allclose(table["p_t"], [stats.ttest_rel(a[:4], b[:4]).pvalue, stats.ttest_rel(a[4:], b[4:]).pvalue])
+    np.testing.assert_allclose(
+        table["p_t"], [stats.ttest_rel(a[:4], b[:4]).pvalue, stats.ttest_rel(a[4:], b[4:]).pvalue]
+    )
 
 
 def test_fold_where_the_metric_means_nothing_is_left_out_and_counted():
@@ -443,8 +513,11 @@ def test_fold_where_the_metric_means_nothing_is_left_out_and_counted():
     row = evaluation.paired_tests(values_of(a=a, b=b)).iloc[0]
     assert (row["n"], row["n_missing"]) == (3, 1) and row["value"] == pytest.approx(0.7 / 3)
     none = evaluation.paired_tests(values_of(a=np.full(4, np.nan), b=b, c=a)).set_index(["first", "second"])
-    assert none.loc[("a", "b"), "n"] == 0 and none.loc[("a", "b"), ["value", "p_t", "p_corrected", "p_wilcoxon", "q_t"]].isna().all()
-    assert none.loc[("b", "c"), "q_t"] == none.loc[("b", "c"), "p_t"]            # what was not tested is not counted
+    assert (
+        none.loc[("a", "b"), "n"] == 0
+        and none.loc[("a", "b"), ["value", "p_t", "p_corrected", "p_wilcoxon", "q_t"]].isna().all()
+    )
+    assert none.loc[("b", "c"), "q_t"] == none.loc[("b", "c"), "p_t"]  # what was not tested is not counted
 
 
 def test_one_fold_is_no_test():
@@ -460,9 +533,9 @@ def test_adjusted_p_by_hand():
 
 def test_what_cannot_be_paired_is_named():
     values = values_of(a=np.arange(4.0), b=np.zeros(4))
-    with pytest.raises(InputError, match="paired tests: 'b' has no value in fold 4 of cell type 'E1', another model has"):
+    with pytest.raises(InputError, match="paired tests: 'b' has no value in fold 4 of E1; compare models"):
         evaluation.paired_tests(values.iloc[:-1])
-    with pytest.raises(InputError, match="paired tests: 'a' has two values in fold 2 of cell type 'E1'; expected one"):
+    with pytest.raises(InputError, match="paired tests: 'a' has two values in fold 2 of E1, expected one"):
         evaluation.paired_tests(pd.concat([values, values.iloc[[1]]]))
     with pytest.raises(InputError, match="metrics roc_auc, accuracy in one table, expected one"):
         evaluation.paired_tests(pd.concat([values, values.assign(metric="accuracy")]))
