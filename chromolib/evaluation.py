@@ -44,10 +44,7 @@ def check_folds(genes: pd.DataFrame) -> None:
 
     `genes` is a dataset's `genes`, or any table with `fold`; chromosomes are checked where it has `chrom`.
     """
-    if "fold" not in genes:
-        raise InputError(f"folds: no column 'fold', found {', '.join(map(str, genes))}; take the genes of a dataset")
-    if n_without := int(genes["fold"].isna().sum()):
-        raise InputError(f"folds: {n_without} of {len(genes)} genes have no fold; leave them out")
+    _check_each_has_a_fold(genes)
     if (n_folds := genes["fold"].nunique()) < 2:
         raise InputError(f"folds: {n_folds} fold of {len(genes)} genes, expected two or more; take more chromosomes")
     if "chrom" not in genes:
@@ -56,6 +53,13 @@ def check_folds(genes: pd.DataFrame) -> None:
         if len(folds) > 1:
             found = ", ".join(map(str, sorted(folds)))
             raise InputError(f"folds: {chrom} is in folds {found}, expected one; neighbours belong together")
+
+
+def _check_each_has_a_fold(genes: pd.DataFrame) -> None:
+    if "fold" not in genes:
+        raise InputError(f"folds: no column 'fold', found {', '.join(map(str, genes))}; take the genes of a dataset")
+    if n_without := int(genes["fold"].isna().sum()):
+        raise InputError(f"folds: {n_without} of {len(genes)} genes have no fold; leave them out")
 
 
 def splits(genes: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:
@@ -147,7 +151,13 @@ def by_fold(scores: pd.DataFrame, task: Task) -> pd.DataFrame:
     -------
     DataFrame
         cell_type (where given), model, fold, metric, value, n (genes of the fold).
+
+    Raises
+    ------
+    InputError
+        A gene without a fold.
     """
+    _check_each_has_a_fold(scores)
     keys = [*(["cell_type"] if "cell_type" in scores else []), "model", "fold"]
     rows = []
     for values, table in scores.groupby(keys, sort=False):

@@ -83,6 +83,12 @@ def test_folds_that_would_let_a_model_peek_are_refused(genes, message):
         list(evaluation.splits(genes))
 
 
+def test_score_without_a_fold_is_in_no_summary():
+    scores = scores_of(np.array([0, 1]), a=np.arange(2.0)).assign(fold=[1, None])
+    with pytest.raises(InputError, match="folds: 1 of 2 genes have no fold; leave them out"):
+        evaluation.by_fold(scores, "clf")
+
+
 def test_table_without_chromosomes_is_split_by_its_folds():
     assert [fold for fold, _ in evaluation.splits(GENES[["fold"]])] == [1, 2, 3]
 
