@@ -22,6 +22,7 @@ from pandas.io.formats.style import Styler
 from sklearn import metrics
 
 from .config import Profile
+from .evaluation import METRIC_NAMES
 from .files import write_whole
 
 # One colour per meaning, in every notebook; distinguishable with a colour-vision deficiency (after Okabe and Ito).
@@ -39,12 +40,14 @@ WHOLE_WINDOW = "#6c6c6c"  # "Mean signal, 40 kb" and that of any other window th
 OTHER = "#444444"  # a mark or model that the paper does not have
 H1 = "#000000"     # the real promoters that a profile is held against
 MANY_POINTS = 3000  # more are drawn as an image inside of the SVG: a page of megabytes opens slowly
-METRIC_NAMES = {
+COLUMN_NAMES = METRIC_NAMES | {
     "mean_depth": "mean depth", "share_empty": "bins without reads", "depth_q50": "median depth",
     "depth_q90": "90 % quantile", "depth_q99": "99 % quantile", "depth_max": "maximum depth",
     "lag_1": "r, 100 bp apart", "lag_10": "r, 1 kb apart", "between_genes": "between promoters",
     "tss_difference": "on - off, TSS", "body_difference": "on - off, gene body",
-    "roc_auc": "ROC-AUC", "average_precision": "average precision", "pearson": "Pearson r", "r2": "R²",
+    "low_corrected": "low", "high_corrected": "high",
+    "p_t": "p, paired t-test", "p_corrected": "p, corrected t-test", "p_wilcoxon": "p, Wilcoxon",
+    "q_t": "q, paired t-test", "q_corrected": "q, corrected t-test", "q_wilcoxon": "q, Wilcoxon",
 }  # fmt: skip
 STYLE = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
@@ -94,9 +97,9 @@ def show_table(
     """Save a table as results/<name>.csv, and return what a notebook shows of it: all columns but those to `hide`, metrics by
     their full names, missing values as a dash, in the caption the profiles as in `publish`."""
     write_whole(profile.work_dir / "results" / f"{name}.csv", lambda path: table.to_csv(path, index=False))
-    table = table.drop(columns=list(hide)).rename(columns=METRIC_NAMES)
+    table = table.drop(columns=list(hide)).rename(columns=COLUMN_NAMES)
     if "metric" in table:
-        table = table.assign(metric=table["metric"].replace(METRIC_NAMES))
+        table = table.assign(metric=table["metric"].replace(COLUMN_NAMES))
     style = table.style.format(precision=precision, thousands=",", na_rep="–").hide(axis="index")
     if table.empty:
         caption = f"{caption} There are none."
@@ -286,7 +289,7 @@ def plot_summary_beside(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[A
             colour = MARK_COLOURS.get(row.mark, OTHER)
             ax.plot([row.low, row.high], [row.here] * 2, color=colour, lw=1)
             ax.plot(row.h1, row.here, "o", color=colour, ms=5, label=row.mark)
-        ax.set_title(METRIC_NAMES.get(name, name), loc="left", fontsize=9)
+        ax.set_title(COLUMN_NAMES.get(name, name), loc="left", fontsize=9)
     for ax in axes[len(statistics) :]:
         ax.set_visible(False)
     figure = axes[0].figure
@@ -358,7 +361,7 @@ def plot_roc(predictions: pd.DataFrame, ax: Axes, *, intervals: pd.DataFrame) ->
 
 
 def plot_calibration(table: pd.DataFrame, ax: Axes) -> Axes:
-    """Observed against predicted share of genes that are on, from `comparison.calibration`."""
+    """Observed against predicted share of genes that are on, from `evaluation.calibration`."""
     ax.plot([0, 1], [0, 1], color="#bbbbbb", lw=0.8, ls="--")
     error = [table["observed"] - table["low"], table["high"] - table["observed"]]
     ax.errorbar(table["predicted"], table["observed"], yerr=error, fmt="o", color=MODEL_COLOURS["Chromoformer"], capsize=2)
@@ -401,7 +404,7 @@ def plot_intervals(table: pd.DataFrame, axes: Sequence[Axes], *, metrics: Sequen
         ax.set_yticks(range(len(rows)), rows)
         ax.set_ylim(len(rows) - 0.5, -0.5)
         ax.tick_params(axis="y", length=0, labelleft=ax is axes[0])
-        ax.set_xlabel(METRIC_NAMES.get(metric, metric))
+        ax.set_xlabel(COLUMN_NAMES.get(metric, metric))
     handles = [Line2D([], [], color=model_colour(model), marker="o", ms=4.5, lw=1.4, label=model) for model in models]
     if table["simulated"].any():
         handles.append(Line2D([], [], color=OTHER, marker="o", ms=4.5, lw=1.4, mfc="white", label="simulated data"))

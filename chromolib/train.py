@@ -15,19 +15,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from scipy import stats
-from sklearn import metrics
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from .config import InputError, ModelConfig, Task, TrainConfig
 from .dataset import GeneDataset, PairedDataset, resolve_device
+from .evaluation import classification_metrics, regression_metrics
 from .files import write_whole
 from .model import Chromoformer
 
@@ -169,28 +167,6 @@ def evaluate(model: Chromoformer, data: Dataset, precision: str = "float32") -> 
     if task == "reg":
         return {"loss": loss, **regression_metrics(target, out)}
     return {"loss": loss, **regression_metrics(target[:, 0], out[:, 0])}
-
-
-def classification_metrics(label: np.ndarray, score: np.ndarray) -> dict[str, float]:
-    """ROC-AUC, accuracy and average precision of a score that calls a gene on where it is above 0.
-
-    NaN where one class is missing: a ranking of one class means nothing.
-    """
-    both = len(np.unique(label)) == 2
-    return {
-        "roc_auc": float(metrics.roc_auc_score(label, score)) if both else float("nan"),
-        "accuracy": float(metrics.accuracy_score(label, score > 0)),
-        "average_precision": float(metrics.average_precision_score(label, score)) if both else float("nan"),
-    }
-
-
-def regression_metrics(measured: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Pearson's r and R². NaN where there are fewer than two genes or one side does not vary."""
-    varies = len(measured) > 1 and np.ptp(measured) > 0 and np.ptp(predicted) > 0
-    return {
-        "pearson": float(stats.pearsonr(measured, predicted).statistic) if varies else float("nan"),
-        "r2": float(metrics.r2_score(measured, predicted)) if len(measured) > 1 else float("nan"),
-    }
 
 
 def predict(model: Chromoformer, data: Dataset, precision: str = "float32") -> pd.DataFrame:

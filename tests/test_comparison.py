@@ -1,13 +1,12 @@
-"""Comparisons on scores made by hand: intervals, words that claim no more than those, a baseline that cannot peek."""
+"""Baselines that cannot peek, the best possible score, and published numbers beside ours."""
 
-import math
 from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from chromolib import GeneDataset, InputError, features, load_dataset, load_profile
+from chromolib import GeneDataset, InputError, evaluation, features, load_dataset, load_profile
 from chromolib.analysis import comparison
 from chromolib.genome import load_genome
 from chromolib.simulate import read_truth
@@ -22,13 +21,6 @@ def planted(n_genes=48, **options):
     store = random_store(n_genes, frame_bp=8000, marks=MARKS, n_pcres=9)
     store["promoter"] = store["promoter"] * (1 + 2 * store["label"] * (store["mark"] == "A"))
     return GeneDataset(store, bin_bp=(2000, 100), **options)
-
-
-def scores_of(target, **models):
-    n = len(target)
-    genes = {"gene_id": [f"G{i}" for i in range(n)], "fold": 1, "target": target}
-    tables = [pd.DataFrame({"model": name, **genes, "score": score}) for name, score in models.items()]
-    return pd.concat(tables, ignore_index=True)
 
 
 # The simple baseline
@@ -83,7 +75,7 @@ def test_binned_signal_takes_a_width_that_the_store_can_fill(base_bp, n_bins):
 def test_baseline_predicts_each_gene_once_and_finds_what_is_planted():
     table = comparison.baseline(planted(), partial(comparison.mean_signal, window_bp=8000), comparison.linear)
     assert sorted(table["gene_id"]) == planted().genes["gene_id"].tolist()
-    assert comparison.METRICS["clf"](table["target"], table["score"])["roc_auc"] > 0.9
+    assert evaluation.METRICS["clf"](table["target"], table["score"])["roc_auc"] > 0.9
 
 
 def test_baseline_needs_both_labels():
@@ -94,89 +86,10 @@ def test_baseline_needs_both_labels():
             comparison.baseline(GeneDataset(store, bin_bp=(2000, 100)), mean_4kb, comparison.linear)
 
 
-# Intervals and differences
-
-
-@pytest.mark.parametrize("task", ["clf", "reg"])
-def test_interval_holds_the_value_and_narrows_with_more_genes(task):
-    widths = []
-    for n in (40, 640):
-        rng = np.random.default_rng(1)
-        score = rng.normal(size=n)
-        target = score + rng.normal(size=n)
-        target = (target > 0).astype(int) if task == "clf" else target
-        table = comparison.with_interval(target, score, task, n_resamples=200)
-        assert ((table["low"] < table["value"]) & (table["value"] < table["high"]) & (table["n"] == n)).all()
-        assert table.set_index("metric")["value"].to_dict() == comparison.METRICS[task](target, score)
-        widths.append((table["high"] - table["low"]).iloc[0])
-    assert widths[1] < 0.5 * widths[0]
-
-
-def test_intervals_are_the_same_each_time_and_given_for_each_model():
-    rng = np.random.default_rng(0)
-    target = rng.normal(size=60)
-    scores = scores_of(target, Chromoformer=target + rng.normal(size=60), other=rng.normal(size=60))
-    first, second = (comparison.with_intervals(scores, "reg") for _ in range(2))
-    pd.testing.assert_frame_equal(first, second)
-    assert list(first) == ["model", "metric", "value", "low", "high", "n"]
-    assert first["model"].tolist() == ["Chromoformer"] * 2 + ["other"] * 2
-
-
-def test_folds_are_scored_apart():
-    target = np.array([0, 1, 0, 1] * 2)
-    scores = scores_of(target, good=target * 1.0, bad=np.array([0, 1, 0, 1, 1, 0, 1, 0.0]))
-    scores["fold"] = np.tile([1] * 4 + [2] * 4, 2)
-    table = comparison.by_fold(scores, "clf").set_index("model")
-    assert list(table) == ["fold 1", "fold 2", "mean", "sd"]
-    assert table.loc["good"].tolist() == [1, 1, 1, 0] and table.loc["bad", ["fold 1", "fold 2", "mean"]].tolist() == [1, 0, 0.5]
-
-
-def test_difference_is_first_minus_second_on_the_same_genes():
-    target = np.array([0, 0, 1, 1] * 10)
-    perfect, half = target * 1.0, np.array([0, 1, 0, 1] * 10) * 1.0              # ROC-AUC 1 and 0.5
-    scores = scores_of(target, perfect=perfect, half=half).sample(frac=1, random_state=0)
-    (change,) = comparison.difference(scores, "perfect", "half", "clf", n_resamples=200).to_dict("records")
-    assert (change["metric"], change["value"], change["n"]) == ("roc_auc", 0.5, 40)
-    assert 0.3 < change["low"] < 0.5 < change["high"] < 0.7
-    assert comparison.difference(scores, "half", "perfect", "clf", n_resamples=20)["value"].item() == -0.5
-
-
-def test_words_follow_the_interval():
-    rng = np.random.default_rng(0)
-    target = rng.normal(size=80)
-    noise = rng.normal(size=(3, 80))
-    scores = scores_of(target, good=target + 0.1 * noise[0], bad=noise[1], twin=noise[2])
-    assert "good is better than" in comparison.in_words(comparison.difference(scores, "good", "bad", "reg").iloc[0])
-    assert "bad is worse than" in comparison.in_words(comparison.difference(scores, "bad", "good", "reg").iloc[0])
-    same = comparison.in_words(comparison.difference(scores, "bad", "twin", "reg").iloc[0])
-    assert "no difference between bad and" in same and "better" not in same and "worse" not in same
-
-
-@pytest.mark.parametrize(("low", "high", "verdict"), [(0.0, 0.2, "no difference"), (-0.2, 0.0, "no difference"),
-                                                      (0.001, 0.2, "better"), (-0.2, -0.001, "worse")])  # fmt: skip
-def test_interval_that_touches_zero_claims_nothing(low, high, verdict):
-    change = {"metric": "roc_auc", "first": "A", "second": "B", "value": 0.1, "low": low, "high": high, "n": 12}
-    words = comparison.in_words(pd.Series(change))
-    assert verdict in words and "12 genes" in words and f"[{low:+.3f}, {high:+.3f}]" in words
-
-
 def test_best_baseline_is_the_highest_of_the_first_metric_and_never_a_network():
     models = ["Chromoformer", "Mean signal, 40 kb", "Mean signal, 4 kb", "Mean signal, 40 kb"]
     rows = {"model": models, "metric": ["roc_auc"] * 3 + ["average_precision"], "value": [0.9, 0.7, 0.8, 0.99]}
     assert comparison.best_baseline(pd.DataFrame(rows)) == "Mean signal, 4 kb"
-
-
-def test_calibration_by_hand():
-    table = comparison.calibration(np.array([1, 0, 1, 1]), np.array([0.9, 0.1, 0.2, 0.8]), n_bins=2)
-    np.testing.assert_allclose(table[["predicted", "observed"]], [[0.15, 0.5], [0.85, 1.0]])
-    z2 = 1.959963984540054**2  # Wilson's interval of 1 in 2: 1/2 +- z / (2 sqrt(2 + z2)); of 2 in 2: 2 / (2 + z2) to 1
-    half = math.sqrt(z2 / (2 + z2)) / 2
-    np.testing.assert_allclose(table[["low", "high"]], [[0.5 - half, 0.5 + half], [2 / (2 + z2), 1.0]])
-    assert table["n"].tolist() == [2, 2]
-
-
-def test_calibration_of_few_genes_has_as_many_groups_as_genes():
-    assert comparison.calibration(np.array([0, 1]), np.array([0.1, 0.9]), n_bins=5)["n"].tolist() == [1, 1]
 
 
 # Tables of several models
@@ -207,7 +120,7 @@ def test_best_possible_score_of_a_simulated_cell_type_is_the_one_saved(task):
     profile = load_profile("smoke")
     data = load_dataset(profile, "S02", task=task)
     table = comparison.best_possible(profile, data)
-    found = comparison.METRICS[task](table["target"].to_numpy(), table["score"].to_numpy())
+    found = evaluation.METRICS[task](table["target"].to_numpy(), table["score"].to_numpy())
     saved = read_truth(profile, "best_scores", "S02").iloc[0]
     assert table["gene_id"].tolist() == data.genes["gene_id"].tolist()
     if task == "clf":

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from chromolib import fit, load_dataset, load_profile, predict, simulate
+from chromolib import evaluation, fit, load_dataset, load_profile, predict, simulate
 from chromolib.analysis import comparison
 
 STEPS = {
@@ -45,7 +45,7 @@ def scores_of(name):
 
 def gains_of(scores):
     rungs = [*STEPS, "Best possible"]
-    rows = [comparison.difference(scores, upper, lower, "clf") for lower, upper in itertools.pairwise(rungs)]
+    rows = [evaluation.difference(scores, upper, lower, "clf") for lower, upper in itertools.pairwise(rungs)]
     return pd.concat(rows).set_index("first")
 
 

@@ -94,9 +94,9 @@ def test_task_follows_from_the_metric_and_a_fold_change_is_its_own(root):
     scores = collect().scores
     assert scores["task"].tolist() == ["reg", "reg", "diff", "diff"]
     assert scores["cell_type"].tolist() == ["E003", "E003", "E116/E003", "E116/E003"]
-    table = scoreboard.side_by_side(scores, ["pearson", "r2"])
+    table = scoreboard.side_by_side(scores, ["pearson", "spearman", "r2"])
     assert table["pearson"].tolist() == ["0.900 [0.800, 0.950]", "0.850 [0.700, 0.900]", "0.600 [0.500, 0.700]", "–"]
-    assert table["r2"].isna().all() and table["n"].tolist() == [40] * 4
+    assert table[["spearman", "r2"]].isna().all(axis=None) and table["n"].tolist() == [40] * 4
 
 
 @pytest.mark.parametrize(("made", "expected"), [(1_700_009_999, 0.5), (1_600_000_000, 0.9)])

@@ -1,19 +1,16 @@
-"""Predictions held against measurements: intervals, the simple baseline, the release's own numbers.
+"""What a network has to stand beside: simple baselines, the best possible score, the release's and the paper's numbers.
 
-In: datasets and tables of held-out predictions. Out: tidy tables, one row per model and metric.
+In: datasets, predictions of runs and intervals of their metrics. Out: tidy tables, one row per gene, or per model and metric.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
-from scipy import stats
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegressionCV, RidgeCV
 from sklearn.model_selection import GridSearchCV
@@ -23,15 +20,10 @@ from sklearn.preprocessing import StandardScaler
 from .. import sources
 from ..config import ROOT, DemoInputs, InputError, Profile, Task
 from ..dataset import GeneDataset
+from ..evaluation import Model, cross_fit
 from ..features import others_expression
 from ..readers import read_demo_predictions
 from ..simulate import read_truth
-from ..train import classification_metrics, regression_metrics
-
-METRICS: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, float]]] = {
-    "clf": classification_metrics,
-    "reg": regression_metrics,
-}
 
 NARROW_BP = 4000  # the second window of the simplest baseline: what the TSS's own nucleosomes carry
 BASELINE_BIN_BP = 500  # or the next wider that the store's bins can fill
@@ -39,7 +31,6 @@ MIN_GENES_TO_BOOST = 2000  # with fewer, trees have too little to choose their s
 CHROMATIN_BASELINES = ("Mean signal", "Binned signal", "Gradient boosting")  # how their names begin
 
 Inputs = Callable[[GeneDataset], np.ndarray]
-Model = Callable[[Task, np.ndarray, int], Any]
 
 
 def mean_signal(data: GeneDataset, window_bp: int) -> np.ndarray:
@@ -80,18 +71,8 @@ def baseline(data: GeneDataset, inputs: Inputs, model: Model, seed: int = 0) -> 
         gene_id, fold, score (log-odds or log2(RPKM + 1)), target; one row per gene.
     """
     y, genes = _target(data), data.genes[["gene_id", "fold"]]
-    score = cross_fit(data.task, inputs(data), y, genes["fold"].to_numpy(), model, seed)
+    score = cross_fit(data.task, inputs(data), y, data.genes, model, seed)
     return genes.assign(score=score, target=y).sort_values("fold", kind="stable", ignore_index=True)
-
-
-def cross_fit(task: Task, x: np.ndarray, y: np.ndarray, fold: np.ndarray, model: Model, seed: int = 0) -> np.ndarray:
-    """Score of each gene by a model of x (gene, feature) that was fitted and tuned on the other folds: (gene,)."""
-    score = np.empty(len(y))
-    for number in np.unique(fold):
-        is_held_out = fold == number
-        fitted = model(task, y[~is_held_out], seed).fit(x[~is_held_out], y[~is_held_out])
-        score[is_held_out] = (fitted.decision_function if task == "clf" else fitted.predict)(x[is_held_out])
-    return score
 
 
 def linear(task: Task, y: np.ndarray, seed: int) -> Pipeline:
@@ -154,27 +135,6 @@ def _target(data: GeneDataset) -> np.ndarray:
     return data.batch(range(len(data))).target.cpu().numpy()
 
 
-def with_interval(
-    target: np.ndarray, score: np.ndarray, task: Task, *, n_resamples: int = 1000, seed: int = 0
-) -> pd.DataFrame:
-    """Metrics of a score with their 95 % bootstrap intervals over genes.
-
-    Returns
-    -------
-    DataFrame
-        metric, value, low, high, n; one row per metric of the task.
-    """
-    names = list(METRICS[task](target, score))
-    values = np.array(list(METRICS[task](target, score).values()))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # a resample of one class has no ROC-AUC
-        low_high = stats.bootstrap(
-            (target, score), lambda t, s: np.array(list(METRICS[task](t, s).values())), paired=True, vectorized=False,
-            n_resamples=n_resamples, method="percentile", rng=seed,
-        ).confidence_interval  # fmt: skip
-    return pd.DataFrame({"metric": names, "value": values, "low": low_high.low, "high": low_high.high, "n": len(target)})
-
-
 def held_out_scores(profile: Profile, data: GeneDataset, predictions: pd.DataFrame) -> pd.DataFrame:
     """Scores of every model on the same genes, held out: ours, the simple baselines, and where there are, the release's own
     and the best possible one.
@@ -226,83 +186,11 @@ def best_possible(profile: Profile, data: GeneDataset) -> pd.DataFrame:
     return data.genes[["gene_id", "fold"]].assign(model="Best possible", score=score.to_numpy(), target=_target(data))
 
 
-def with_intervals(scores: pd.DataFrame, task: Task) -> pd.DataFrame:
-    """`with_interval` for each model of `held_out_scores`: model, metric, value, low, high, n."""
-    tables = [
-        with_interval(table["target"].to_numpy(), table["score"].to_numpy(), task).assign(model=model)
-        for model, table in scores.groupby("model", sort=False)
-    ]
-    return pd.concat(tables, ignore_index=True)[["model", "metric", "value", "low", "high", "n"]]
-
-
-def by_fold(scores: pd.DataFrame, task: Task) -> pd.DataFrame:
-    """First metric of the task in each held-out fold: model, a column per fold, mean and sd over folds."""
-    rows = {}
-    for (model, fold), table in scores.groupby(["model", "fold"], sort=False):
-        values = METRICS[task](table["target"].to_numpy(), table["score"].to_numpy())
-        rows.setdefault(model, {})[f"fold {int(fold)}"] = next(iter(values.values()))
-    table = pd.DataFrame(rows).T.sort_index(axis=1)
-    summary = {"mean": table.mean(axis=1), "sd": table.std(axis=1)}
-    return table.assign(**summary).rename_axis("model").reset_index()
-
-
-def difference(scores: pd.DataFrame, first: str, second: str, task: Task, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """First metric of the task, `first` minus `second`, with a 95 % interval from resampling the same genes for both.
-
-    Returns
-    -------
-    DataFrame
-        metric, first, second, value, low, high, n; one row.
-    """
-    wide = scores.pivot(index="gene_id", columns="model", values="score").join(
-        scores.drop_duplicates("gene_id").set_index("gene_id")["target"]
-    )
-    name = next(iter(METRICS[task](wide["target"].to_numpy(), wide[first].to_numpy())))
-
-    def gain(target: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
-        return METRICS[task](target, a)[name] - METRICS[task](target, b)[name]
-
-    columns = [wide[column].to_numpy() for column in ("target", first, second)]
-    interval = stats.bootstrap(columns, gain, paired=True, vectorized=False, n_resamples=n_resamples,
-                               method="percentile", rng=seed).confidence_interval  # fmt: skip
-    return pd.DataFrame([{"metric": name, "first": first, "second": second, "value": gain(*columns), "low": interval.low,
-                          "high": interval.high, "n": len(wide)}])  # fmt: skip
-
-
 def best_baseline(intervals: pd.DataFrame) -> str:
     """The baseline on chromatin with the highest first metric: picked on the held-out genes, hence flattered."""
     metric = intervals["metric"].iloc[0]
     baselines = intervals[(intervals["metric"] == metric) & intervals["model"].str.startswith(CHROMATIN_BASELINES)]
     return baselines.loc[baselines["value"].idxmax(), "model"]
-
-
-def in_words(change: pd.Series) -> str:
-    """A sentence on a row of `difference` that claims no more than its interval carries."""
-    text = f"{change['value']:+.3f} [{change['low']:+.3f}, {change['high']:+.3f}]"
-    if change["low"] > 0:
-        verdict = f"{change['first']} is better than “{change['second']}”"
-    elif change["high"] < 0:
-        verdict = f"{change['first']} is worse than “{change['second']}”"
-    else:
-        verdict = f"no difference between {change['first']} and “{change['second']}” is seen"
-    metric = {"roc_auc": "ROC-AUC", "pearson": "Pearson r"}[change["metric"]]
-    return f"On these {change['n']} genes {verdict}: difference in {metric} {text}, 95 % interval over genes."
-
-
-def calibration(label: np.ndarray, probability: np.ndarray, n_bins: int = 5) -> pd.DataFrame:
-    """Share of genes that are on, in groups of like size by predicted probability, with 95 % Wilson intervals.
-
-    Returns
-    -------
-    DataFrame
-        predicted (mean probability of the group), observed, low, high, n.
-    """
-    order = np.argsort(probability, kind="stable")
-    rows = []
-    for group in np.array_split(order, min(n_bins, len(order))):
-        test = stats.binomtest(int(label[group].sum()), len(group)).proportion_ci(method="wilson")
-        rows.append((probability[group].mean(), label[group].mean(), test.low, test.high, len(group)))
-    return pd.DataFrame(rows, columns=["predicted", "observed", "low", "high", "n"])
 
 
 def published(key: str) -> dict:

@@ -12,12 +12,13 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from .. import evaluation
 from ..config import InputError, Profile
 from ..dataset import GeneDataset, PairedDataset
 from ..features import others_expression
 from . import comparison
 
-FIRST_METRICS = ("roc_auc", "average_precision", "pearson", "r2")  # what the tables show of both tasks
+SHOWN_METRICS = ("roc_auc", "average_precision", "pearson", "spearman", "r2")  # what the tables show of both tasks
 TWO_REGRESSORS = "Chromoformer, two regressors"
 OTHERS = "Mean of other cell types"
 
@@ -58,31 +59,25 @@ def level_scores(profile: Profile, data: Mapping[str, GeneDataset], predictions:
 
 def level_intervals(scores: pd.DataFrame) -> pd.DataFrame:
     """Metrics of `level_scores` with 95 % bootstrap intervals: cell_type, task, model, metric, value, low, high, n."""
-    return _each(scores, comparison.with_intervals)
+    return _each(scores, evaluation.with_intervals)
 
 
 def beside_others(scores: pd.DataFrame) -> pd.DataFrame:
-    """The network minus "Mean of other cell types", from `level_scores`: one row of `comparison.difference` for each cell
+    """The network minus "Mean of other cell types", from `level_scores`: one row of `evaluation.difference` for each cell
     type and task; no rows where there are no other cell types."""
     if OTHERS not in set(scores["model"]):
         return pd.DataFrame(columns=["cell_type", "task", "metric", "first", "second", "value", "low", "high", "n"])
-    return _each(scores, lambda table, task: comparison.difference(table, "Chromoformer", OTHERS, task))
+    return _each(scores, lambda table, task: evaluation.difference(table, "Chromoformer", OTHERS, task))
 
 
 def side_by_side(intervals: pd.DataFrame) -> pd.DataFrame:
     """One row per model and metric, for each cell type a column of text: value [low, high]."""
-    shown = intervals[intervals["metric"].isin(FIRST_METRICS)]
+    shown = intervals[intervals["metric"].isin(SHOWN_METRICS)]
     keys = shown[["metric", "model"]].drop_duplicates()
-    wide = shown.assign(text=in_brackets(shown)).pivot(index=["metric", "model"], columns="cell_type", values="text")
-    order = pd.MultiIndex.from_frame(keys.sort_values("metric", key=lambda metric: metric.map(FIRST_METRICS.index), kind="stable"))
+    wide = shown.assign(text=evaluation.in_brackets(shown)).pivot(index=["metric", "model"], columns="cell_type", values="text")
+    order = pd.MultiIndex.from_frame(keys.sort_values("metric", key=lambda metric: metric.map(SHOWN_METRICS.index), kind="stable"))
     wide.columns.name = None
     return wide.loc[order, list(shown["cell_type"].unique())].reset_index()
-
-
-def in_brackets(table: pd.DataFrame) -> pd.Series:
-    """value [low, high] as text; a dash where a metric means nothing."""
-    text = [f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in table.itertuples()]
-    return pd.Series(text, index=table.index).where(table["value"].notna(), "–")
 
 
 def _each(scores: pd.DataFrame, measure: Callable[[pd.DataFrame, str], pd.DataFrame]) -> pd.DataFrame:
@@ -114,7 +109,7 @@ def summary(data: PairedDataset) -> pd.DataFrame:
     change = _change(data)
     first, second = (part.genes for part in (data.first, data.second))
     a, b = (np.log2(genes["expression"] + 1) for genes in (first, second))
-    row = {"pair": data.cell_type, "n": len(data), "pearson": comparison.METRICS["reg"](a, b)["pearson"],
+    row = {"pair": data.cell_type, "n": len(data), "pearson": evaluation.METRICS["reg"](a, b)["pearson"],
            "same_label": (first["label"] == second["label"]).mean(), "within_twofold": (np.abs(change) <= 1).mean(),
            "up": (change > 1).mean(), "down": (change < -1).mean()}  # fmt: skip
     return pd.DataFrame([row])
@@ -141,10 +136,10 @@ def scores(profile: Profile, data: PairedDataset, predictions: pd.DataFrame) -> 
     signal = {f"Mean signal, {width // 1000} kb": partial(comparison.mean_signal, window_bp=width)
               for width in dict.fromkeys((data.window_bp, min(comparison.NARROW_BP, data.window_bp)))}  # fmt: skip
     signal["Binned signal"] = comparison.binned_signal
-    fitted = {name: by_fold(data, inputs(data.second) - inputs(data.first)) for name, inputs in signal.items()}
+    fitted = {name: ridge(data, inputs(data.second) - inputs(data.first)) for name, inputs in signal.items()}
     others = remaining(profile, data)
     if others is not None:
-        fitted |= {OTHERS: np.zeros(len(data)), "Other cell types": by_fold(data, others.to_numpy())}
+        fitted |= {OTHERS: np.zeros(len(data)), "Other cell types": ridge(data, others.to_numpy())}
     if profile.simulated:
         best = [comparison.best_possible(profile, part)["score"].to_numpy() for part in (data.first, data.second)]
         fitted["Best possible"] = best[1] - best[0]
@@ -153,10 +148,10 @@ def scores(profile: Profile, data: PairedDataset, predictions: pd.DataFrame) -> 
     return pd.concat(tables, ignore_index=True)[["model", "gene_id", "fold", "score", "target"]]
 
 
-def by_fold(data: PairedDataset, x: np.ndarray) -> np.ndarray:
+def ridge(data: PairedDataset, x: np.ndarray) -> np.ndarray:
     """Fold change by ridge regression on x (gene, feature), each fold predicted from the others, the penalty chosen inside
     them."""
-    return comparison.cross_fit("reg", x, _change(data), data.genes["fold"].to_numpy(), comparison.linear)
+    return evaluation.cross_fit("reg", x, _change(data), data.genes, comparison.linear)
 
 
 def remaining(profile: Profile, data: PairedDataset) -> pd.DataFrame | None:
@@ -174,27 +169,21 @@ def remaining(profile: Profile, data: PairedDataset) -> pd.DataFrame | None:
 
 def intervals(scores: pd.DataFrame, data: PairedDataset) -> pd.DataFrame:
     """Metrics of `scores` with 95 % bootstrap intervals: cell_type (second/first), model, metric, value, low, high, n."""
-    table = comparison.with_intervals(scores, "reg")
+    table = evaluation.with_intervals(scores, "reg")
     table.insert(0, "cell_type", data.cell_type)
     return table
 
 
 def differences(scores: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
     """Paired differences of Pearson's r: both networks minus the best baseline on chromatin, one network minus the other,
-    and minus what other cell types know. Columns of `comparison.difference`."""
+    and minus what other cell types know. Columns of `evaluation.difference`."""
     best = comparison.best_baseline(intervals)
     pairs = [("Chromoformer", best), (TWO_REGRESSORS, best), ("Chromoformer", TWO_REGRESSORS)]
     if "Other cell types" in set(scores["model"]):
         pairs.append(("Chromoformer", "Other cell types"))
-    table = pd.concat([comparison.difference(scores, *pair, "reg") for pair in pairs], ignore_index=True)
+    table = pd.concat([evaluation.difference(scores, *pair, "reg") for pair in pairs], ignore_index=True)
     table.insert(0, "cell_type", intervals["cell_type"].iloc[0])
     return table
-
-
-def verdicts(changes: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `comparison.difference` with a word on each: better, worse, or no difference seen (its interval holds 0)."""
-    word = np.select([changes["low"] > 0, changes["high"] < 0], ["better", "worse"], "no difference seen")
-    return changes.assign(verdict=word)
 
 
 def _change(data: PairedDataset) -> np.ndarray:

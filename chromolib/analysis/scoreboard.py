@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..config import ROOT, InputError, Profile, data_root, load_profile, profile_names
-from .fold_change import in_brackets, verdicts
+from ..evaluation import in_brackets, verdicts
 
 LEVEL = ("model", "metric", "value", "low", "high", "n")
 CHANGE = ("metric", "first", "second", "value", "low", "high", "n")
@@ -31,7 +31,7 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {  # results/<name>.csv -> note
     "02b_difference": ("02b_fold_change", ("cell_type", *CHANGE)),
 }
 MAY_BE_EMPTY = ("02b_beside_others",)  # where there are no other cell types
-TASKS = {"roc_auc": "clf", "accuracy": "clf", "average_precision": "clf", "pearson": "reg", "r2": "reg"}
+TASKS = {"roc_auc": "clf", "accuracy": "clf", "average_precision": "clf", "pearson": "reg", "spearman": "reg", "r2": "reg"}
 
 
 class Board(NamedTuple):
