@@ -23,7 +23,6 @@ from .stack import (
     finish_layer,
     input_gradient,
     multiply,
-    parts,
     product_type,
     stack_linear,
     weight_gradient,
@@ -89,11 +88,12 @@ class _AttendBins(torch.autograd.Function):
     def forward(ctx, u: Tensor, signal: Tensor, position: Tensor, project: Tensor, is_padding: Tensor | None) -> Tensor:
         ctx.dtype = dtype = product_type(u)
         signal, position, project, flat = (x.to(dtype) for x in (signal, position, project, u.flatten(0, 1)))
-        asked = torch.mm(flat, project).view(*u.shape[:2], -1)                              # (n, h, m)
-        score = torch.mm(flat, position.T).view(*u.shape[:2], -1)                           # (n, h, l)
+        (n, l, m), h = signal.shape, u.shape[1]
+        asked = torch.mm(flat, project).view(n, h, m)
+        score = torch.mm(flat, position.T).view(n, h, l)
         score = torch.baddbmm(score, asked, signal.transpose(1, 2)).to(u.dtype)
         if is_padding is not None:
-            score = fill_masked(score, is_padding.unsqueeze(1))
+            score = fill_masked(score, is_padding.view(n, 1, l))
         weight = score.softmax(-1).to(dtype)
         mean = torch.bmm(weight, signal)                                                    # (n, h, m)
         ctx.save_for_backward(u, signal, position, project, is_padding, weight, mean, asked)
@@ -215,7 +215,7 @@ class Tokens:
         own = ((s[:, None, None] * b + self.gene[:, None]) * heads + head) * t + self.place[:, None]  # (s, n, h)
         every = own.unsqueeze(2) + block[:, None] * (n_s * b * heads * t)                   # (s, n, 3, h)
         hidden = fill_masked(torch.zeros_like(self.contact), self.is_absent)[:, None, :, None]
-        return Heads(packed.flatten(), own.flatten(), every.flatten(), self.contact, hidden)
+        return Heads(packed.flatten(), own.flatten(), every.flatten(), self.contact, hidden, heads)
 
 
 class Heads(NamedTuple):
@@ -226,6 +226,7 @@ class Heads(NamedTuple):
     every: Tensor    # (s * n * 3 * h,)      the same for all three at once
     contact: Tensor  # (b, t)
     hidden: Tensor   # (b, 1, t, 1)          what is added to the scores of keys: 0, or MASKED where there is none
+    count: int       # h
 
 
 class _Rows(torch.autograd.Function):
@@ -305,6 +306,11 @@ class GatedAttention(nn.Module):
         return finish_layer(promoter, heard, self.output.weight, self.output.bias, self.norm, self.feed_forward)
 
 
+def part_size(x: Tensor) -> int:
+    """How many resolutions are mixed together: on a CPU one, whose projections its cache holds; elsewhere all."""
+    return 1 if x.device.type == "cpu" else len(x)
+
+
 class _Mix(torch.autograd.Function):
     """Gated attention of all tokens up to the output map, (s, n, d) -> (s, n, h * c), and its gradient."""
 
@@ -313,13 +319,13 @@ class _Mix(torch.autograd.Function):
         ctx.heads, ctx.dtype = heads, product_type(x)
         width = weight.shape[1] // 4
         out, kept = x.new_empty(*x.shape[:2], width, dtype=ctx.dtype), []
-        for s in parts(x):
-            y = multiply(x[s], weight[s], ctx.dtype)                                        # (s, n, 4 * h * c)
-            query, key, value = _side_by_side(y, gamma[s], heads)
-            listened = _listen(query, key, gamma[s], heads).to(ctx.dtype)                   # (s * b * h, k, q)
+        for x_s, weight_s, gamma_s, out_s in zip(*(y.split(part_size(x)) for y in (x, weight, gamma, out)), strict=True):
+            y = multiply(x_s, weight_s, ctx.dtype)                                          # (s, n, 4 * h * c)
+            query, key, value = _side_by_side(y, heads)
+            listened = _listen(query, key, gamma_s, heads).to(ctx.dtype)                    # (s * b * h, k, q)
             attended = torch.bmm(listened.transpose(1, 2), value)
-            attended = attended.flatten(0, 1).index_select(0, heads.own).view(*y.shape[:2], width)
-            torch.mul(attended, y[..., 3 * width :].sigmoid(), out=out[s])
+            attended = attended.flatten(0, 1).index_select(0, heads.own).view(out_s.shape)
+            torch.mul(attended, y[..., 3 * width :].sigmoid(), out=out_s)
             if keep:
                 kept += [y, listened, attended]
         ctx.save_for_backward(x, weight, gamma, *kept)
@@ -329,32 +335,34 @@ class _Mix(torch.autograd.Function):
     def backward(ctx, grad):
         x, weight, gamma, *kept = ctx.saved_tensors
         heads, dtype, width = ctx.heads, ctx.dtype, weight.shape[1] // 4
-        to_x, to_weight, to_gamma = (torch.empty_like(y) for y in (x, weight, gamma))
+        (b, t), h = heads.contact.shape, gamma.shape[1]
+        grads = [torch.empty_like(y) for y in (x, weight, gamma)]
         to_contact = torch.zeros_like(heads.contact)
-        for i, s in enumerate(parts(x)):
+        sides = zip(*(y.split(part_size(x)) for y in (x, weight, gamma, grad, *grads)), strict=True)
+        for i, (x_s, weight_s, gamma_s, grad_s, to_x, to_weight, to_gamma) in enumerate(sides):
             y, listened, attended = kept[3 * i : 3 * i + 3]
             gate = y[..., 3 * width :].sigmoid()
-            heard = grad[s] * gate
-            to_gate = heard * attended * (1 - gate)
-            to_attended = heard.new_zeros(listened.shape[0] * listened.shape[2], gate.shape[2] // gamma.shape[1])
-            to_attended.index_copy_(0, heads.own, heard.view(-1, to_attended.shape[1]))
-            to_y, to_bias = _listen_gradient(to_attended, listened, *_side_by_side(y, gamma[s], heads))
-            to_y = to_y.flatten(0, 2).index_select(0, heads.every).view(*y.shape[:2], 3 * width)
-            to_bias = to_bias.view(-1, *heads.contact.shape[:1], gamma.shape[1], heads.contact.shape[1])  # (s, b, h, t)
-            to_gamma[s] = (to_bias * heads.contact[:, None]).sum((1, 3))
-            to_contact += (to_bias * gamma[s, None, :, None]).sum((0, 2))
-            to_x[s] = input_gradient(to_y, weight[s, : 3 * width], dtype).add_(input_gradient(to_gate, weight[s, 3 * width :], dtype))
-            to_weight[s, : 3 * width] = weight_gradient(to_y, x[s], dtype)
-            to_weight[s, 3 * width :] = weight_gradient(to_gate, x[s], dtype)
-        return to_x, to_weight, to_gamma, to_contact, None, None
+            heard = grad_s * gate
+            to_gate = attended.mul(heard).mul_(1 - gate)
+            to_attended = heard.new_zeros(len(listened) * t, width // h).index_copy_(0, heads.own, heard.view(-1, width // h))
+            to_rows, to_bias = _listen_gradient(to_attended, listened, *_side_by_side(y, heads))
+            to_y = to_rows.view(-1, width // h).index_select(0, heads.every).view(*y.shape[:2], 3 * width)
+            to_bias = to_bias.view(-1, b, h, t)
+            torch.sum(to_bias * heads.contact.unsqueeze(1), (1, 3), out=to_gamma)
+            to_contact += (to_bias * gamma_s[:, None, :, None]).sum((0, 2))
+            to_x.copy_(input_gradient(to_y, weight_s[:, : 3 * width], dtype))
+            to_x += input_gradient(to_gate, weight_s[:, 3 * width :], dtype)
+            to_weight[:, : 3 * width] = weight_gradient(to_y, x_s, dtype)
+            to_weight[:, 3 * width :] = weight_gradient(to_gate, x_s, dtype)
+        return *grads, to_contact, None, None
 
 
-def _side_by_side(y: Tensor, gamma: Tensor, heads: Heads) -> tuple[Tensor, Tensor, Tensor]:
-    """Packed projections (s, n, 4 * h * c) -> query, over sqrt(c), key and value, each (s * b * h, t, c)."""
-    c = y.shape[2] // (4 * gamma.shape[1])
-    rows = y.view(-1, c).index_select(0, heads.packed)
-    query, key, value = rows.view(3, -1, heads.contact.shape[1], c)
-    return query.mul_(1 / math.sqrt(c)), key, value
+def _side_by_side(y: Tensor, heads: Heads) -> Tensor:
+    """Packed projections (s, n, 4 * h * c) -> query, over sqrt(c), key and value, (3, s * b * h, t, c)."""
+    c = y.shape[2] // (4 * heads.count)
+    rows = y.view(-1, c).index_select(0, heads.packed).view(3, -1, heads.contact.shape[1], c)
+    rows[0] *= 1 / math.sqrt(c)
+    return rows
 
 
 def _listen(query: Tensor, key: Tensor, gamma: Tensor, heads: Heads) -> Tensor:

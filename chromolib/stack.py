@@ -7,21 +7,9 @@ Matrix products run in the type that autocast asks for, sums and norms in that o
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 EPSILON = 1e-5  # of LayerNorm, torch's default
-
-
-def parts(x: Tensor) -> list[slice]:
-    """How the resolutions are worked through: one by one on a CPU, whose cache holds what one of them needs but not what
-    three do; in one batched product elsewhere."""
-    return [slice(s, s + part_size(x)) for s in range(0, len(x), part_size(x))]
-
-
-def part_size(x: Tensor) -> int:
-    """Number of resolutions in each of `parts(x)`."""
-    return 1 if x.device.type == "cpu" else len(x)
 
 
 def product_type(x: Tensor) -> torch.dtype:
@@ -30,41 +18,49 @@ def product_type(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """`a[s] @ b[s]`: (s, n, k), (s, k, m) -> (s, n, m).
+
+    On a CPU one after the other: given three at once, MKL hands out whole products, and three do not share well between two
+    threads.
+    """
+    if a.device.type != "cpu" or len(a) == 1:
+        return torch.bmm(a, b)
+    out = a.new_empty(len(a), a.shape[1], b.shape[2])
+    for factors in zip(a, b, out, strict=True):
+        torch.mm(factors[0], factors[1], out=factors[2])
+    return out
+
+
 def multiply(x: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
     """(s, n, in), (s, out, in) -> (s, n, out)."""
-    return torch.bmm(x.to(dtype), weight.to(dtype).transpose(1, 2))
+    return product(x.to(dtype), weight.to(dtype).transpose(1, 2))
 
 
 def weight_gradient(grad: Tensor, x: Tensor, dtype: torch.dtype) -> Tensor:
     """Gradient of the weight of `multiply`: (s, n, out), (s, n, in) -> (s, out, in)."""
-    return torch.bmm(grad.to(dtype).transpose(1, 2), x.to(dtype))
+    return product(grad.to(dtype).transpose(1, 2), x.to(dtype))
 
 
 def input_gradient(grad: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
     """Gradient of the input of `multiply`: (s, n, out), (s, out, in) -> (s, n, in)."""
-    return torch.bmm(grad.to(dtype), weight.to(dtype))
+    return product(grad.to(dtype), weight.to(dtype))
 
 
 class _Multiply(torch.autograd.Function):
-    """`multiply`, part by part, and its gradient."""
+    """`multiply` and its gradient."""
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.dtype = dtype = product_type(x)
-        out = x.new_empty(*x.shape[:2], weight.shape[1], dtype=dtype)
-        for s in parts(x):
-            out[s] = multiply(x[s], weight[s], dtype)
-        return out
+        ctx.dtype = product_type(x)
+        return multiply(x, weight, ctx.dtype)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
         x, weight = ctx.saved_tensors
-        to_x, to_weight = torch.empty_like(x), torch.empty_like(weight)
-        for s in parts(x):
-            to_x[s] = input_gradient(grad[s], weight[s], ctx.dtype)
-            to_weight[s] = weight_gradient(grad[s], x[s], ctx.dtype)
-        return to_x, to_weight
+        to_x, to_weight = input_gradient(grad, weight, ctx.dtype), weight_gradient(grad, x, ctx.dtype)
+        return to_x.to(x.dtype), to_weight.to(weight.dtype)
 
 
 class StackLinear(nn.Module):
@@ -127,7 +123,7 @@ def finish_layer(
     ff = feed_forward
     return _Finish.apply(
         x, heard, out_weight, out_bias, norm.weight, norm.bias, ff.widen.weight, ff.widen.bias, ff.narrow.weight,
-        ff.narrow.bias, ff.norm.weight, ff.norm.bias, torch.is_grad_enabled(),
+        ff.narrow.bias, ff.norm.weight, ff.norm.bias,
     )  # fmt: skip
 
 
@@ -135,45 +131,30 @@ class _Finish(torch.autograd.Function):
     """`finish_layer` with its gradient written out: torch's own bookkeeping takes as long as the products themselves."""
 
     @staticmethod
-    def forward(ctx, x, heard, w_out, b_out, g_1, b_1, w_up, b_up, w_down, b_down, g_2, b_2, keep):
+    def forward(ctx, x, heard, w_out, b_out, g_1, b_1, w_up, b_up, w_down, b_down, g_2, b_2):
         ctx.dtype = dtype = product_type(x)
-        out, kept = torch.empty_like(x), []
-        for s in parts(x):
-            y = multiply(heard[s], w_out[s], dtype).add(b_out[s].unsqueeze(1)).add_(x[s])
-            n_1, scale_1 = _normalised(y)
-            p = _scaled(n_1, g_1[s], b_1[s])
-            h = multiply(p, w_up[s], dtype).add_(b_up[s].unsqueeze(1)).relu_()
-            n_2, scale_2 = _normalised(multiply(h, w_down[s], dtype).add(b_down[s].unsqueeze(1)).add_(p))
-            out[s] = _scaled(n_2, g_2[s], b_2[s])
-            if keep:
-                kept += [n_1, scale_1, h, n_2, scale_2]
-        ctx.save_for_backward(heard, w_out, g_1, b_1, w_up, w_down, g_2, *kept)
-        return out
+        n_1, scale_1 = _normalised(multiply(heard, w_out, dtype).add(b_out.unsqueeze(1)).add_(x))
+        p = _scaled(n_1, g_1, b_1)
+        h = multiply(p, w_up, dtype).add_(b_up.unsqueeze(1)).relu_()
+        n_2, scale_2 = _normalised(multiply(h, w_down, dtype).add(b_down.unsqueeze(1)).add_(p))
+        ctx.save_for_backward(heard, w_out, g_1, w_up, w_down, g_2, n_1, scale_1, p, h, n_2, scale_2)
+        return _scaled(n_2, g_2, b_2)
 
     @staticmethod
     def backward(ctx, grad):
-        heard, w_out, g_1, b_1, w_up, w_down, g_2, *kept = ctx.saved_tensors
+        heard, w_out, g_1, w_up, w_down, g_2, n_1, scale_1, p, h, n_2, scale_2 = ctx.saved_tensors
         dtype = ctx.dtype
-        to_x, to_heard = torch.empty_like(grad), torch.empty_like(heard)
-        to_w_out, to_w_up, to_w_down = (torch.empty_like(w) for w in (w_out, w_up, w_down))
-        to_b_out, to_g_1, to_b_1, to_b_down, to_g_2, to_b_2 = (torch.empty_like(g_1) for _ in range(6))
-        to_b_up = g_1.new_empty(w_up.shape[:2])
-        for i, s in enumerate(parts(grad)):
-            n_1, scale_1, h, n_2, scale_2 = kept[5 * i : 5 * i + 5]
-            to_g_2[s], to_b_2[s] = (grad[s] * n_2).sum(1), grad[s].sum(1)
-            to_z = _norm_gradient(grad[s] * g_2[s].unsqueeze(1), n_2, scale_2)     # of narrow's output and of p
-            to_b_down[s], to_w_down[s] = to_z.sum(1), weight_gradient(to_z, h, dtype)
-            to_h = input_gradient(to_z, w_down[s], dtype).mul_(h > 0)
-            to_b_up[s] = to_h.sum(1)
-            to_w_up[s] = weight_gradient(to_h, _scaled(n_1, g_1[s], b_1[s]), dtype)
-            to_p = to_z.add_(input_gradient(to_h, w_up[s], dtype))
-            to_g_1[s], to_b_1[s] = (to_p * n_1).sum(1), to_p.sum(1)
-            to_y = _norm_gradient(to_p * g_1[s].unsqueeze(1), n_1, scale_1)
-            to_b_out[s], to_w_out[s] = to_y.sum(1), weight_gradient(to_y, heard[s], dtype)
-            to_heard[s] = input_gradient(to_y, w_out[s], dtype)
-            to_x[s] = to_y
-        return (to_x, to_heard, to_w_out, to_b_out, to_g_1, to_b_1, to_w_up, to_b_up, to_w_down, to_b_down, to_g_2,
-                to_b_2, None)  # fmt: skip
+        to_g_2, to_b_2 = (grad * n_2).sum(1), grad.sum(1)
+        to_z = _norm_gradient(grad * g_2.unsqueeze(1), n_2, scale_2)           # of what the second norm is given
+        to_b_down, to_w_down = to_z.sum(1), weight_gradient(to_z, h, dtype)
+        to_h = input_gradient(to_z, w_down, dtype).mul_(h > 0)
+        to_b_up, to_w_up = to_h.sum(1), weight_gradient(to_h, p, dtype)
+        to_p = to_z.add_(input_gradient(to_h, w_up, dtype))
+        to_g_1, to_b_1 = (to_p * n_1).sum(1), to_p.sum(1)
+        to_y = _norm_gradient(to_p * g_1.unsqueeze(1), n_1, scale_1)           # of what the first norm is given
+        to_b_out, to_w_out = to_y.sum(1), weight_gradient(to_y, heard, dtype)
+        weights = (to_w_out, to_b_out, to_g_1, to_b_1, to_w_up, to_b_up, to_w_down, to_b_down, to_g_2, to_b_2)
+        return to_y, input_gradient(to_y, w_out, dtype), *(to_weight.to(g_1.dtype) for to_weight in weights)
 
 
 def _normalised(x: Tensor) -> tuple[Tensor, Tensor]:
