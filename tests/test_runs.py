@@ -49,6 +49,17 @@ def trained(monkeypatch):
     return names
 
 
+def assert_same(first, second):
+    """The same history, predictions and metrics, to the last bit."""
+    for a, b in zip(first[:3], second[:3], strict=True):
+        pd.testing.assert_frame_equal(a, b, check_exact=True)
+
+
+def visible(folder):
+    """What lies in the folder of runs, besides locks."""
+    return sorted(path for path in folder.iterdir() if path.name != ".locks")
+
+
 def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
@@ -77,7 +88,7 @@ def test_run_is_trained_once(folder, trained):
     first = ensure([RUN])
     assert trained == [RUN.id]
     assert {path.name for path in (folder / RUN.id).iterdir()} == {
-        "config.json", "model.json", "model.safetensors", "history.csv", "predictions.parquet", "metrics.json"
+        "config.json", "model.json", "model.safetensors", "history.csv", "predictions.parquet", "metrics.json", "record.json"
     }  # fmt: skip
     before = contents(folder)
     second = ensure([RUN])
@@ -128,13 +139,7 @@ def test_run_on_a_fold_change_reads_both_cell_types(folder, trained):
 def test_run_on_a_fold_change_is_trained_anew_for_other_features_of_either(cell_type, trained, monkeypatch):
     run = replace(RUN, task="diff", other="S02")
     ensure([run])
-
-    def load(profile, name):
-        data = load_dataset(profile, name)
-        data.store.attrs["settings"] += " " * (name == cell_type)
-        return data
-
-    monkeypatch.setattr(runs, "load_dataset", load)
+    with_other_features(monkeypatch, cell_type)
     ensure([run])
     ensure([run])
     assert trained == [run.id] * 2
@@ -145,13 +150,14 @@ def test_recipe_of_the_paper_ignores_the_profile_s_departures(monkeypatch):
 
     def stop(train_genes, held_out, config, *args, **options):
         seen.append(config)
-        raise InterruptedError
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(runs, "fit", stop)
     for recipe in ("profile", "paper"):
-        with pytest.raises(InterruptedError):
-            ensure([Run(profile="smoke", cell_type="S01", fold=1, recipe=recipe, seed=7)])
-    assert seen == [load_profile("smoke").train_config(seed=7), TrainConfig(seed=7)] and seen[0] != seen[1]
+        with pytest.raises(KeyboardInterrupt):
+            ensure([Run(profile="smoke", cell_type="S01", fold=1, recipe=recipe, seed=7)], devices=["cpu"])
+    own = load_profile("smoke").train_config(seed=7, device="cpu")
+    assert seen == [own, TrainConfig(seed=7, device="cpu")] and seen[0] != seen[1]
 
 
 def test_run_of_other_settings_is_trained_anew(monkeypatch, trained):
@@ -171,14 +177,20 @@ def test_run_whose_settings_are_lost_is_trained_anew(folder, trained, content):
     assert trained == [RUN.id] * 2 and json.loads(path.read_text())["run"]["cell_type"] == "S01"
 
 
-def with_other_features(patch):
-    """From here on, the feature stores are of other settings."""
+def with_other_features(patch, cell_type=""):
+    """From here on, the feature stores of one cell type, or of all, are of other settings."""
+    open_store = runs.open_store
+
+    def changed(store):
+        settings = store.attrs["settings"] + " " * (cell_type in ("", store.attrs["cell_type"]))
+        return store.assign_attrs(settings=settings)
 
     def load(*args):
         data = load_dataset(*args)
-        data.store.attrs["settings"] += " "
+        data.store = changed(data.store)
         return data
 
+    patch.setattr(runs, "open_store", lambda *args: changed(open_store(*args)))
     patch.setattr(runs, "load_dataset", load)
 
 
@@ -207,8 +219,7 @@ def test_interrupted_run_goes_on_and_ends_as_if_nothing_had_been(folder, monkeyp
     assert not (folder / RUN.id / "metrics.json").exists()
     train_epoch, trained_epochs = train.train_epoch, []
     monkeypatch.setattr(train, "train_epoch", lambda *args: trained_epochs.append(args[-1]) or train_epoch(*args))
-    for first, again in zip(whole, ensure([RUN]), strict=True):
-        pd.testing.assert_frame_equal(first, again, check_exact=True)
+    assert_same(whole, ensure([RUN]))
     assert trained_epochs == [2]
 
 
@@ -223,7 +234,7 @@ def test_interrupted_run_of_other_features_begins_anew(folder, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(train, "train_epoch", dies_in_the_second_epoch)
         ensure([RUN])
-    assert (folder / RUN.id / "state.safetensors").exists()
+    assert (folder / f".{RUN.id}.part" / "state.safetensors").exists()
     with_other_features(monkeypatch)
     monkeypatch.setattr(train, "train_epoch", lambda *args: trained_epochs.append(args[-1]) or train_epoch(*args))
     ensure([RUN])
@@ -231,11 +242,11 @@ def test_interrupted_run_of_other_features_begins_anew(folder, monkeypatch):
 
 
 def test_run_killed_while_it_writes_its_results_trains_no_epoch_again(folder, monkeypatch):
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
-        patch.setattr(runs, "predict", lambda *args: (_ for _ in ()).throw(OSError("disk full")))
+    with monkeypatch.context() as patch, pytest.raises(InputError, match=f"{RUN.id}: disk broken; check that"):
+        patch.setattr(runs, "predict", lambda *args: (_ for _ in ()).throw(OSError("disk broken")))
         ensure([RUN])
     monkeypatch.setattr(train, "train_epoch", None)
-    assert len(ensure([RUN]).history) == 2 and not (folder / RUN.id / "state.safetensors").exists()
+    assert len(ensure([RUN]).history) == 2 and [path.name for path in visible(folder)] == [RUN.id]
 
 
 @pytest.mark.parametrize(
