@@ -154,6 +154,8 @@ def _train_in_workers(jobs: list[Job], places: list[str], progress: Progress) ->
                 else:
                     idle.append(worker)
                     del working[worker]
+                    if value.how in ("failed", "memory"):
+                        worker.stop()  # a GPU may refuse all after its first error; the next run gets a fresh process
                     if value.how == "busy":
                         queue.append((job, True))
                         continue
@@ -218,7 +220,7 @@ class Progress:
         else:
             text = "trained by another process" if outcome.how == "found" else "failed"
         if not self.is_bar:
-            self.say(f"[{self.n_ended}/{len(self.epochs)}] {job.run.id}: {text}{self._left_in_words()}")
+            self.say(f"[{self.n_ended}/{len(self.epochs)}] {job.run.id}: {text}{'' if outcome.how == 'full' else self._left_in_words()}")
 
     def close(self) -> None:
         self.bar.close()

@@ -41,6 +41,7 @@ def record(device: str) -> dict[str, Any]:
 def reset_peak(device: str) -> None:
     """Count peak memory from now on, where the system lets us."""
     if torch.device(device).type == "cuda":
+        torch.cuda.init()  # does nothing the second time; the next line needs it
         torch.cuda.reset_peak_memory_stats(device)
         return
     try:
