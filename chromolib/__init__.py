@@ -6,13 +6,15 @@ __version__ = version("chromolib")
 
 from .config import InputError, ModelConfig, Profile, TrainConfig, load_profile
 from .dataset import Batch, GeneDataset, load_dataset, pair
+from .grid import ensure, load_run
 from .model import Chromoformer
 from .released import load_released
-from .runs import Run, ensure, load_run
-from .train import evaluate, fit, load_weights, predict, save_weights
+from .runs import Run
+from .train import TrainingError, evaluate, fit, load_weights, predict, save_weights
 
 __all__ = [
     "Batch", "Chromoformer", "GeneDataset", "InputError", "ModelConfig", "Profile", "Run", "TrainConfig",
+    "TrainingError",
     "ensure", "evaluate", "fit", "load_dataset", "load_profile", "load_released", "load_run", "load_weights", "pair",
     "predict", "save_weights",
 ]  # fmt: skip

@@ -95,21 +95,27 @@ def train(
     task: Annotated[str, typer.Option(help="clf or reg.")] = "clf",
     recipe: Annotated[str, typer.Option(help="profile, or paper for the paper's own recipe.")] = "profile",
     seed: int = 42,
+    precision: Annotated[str, typer.Option(help="float32, bfloat16, or float16 on CUDA.")] = "float32",
+    per_device: Annotated[int, typer.Option(min=1, help="Runs at a time on each GPU, or on the CPU.")] = 1,
 ) -> None:
-    """Train what is missing and print the held-out metrics of each run."""
+    """Train what is missing and print the held-out metrics of each run; exit status 1 where a run failed."""
     from .genome import profile_genome
-    from .runs import Run, ensure
+    from .grid import ensure
+    from .runs import Run
 
     if task not in ("clf", "reg"):
         raise InputError(f"train: task={task!r}, expected clf or reg; fold changes are trained in notebook 02b")
     record = load_profile(profile)
     folds = profile_genome(record).fold_ids if fold is None else [fold]
     runs = [
-        Run(profile=profile, cell_type=name, fold=k, task=task, recipe=recipe, seed=seed)
+        Run(profile=profile, cell_type=name, fold=k, task=task, recipe=recipe, seed=seed, precision=precision)
         for name in _cell_types(record, cell_type)
         for k in folds
     ]
-    print(ensure(runs).metrics.to_string(index=False))
+    results = ensure(runs, per_device=per_device)
+    print(results.metrics.to_string(index=False))
+    if len(results.failures):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -1,11 +1,14 @@
-"""Files and folders that are whole or not there.
+"""Files and folders that are whole or not there, and locks that keep two processes from the same work.
 
 In: what to write. Out: the file or folder under its final name, once everything is in it.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,3 +50,60 @@ def whole_folder(target: Path) -> Iterator[Path]:
         if target.exists():
             os.replace(target, old)
         os.replace(folder, target)
+
+
+@contextmanager
+def hold(path: Path, *, wait: bool = True, tell: Callable[[str], Any] | None = None) -> Iterator[str | None]:
+    """Hold a lock against all other processes while the block runs.
+
+    The kernel keeps it (flock), so that the lock of a process that died is free. The file says who holds it, and stays: were
+    it deleted, two processes could hold two files of one name.
+
+    Parameters
+    ----------
+    wait : bool
+        Whether to wait for one who holds it; `tell` is called with the owner first.
+
+    Yields
+    ------
+    None where the lock is held now; else (only without waiting) its owner, e.g. "process 4711 on node3".
+
+    Raises
+    ------
+    InputError
+        The file system knows no locks.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        owner = _lock(file, path, wait, tell)
+        if owner is None:
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        yield owner
+    finally:
+        os.close(file)
+
+
+def _lock(file: int, path: Path, wait: bool, tell: Callable[[str], Any] | None) -> str | None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return None
+    except BlockingIOError:
+        owner = os.pread(file, 200, 0).decode(errors="replace") or "another process"
+    except OSError as error:
+        raise InputError(
+            f"{path}: found a file system without locks ({error.strerror}), expected flock; mount it with locks, or move "
+            "CHROMOLIB_DATA to one that has them"
+        ) from None
+    if wait:
+        if tell:
+            tell(owner)
+        fcntl.flock(file, fcntl.LOCK_EX)
+    return None if wait else owner
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a write failed for want of room, also where a library says so only in words."""
+    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return getattr(error, "errno", None) in numbers or any(f"os error {number})" in str(error) for number in numbers)

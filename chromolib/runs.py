@@ -1,28 +1,31 @@
-"""Runs: trainings named by their settings, each in a folder of its own, trained once.
+"""Runs: trainings named by their settings, each in a folder of its own that appears when it is whole.
 
-In: a list of Run records. Out: tidy tables of history, predictions and metrics over all of them.
+In: Run records and feature stores. Out: folders of networks, and tidy tables over several of them. `grid` says who trains when.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
+import xarray as xr
 
-from . import __version__
+from . import __version__, features, machine, simulate
 from .config import InputError, Task, TrainConfig, load_profile
-from .dataset import GeneDataset, load_dataset, pair
-from .files import write_whole
-from .model import Chromoformer
-from .train import Dataset, evaluate, fit, load_weights, predict, save_weights
+from .dataset import GeneDataset, _check_selection, load_dataset, pair
+from .files import hold, write_whole
+from .train import Dataset, evaluate, fit, predict, save_weights
 
-VERSION = 2  # raise it when the same settings and features train another network
-_DONE = "metrics.json"  # written last
+VERSION = 3  # raise it when the same settings and features train another network
+_LAST = "record.json"  # written last
+FILES = ("config.json", "model.json", "model.safetensors", "history.csv", "predictions.parquet", "metrics.json", _LAST)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +44,12 @@ class Run:
     marks: tuple[str, ...] | None = None
     max_pcres: int | None = None
     seed: int = 42
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
 
     def __post_init__(self) -> None:
+        for name in ("bin_bp", "marks"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.model != "chromoformer":
             raise InputError(f"Run: unknown model {self.model!r}, expected chromoformer")
         if self.task not in ("clf", "reg", "diff"):
@@ -51,6 +58,7 @@ class Run:
             raise InputError(f"Run: task={self.task!r} with other={self.other!r}, expected a second cell type for task diff and for no other task")
         if self.recipe not in ("paper", "profile"):
             raise InputError(f"Run: unknown recipe {self.recipe!r}, expected paper or profile")
+        TrainConfig(precision=self.precision)
 
     @property
     def id(self) -> str:
@@ -66,6 +74,8 @@ class Run:
             parts.append("marks" + "+".join(self.marks))
         if self.max_pcres is not None:
             parts.append(f"pcres{self.max_pcres}")
+        if self.precision != "float32":
+            parts.append(self.precision)
         return "-".join(parts)
 
     @property
@@ -74,93 +84,105 @@ class Run:
         return f"{self.other}/{self.cell_type}" if self.other else self.cell_type
 
     @property
+    def cell_types(self) -> tuple[str, ...]:
+        """The cell types whose features the run reads."""
+        return (self.cell_type, self.other) if self.other else (self.cell_type,)
+
+    @property
     def folder(self) -> Path:
         return load_profile(self.profile).work_dir / "runs" / self.id
 
 
 class Results(NamedTuple):
-    """Tables over several runs; each row carries the run's id, cell type, task and fold."""
+    """Tables over several runs; each row carries the run's id, cell type, task, recipe and fold."""
 
     history: pd.DataFrame      # one row per epoch
     predictions: pd.DataFrame  # one row per held-out gene
     metrics: pd.DataFrame      # one row per run, on held-out genes
+    records: pd.DataFrame      # one row per run: on what, how long, with which versions it was trained
+    failures: pd.DataFrame     # one row per run that is not in the others: reason
 
 
-def ensure(runs: Iterable[Run]) -> Results:
-    """Train the runs that are missing, interrupted or made from other features, and read them all.
+class Job(NamedTuple):
+    """A run with all that decides its result, except the device it runs on."""
+
+    run: Run
+    settings: dict[str, Any]
+
+    @property
+    def part(self) -> Path:
+        """The folder that becomes the run's own when it is whole."""
+        return self.run.folder.with_name(f".{self.run.id}.part")
+
+    @property
+    def lock(self) -> Path:
+        return self.run.folder.with_name(".locks") / self.run.id
+
+
+# What a run is made from, without reading any signal
+
+
+def plan(runs: Iterable[Run]) -> list[Job]:
+    """The runs, each once, checked and with their settings; builds features that are missing, loads none.
 
     Raises
     ------
     InputError
-        A profile, cell type, fold, mark or window that does not exist; nothing is trained then.
+        A profile, cell type, fold, mark, window or number of pCREs that does not exist.
     """
-    runs = list(runs)
-    if not runs:
-        raise InputError("ensure: no runs, expected at least one")
+    runs = list(dict.fromkeys(runs))
     for run in runs:
-        for cell_type in filter(None, (run.cell_type, run.other)):
+        for cell_type in run.cell_types:
             load_profile(run.profile).check_cell_type(cell_type)
-    load = cache(_load)
-    splits = [_split(run, load) for run in runs]  # a wrong fold or mark shows here
-    for run, (train, held_out) in zip(runs, splits, strict=True):
-        _train_if_needed(run, train, held_out)
-    tables = [(run, *_read(run)) for run in runs]
-    return Results(*(pd.concat([_labelled(run, parts[i]) for run, *parts in tables], ignore_index=True) for i in range(3)))
+    opened = cache(open_store)
+    jobs = []
+    for run in runs:
+        stores = [opened(run.profile, cell_type) for cell_type in run.cell_types]
+        _check(run, stores)
+        jobs.append(Job(run, _settings(run, stores)))
+    return jobs
 
 
-def load_run(run: Run) -> tuple[Chromoformer, Dataset]:
-    """The network of a run, trained first where it is missing, and the genes that were held out from it."""
-    train, held_out = _split(run, _load)
-    _train_if_needed(run, train, held_out)
-    return load_weights(run.folder), held_out
+def open_store(profile: str, cell_type: str) -> xr.Dataset:
+    """The features of a cell type, their arrays not read yet; where there are none, one process builds them."""
+    record = load_profile(profile)
+    is_there = (record.work_dir / cell_type / "features.zarr").exists()
+    with contextlib.nullcontext() if is_there else hold(record.work_dir / ".locks" / "features"):
+        simulate.ensure_raw(record)
+        return features.load(features.ensure(record, cell_type))
 
 
-def _train_if_needed(run: Run, train: Dataset, held_out: Dataset) -> None:
+def _check(run: Run, stores: list[xr.Dataset]) -> None:
+    """Refuse what `split` would refuse, from the stores' small arrays alone."""
     profile = load_profile(run.profile)
-    config = profile.train_config(seed=run.seed) if run.recipe == "profile" else TrainConfig(seed=run.seed)
-    settings = _settings(run, config, train)
-    if _is_current(run.folder, settings):
-        return
-    folder = run.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    if _read_settings(folder) != settings:  # other settings or features left it: nothing of it can be kept
-        for name in (_DONE, "state.safetensors"):
-            (folder / name).unlink(missing_ok=True)
-    write_whole(folder / "config.json", lambda path: path.write_text(json.dumps(settings, indent=1)))
-    result = fit(train, held_out, config, checkpoint=folder, name=run.id)
-    save_weights(folder, result.model)
-    write_whole(folder / "history.csv", lambda path: result.history.to_csv(path, index=False))
-    predictions = predict(result.model, held_out)
-    write_whole(folder / "predictions.parquet", lambda path: predictions.to_parquet(path, index=False))
-    scores = {"n_train": len(train), "n_held_out": len(held_out), **evaluate(result.model, held_out)}
-    write_whole(folder / _DONE, lambda path: path.write_text(json.dumps(scores, indent=1)))
-    (folder / "state.safetensors").unlink(missing_ok=True)
+    for store in stores:
+        frame_bp, marks = int(store.attrs["frame_bp"]), store["mark"].values.tolist()
+        _check_selection(store, run.marks or marks, run.bin_bp or profile.bin_bp, run.window_bp or frame_bp)
+        if run.max_pcres is not None and not 0 <= run.max_pcres <= store.sizes["rank"]:
+            raise InputError(f"max_pcres={run.max_pcres}, expected 0 to {store.sizes['rank']}, which is what the store holds")
+    genes = [pd.Series(store["fold"].values, store["gene"].values) for store in stores]
+    fold = genes[0][genes[0].index.isin(genes[-1].index)]
+    n_held_out = int((fold == run.fold).sum())
+    if n_held_out in (0, len(fold)):
+        raise InputError(f"{run.cell_type}: fold {run.fold} holds {n_held_out} of {len(fold)} genes, expected one of {sorted(fold.unique().tolist())}")
 
 
-def _load(profile: str, cell_type: str) -> GeneDataset:
-    return load_dataset(load_profile(profile), cell_type)
-
-
-def _split(run: Run, load: Callable[[str, str], GeneDataset]) -> tuple[Dataset, Dataset]:
-    """Training genes and held-out genes as the run reads them."""
-    names = ("window_bp", "bin_bp", "marks", "max_pcres")
-    selection = {name: getattr(run, name) for name in names if getattr(run, name) is not None}
-    data = load(run.profile, run.cell_type)
-    if run.other:
-        data = pair(data, load(run.profile, run.other))
-    return data.select(task=run.task, **selection).fold(run.fold)
-
-
-def _settings(run: Run, config: TrainConfig, data: Dataset) -> dict[str, Any]:
-    """All that decides a run's result, except the device it ran on."""
+def _settings(run: Run, stores: list[xr.Dataset]) -> dict[str, Any]:
+    profile = load_profile(run.profile)
+    changed = {"seed": run.seed, "precision": run.precision}
+    config = profile.train_config(**changed) if run.recipe == "profile" else TrainConfig(**changed)
     training = {key: value for key, value in config.to_dict().items() if key != "device"}
     about = {key: value for key, value in asdict(run).items() if key != "profile"}  # a name or a path: the folder tells
-    if run.other is None:
-        del about["other"]
-    features = [part.store.attrs["settings"] for part in (data.first, data.second)] if run.other else data.store.attrs["settings"]
-    settings = {"run": about, "version": VERSION, "training": training, "features": features,
-                "bin_bp": data.bin_bp, "log_base": data.log_base, "chromolib": __version__}  # fmt: skip
+    bin_bp = run.bin_bp or profile.bin_bp
+    settings = {"run": about, "version": VERSION, "training": training, "features": [store.attrs["settings"] for store in stores],
+                "bin_bp": bin_bp, "log_base": profile.log_base, "chromolib": __version__}  # fmt: skip
     return json.loads(json.dumps(settings))
+
+
+def is_current(job: Job) -> bool:
+    """Whether the run's folder is whole and was made with these settings."""
+    folder = job.run.folder
+    return _read_settings(folder) == job.settings and all((folder / name).exists() for name in FILES)
 
 
 def _read_settings(folder: Path) -> dict[str, Any] | None:
@@ -170,15 +192,101 @@ def _read_settings(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def _is_current(folder: Path, settings: dict[str, Any]) -> bool:
-    return (folder / _DONE).exists() and _read_settings(folder) == settings
+# One training
 
 
-def _read(run: Run) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def train_run(job: Job, data: tuple[Dataset, Dataset], device: str, report: Callable[[dict], None] | None = None) -> None:
+    """Train one run, or go on where it was interrupted, beside its final place; move it there when it is whole.
+
+    Whoever calls holds the job's lock. `data` are its training and held-out genes.
+    """
+    begin_part(job)
+    part, (train, held_out) = job.part, data
+    config = TrainConfig(**job.settings["training"], device=device)
+    machine.reset_peak(device)
+    result = fit(train, held_out, config, checkpoint=part, name=job.run.id, report=report)
+    save_weights(part, result.model)
+    write_whole(part / "history.csv", lambda path: result.history.to_csv(path, index=False))
+    predictions = predict(result.model, held_out)
+    write_whole(part / "predictions.parquet", lambda path: predictions.to_parquet(path, index=False))
+    scores = {"n_train": len(train), "n_held_out": len(held_out), **evaluate(result.model, held_out)}
+    _write_json(part / "metrics.json", scores)
+    used = {"seconds": round(result.seconds, 3), "epochs": len(result.history), **machine.record(device)}
+    _write_json(part / _LAST, used)
+    publish(job)
+
+
+def begin_part(job: Job) -> None:
+    """Make the folder that the training writes to; what other settings or a killed write left in it goes."""
+    if _read_settings(job.part) != job.settings:
+        shutil.rmtree(job.part, ignore_errors=True)
+        _write_json(job.part / "config.json", job.settings)
+    for path in job.part.glob(".*"):  # names of `write_whole`
+        path.unlink()
+
+
+def is_whole(job: Job) -> bool:
+    """Whether all was written but not yet moved to its place."""
+    return _read_settings(job.part) == job.settings and (job.part / _LAST).exists()
+
+
+def publish(job: Job) -> None:
+    """Move a whole run to its place. What was there is outdated, and only now goes."""
+    for path in (job.part / "state.safetensors", *job.part.glob(".*")):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(job.run.folder, ignore_errors=True)
+    job.part.replace(job.run.folder)
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    write_whole(path, lambda temporary: temporary.write_text(json.dumps(values, indent=1)))
+
+
+class Shelf:
+    """The datasets in use: those of the run in hand, and none that only an earlier one needed."""
+
+    def __init__(self) -> None:
+        self.data: dict[tuple[str, str], GeneDataset] = {}
+
+    def split(self, job: Job) -> tuple[Dataset, Dataset]:
+        """Training genes and held-out genes as the run reads them.
+
+        Raises
+        ------
+        InputError
+            The features are no longer those that the job was planned with.
+        """
+        run = job.run
+        keys = [(run.profile, cell_type) for cell_type in run.cell_types]
+        self.data = {key: data for key, data in self.data.items() if key in keys}
+        for key in keys:
+            if key not in self.data:
+                self.data[key] = load_dataset(load_profile(key[0]), key[1])
+        parts = [self.data[key] for key in keys]
+        if [part.store.attrs["settings"] for part in parts] != job.settings["features"]:
+            raise InputError(f"{run.id}: found features that were built anew meanwhile, expected those of the start; start again")
+        names = ("window_bp", "bin_bp", "marks", "max_pcres")
+        selection = {name: getattr(run, name) for name in names if getattr(run, name) is not None}
+        return (pair(*parts) if run.other else parts[0]).select(task=run.task, **selection).fold(run.fold)
+
+
+# Tables
+
+
+def read(runs: Iterable[Run], failed: dict[Run, str]) -> Results:
+    """The tables of the runs that are there, and the reasons why others are not."""
+    tables = [(run, *_read(run)) for run in runs if run not in failed]
+    parts = [pd.concat([_labelled(run, table[i]) for run, *table in tables], ignore_index=True) for i in range(4)]
+    reasons = [_labelled(run, pd.DataFrame({"reason": [reason]})) for run, reason in failed.items()]
+    empty = pd.DataFrame(columns=["run", "cell_type", "task", "recipe", "fold", "reason"])
+    return Results(*parts, pd.concat(reasons, ignore_index=True) if reasons else empty)
+
+
+def _read(run: Run) -> tuple[pd.DataFrame, ...]:
     folder = run.folder
     history = pd.read_csv(folder / "history.csv")
     predictions = pd.read_parquet(folder / "predictions.parquet")
-    return history, predictions, pd.DataFrame([json.loads((folder / _DONE).read_text())])
+    return history, predictions, *(pd.DataFrame([json.loads((folder / name).read_text())]) for name in ("metrics.json", _LAST))
 
 
 def _labelled(run: Run, table: pd.DataFrame) -> pd.DataFrame:

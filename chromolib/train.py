@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +42,17 @@ OUTPUTS: dict[Task, tuple[str, ...]] = {
 }
 
 
+class TrainingError(InputError):
+    """A training that cannot go on: its loss or a weight is no longer a number."""
+
+
 @dataclass(frozen=True)
 class Fit:
     """A trained network and one row per epoch: epoch, learning_rate, train_loss and the held-out metrics."""
 
     model: Chromoformer
     history: pd.DataFrame
+    seconds: float = 0.0  # that these epochs took, over all interruptions
 
 
 def fit(
@@ -56,6 +63,7 @@ def fit(
     *,
     checkpoint: Path | None = None,
     name: str = "",
+    report: Callable[[dict], None] | None = None,
 ) -> Fit:
     """Train a network on the genes of `train` and follow it on `held_out`; the last epoch's network is kept.
 
@@ -70,11 +78,15 @@ def fit(
         Folder that receives the state after each epoch; a run that finds its own state there goes on from it.
     name : str
         What to call this training where its progress is shown.
+    report : function, optional
+        Called with each row of the history as it is made, in place of the bar or the lines that are shown otherwise.
 
     Raises
     ------
     InputError
         Fewer than two training genes, a device that is not there, or a checkpoint of other settings.
+    TrainingError
+        A loss or a weight that is infinite or no number; the checkpoint keeps the epoch before.
     """
     if len(train) < 2 or not len(held_out):
         raise InputError(f"fit: {len(train)} training and {len(held_out)} held-out genes, expected at least 2 and 1")
@@ -91,19 +103,30 @@ def fit(
         model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda")
     )
     scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
-    history = load_state(checkpoint, model, optimizer, scaler, config) if checkpoint else []
+    history, seconds = load_state(checkpoint, model, optimizer, scaler, config) if checkpoint else ([], 0.0)
 
-    with _progress(config.epochs, len(history), name) as report:
+    with contextlib.nullcontext(report) if report else _progress(config.epochs, len(history), name) as show:
         for epoch in range(len(history) + 1, config.epochs + 1):
+            started = time.perf_counter()
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * config.decay ** (epoch - 1)
             train_loss = train_epoch(model, train, optimizer, scaler, config, epoch)
+            _check_finite(model, train_loss, config, f"{name or 'fit'}, epoch {epoch}")
             scores = evaluate(model, held_out, config.precision)
             history.append({"epoch": epoch, "learning_rate": optimizer.param_groups[0]["lr"], "train_loss": train_loss, **scores})
+            seconds += time.perf_counter() - started
             if checkpoint:
-                save_state(checkpoint, model, optimizer, scaler, config, history)
-            report(history[-1])
-    return Fit(model.eval(), pd.DataFrame(history))
+                save_state(checkpoint, model, optimizer, scaler, config, history, seconds)
+            show(history[-1])
+    return Fit(model.eval(), pd.DataFrame(history), seconds)
+
+
+def _check_finite(model: Chromoformer, train_loss: float, config: TrainConfig, where: str) -> None:
+    if math.isfinite(train_loss) and all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
+        return
+    found = "weights that are not finite" if math.isfinite(train_loss) else f"a mean loss of {train_loss}"
+    other = "" if config.precision == "float32" else f", or precision float32 in place of {config.precision}"
+    raise TrainingError(f"{where}: found {found}, expected finite numbers; take a learning rate below {config.learning_rate:g}{other}")
 
 
 def network_for(data: Dataset) -> ModelConfig:
@@ -261,13 +284,15 @@ def save_state(
     scaler: torch.amp.GradScaler,
     config: TrainConfig,
     history: list[dict],
+    seconds: float = 0.0,
 ) -> None:
     """Write all that the next epoch needs into one file, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"model.{name}": tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{i}.{key}": value.detach().cpu().contiguous() for key, value in state.items()}
-    about = {"settings": _settings(model, config), "history": json.dumps(history), "scaler": json.dumps(scaler.state_dict())}
+    about = {"settings": _settings(model, config), "history": json.dumps(history), "scaler": json.dumps(scaler.state_dict()),
+             "seconds": json.dumps(seconds)}  # fmt: skip
     write_whole(folder / "state.safetensors", lambda path: save_file(tensors, path, metadata=about))
 
 
@@ -277,8 +302,8 @@ def load_state(
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     config: TrainConfig,
-) -> list[dict]:
-    """Put back what `save_state` wrote and return the history so far; an empty folder gives an empty history.
+) -> tuple[list[dict], float]:
+    """Put back what `save_state` wrote; returns the history so far and its seconds, none of both for an empty folder.
 
     Raises
     ------
@@ -287,7 +312,7 @@ def load_state(
     """
     path = folder / "state.safetensors"
     if not path.exists():
-        return []
+        return [], 0.0
     try:
         with safe_open(path, "pt") as file:
             about = file.metadata() or {}
@@ -307,7 +332,7 @@ def load_state(
             state.setdefault(int(i), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     scaler.load_state_dict(json.loads(about["scaler"]))
-    return history
+    return history, json.loads(about.get("seconds", "0.0"))
 
 
 def _settings(model: Chromoformer, config: TrainConfig) -> str:
@@ -316,15 +341,25 @@ def _settings(model: Chromoformer, config: TrainConfig) -> str:
     return json.dumps({"model": model.config.to_dict(), "training": training}, sort_keys=True)
 
 
+def shows_bar() -> bool:
+    """Whether progress is drawn as a bar: in a terminal and in a live notebook, unless CHROMOLIB_PROGRESS=lines."""
+    return (sys.stderr.isatty() or "ipykernel" in sys.modules) and os.environ.get("CHROMOLIB_PROGRESS") != "lines"
+
+
+def headline(scores: dict) -> str:
+    """The first held-out metric of a row of the history, in words."""
+    metric = "roc_auc" if "roc_auc" in scores else "pearson"
+    return f"{metric} {scores[metric]:.4f}"
+
+
 @contextlib.contextmanager
 def _progress(n_epochs: int, n_done: int, name: str) -> Iterator[Callable[[dict], None]]:
-    """A bar in a terminal and in a live notebook; one line per epoch where the output is kept (CHROMOLIB_PROGRESS=lines)."""
-    live = (sys.stderr.isatty() or "ipykernel" in sys.modules) and os.environ.get("CHROMOLIB_PROGRESS") != "lines"
+    """A bar where `shows_bar`, else one line per epoch."""
+    live = shows_bar()
     bar = tqdm(total=n_epochs, initial=n_done, desc=name or "training", unit="epoch", disable=not live)
 
     def report(row: dict) -> None:
-        metric = "roc_auc" if "roc_auc" in row else "pearson"
-        text = f"loss {row['train_loss']:.4f}, held-out loss {row['loss']:.4f}, {metric} {row[metric]:.4f}"
+        text = f"loss {row['train_loss']:.4f}, held-out loss {row['loss']:.4f}, {headline(row)}"
         bar.set_postfix_str(text)
         bar.update()
         if not live:

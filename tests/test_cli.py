@@ -14,7 +14,19 @@ import pytest
 import yaml
 
 from benchmarks import peer
-from chromolib import GeneDataset, Run, cli, ensure, features, load_dataset, load_profile, load_released, predict, train
+from chromolib import (
+    GeneDataset,
+    Run,
+    cli,
+    ensure,
+    features,
+    load_dataset,
+    load_profile,
+    load_released,
+    predict,
+    runs,
+    train,
+)
 from chromolib.config import PROFILES, profile_names
 
 
@@ -85,6 +97,27 @@ def test_predict_reads_what_the_run_read(chromolib, monkeypatch, tmp_path, selec
     table = pd.read_csv(out).set_index("gene_id").loc[held_out.index]
     np.testing.assert_allclose(table["logit_on"], held_out["logit_on"], atol=1e-5)
     shutil.rmtree(run.folder)
+
+
+def test_train_ends_with_status_1_where_a_run_failed(chromolib, monkeypatch):
+    sizes = {"d_embedding": 8, "regulation_layers": 1, "regulation_heads": 2, "regulation_width": 8}
+    network_for, fit = train.network_for, runs.fit
+    monkeypatch.setattr(train, "network_for", lambda data: replace(network_for(data), **sizes))
+
+    def fails_on_fold_2(*args, name, **options):
+        if "fold2" in name:
+            raise MemoryError
+        return fit(*args, name=name, **options)
+
+    arguments = ("train", "smoke", "--cell-type", "S01", "--seed", "3")
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "fit", fails_on_fold_2)
+        status, lines, errors = chromolib(*arguments)
+        assert status == 1 and sum(line.startswith("S01-clf") or " S01-clf" in line[:9] for line in lines[-3:]) == 3
+        assert len(errors) == 1 and errors[0].startswith("chromolib: S01-clf-chromoformer-fold2-seed3: out of memory on ")
+    assert chromolib(*arguments)[0] == 0
+    for folder in (load_profile("smoke").work_dir / "runs").glob("*-seed3"):
+        shutil.rmtree(folder)
 
 
 def test_simulate_takes_its_seed(chromolib, tmp_path):

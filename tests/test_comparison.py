@@ -115,6 +115,15 @@ def test_every_model_is_scored_on_the_same_genes_and_targets():
         assert table.set_index("gene_id")["target"].sort_index().equals(expected.rename("target"))
 
 
+def test_missing_fold_is_named_and_does_not_shrink_the_comparison():
+    data = planted()
+    genes = data.genes[["gene_id", "fold"]]
+    predictions = genes.assign(task="clf", cell_type="T01", logit_off=1.0, logit_on=3.0, target=data.genes["label"])
+    lost = genes["fold"] == 2
+    with pytest.raises(InputError, match=rf"T01: found no prediction of task clf for {lost.sum()} genes \({lost.sum()} of fold 2\), expected one"):
+        comparison.held_out_scores(load_profile("smoke"), data, predictions[~lost])
+
+
 @pytest.mark.parametrize("task", ["clf", "reg"])
 def test_best_possible_score_of_a_simulated_cell_type_is_the_one_saved(task):
     profile = load_profile("smoke")

@@ -1,8 +1,16 @@
-"""What is written is whole or not there."""
+"""What is written is whole or not there, and a lock has one owner at a time."""
+
+import errno
+import fcntl
+import os
+import signal
+import threading
 
 import pytest
+from safetensors import SafetensorError
 
-from chromolib.files import whole_folder, write_whole
+from chromolib import InputError
+from chromolib.files import hold, is_full, whole_folder, write_whole
 
 
 def names(folder):
@@ -65,3 +73,81 @@ def test_failed_folder_leaves_the_old_one_and_nothing_else(tmp_path, error):
         (folder / "half").touch()
         raise error
     assert names(target) == ["stale"] and names(tmp_path) == ["features"]
+
+
+# Locks
+
+
+def test_lock_has_one_owner_who_is_named(tmp_path):
+    path = tmp_path / "locks" / "run"
+    with hold(path) as mine:
+        assert mine is None
+        with hold(path, wait=False) as owner:
+            assert owner == f"process {os.getpid()} on {os.uname().nodename}"
+        with hold(path, wait=False) as owner:                                    # looking at it did not open it
+            assert owner
+    with hold(path, wait=False) as owner:
+        assert owner is None
+
+
+def test_who_waits_is_told_for_whom_and_comes_next(tmp_path):
+    path, told, order = tmp_path / "run", threading.Event(), []
+
+    def second():
+        with hold(path, tell=lambda owner: (order.append(owner), told.set())):
+            order.append("second")
+
+    with hold(path):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert told.wait(10)
+        order.append("first")
+    thread.join(10)
+    assert order == [f"process {os.getpid()} on {os.uname().nodename}", "first", "second"]
+
+
+def test_lock_of_a_dead_owner_is_free(tmp_path):
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        with hold(tmp_path / "run"):
+            os.write(write, b".")
+            signal.pause()
+    os.read(read, 1)
+    with hold(tmp_path / "run", wait=False) as owner:
+        assert owner.startswith(f"process {child} on ")
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with hold(tmp_path / "run", wait=False) as owner:
+        assert owner is None
+    assert names(tmp_path) == ["run"]
+
+
+def test_block_that_fails_frees_its_lock(tmp_path):
+    with pytest.raises(KeyError), hold(tmp_path / "run"):
+        raise KeyError
+    with hold(tmp_path / "run", wait=False) as owner:
+        assert owner is None
+
+
+def test_file_system_without_locks_is_named(tmp_path, monkeypatch):
+    def refuse(*args):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(InputError, match=r"run: found a file system without locks \(No locks available\), expected flock; mount"), hold(tmp_path / "run"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), True),
+        (SafetensorError("I/O error: No space left on device (os error 28)"), True),
+        (OSError(errno.EACCES, "Permission denied"), False),
+        (ValueError("28"), False),
+    ],
+)
+def test_want_of_room_is_told_from_other_errors(error, full):
+    assert is_full(error) is full

@@ -11,8 +11,9 @@ from chromolib.config import ROOT
 
 # design.md's list, from what knows nothing to what knows everything; the analyses share a place.
 ORDER = [
-    "config", "files", "genome", "sources", "readers", "depth", "contacts", "published", "features", "simulate", "attention",
-    "dataset", "evaluation", "model", "baselines", "train", "released", "runs", "analysis", "plots", "book", "cli",
+    "config", "files", "genome", "sources", "readers", "depth", "contacts", "published", "features", "simulate", "stack", "attention",
+    "dataset", "evaluation", "model", "baselines", "train", "released", "machine", "runs", "workers", "grid", "analysis",
+    "plots", "book", "cli",
 ]  # fmt: skip
 PACKAGE = ROOT / "chromolib"
 TAG = f".{sys.implementation.cache_tag}.pyc"

@@ -1,18 +1,23 @@
 """Runs are trained once, resume where they stopped, and say what is wrong before anything is trained."""
 
 import json
+import re
 import shutil
+import weakref
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from chromolib import (
     InputError,
     Run,
     TrainConfig,
     ensure,
+    grid,
     load_dataset,
     load_profile,
     load_run,
@@ -21,6 +26,7 @@ from chromolib import (
     runs,
     train,
 )
+from chromolib import __version__ as chromolib_version
 
 SMALL = {
     "d_embedding": 8, "embedding_ff": 8, "pairwise_ff": 8, "regulation_layers": 1, "regulation_heads": 2,
@@ -49,6 +55,17 @@ def trained(monkeypatch):
     return names
 
 
+def assert_same(first, second):
+    """The same history, predictions and metrics, to the last bit."""
+    for a, b in zip(first[:3], second[:3], strict=True):
+        pd.testing.assert_frame_equal(a, b, check_exact=True)
+
+
+def visible(folder):
+    """What lies in the folder of runs, besides locks."""
+    return sorted(path for path in folder.iterdir() if path.name != ".locks")
+
+
 def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
@@ -60,6 +77,8 @@ def test_id_is_readable():
     assert run.id == (
         "S01-reg-chromoformer-fold2-seed7-paper-recipe-window10000-bins500+100-marksH3K27ac+H3K4me3-pcres0"
     )
+    assert replace(RUN, precision="bfloat16").id == "S01-clf-chromoformer-fold1-seed42-bfloat16"
+    assert replace(RUN, marks=["H3K27ac"], bin_bp=[500]) == replace(RUN, marks=("H3K27ac",), bin_bp=(500,))
 
 
 def test_each_setting_gives_another_id():
@@ -67,6 +86,7 @@ def test_each_setting_gives_another_id():
         {"cell_type": "S02"}, {"fold": 2}, {"task": "reg"}, {"recipe": "paper"}, {"window_bp": 2000}, {"seed": 1},
         {"bin_bp": (500,)}, {"bin_bp": (100,)}, {"marks": ("H3K27ac",)}, {"marks": ("H3K9ac",)},
         {"max_pcres": 0}, {"max_pcres": 2}, {"task": "diff", "other": "S02"}, {"task": "diff", "other": "S03"},
+        {"precision": "bfloat16"}, {"precision": "float16"},
     ]  # fmt: skip
     ids = [RUN.id, *(Run(**(vars(RUN) | change)).id for change in changes)]
     assert len(set(ids)) == len(ids)
@@ -77,7 +97,7 @@ def test_run_is_trained_once(folder, trained):
     first = ensure([RUN])
     assert trained == [RUN.id]
     assert {path.name for path in (folder / RUN.id).iterdir()} == {
-        "config.json", "model.json", "model.safetensors", "history.csv", "predictions.parquet", "metrics.json"
+        "config.json", "model.json", "model.safetensors", "history.csv", "predictions.parquet", "metrics.json", "record.json"
     }  # fmt: skip
     before = contents(folder)
     second = ensure([RUN])
@@ -128,13 +148,7 @@ def test_run_on_a_fold_change_reads_both_cell_types(folder, trained):
 def test_run_on_a_fold_change_is_trained_anew_for_other_features_of_either(cell_type, trained, monkeypatch):
     run = replace(RUN, task="diff", other="S02")
     ensure([run])
-
-    def load(profile, name):
-        data = load_dataset(profile, name)
-        data.store.attrs["settings"] += " " * (name == cell_type)
-        return data
-
-    monkeypatch.setattr(runs, "load_dataset", load)
+    with_other_features(monkeypatch, cell_type)
     ensure([run])
     ensure([run])
     assert trained == [run.id] * 2
@@ -145,13 +159,14 @@ def test_recipe_of_the_paper_ignores_the_profile_s_departures(monkeypatch):
 
     def stop(train_genes, held_out, config, *args, **options):
         seen.append(config)
-        raise InterruptedError
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(runs, "fit", stop)
     for recipe in ("profile", "paper"):
-        with pytest.raises(InterruptedError):
-            ensure([Run(profile="smoke", cell_type="S01", fold=1, recipe=recipe, seed=7)])
-    assert seen == [load_profile("smoke").train_config(seed=7), TrainConfig(seed=7)] and seen[0] != seen[1]
+        with pytest.raises(KeyboardInterrupt):
+            ensure([Run(profile="smoke", cell_type="S01", fold=1, recipe=recipe, seed=7)], devices=["cpu"])
+    own = load_profile("smoke").train_config(seed=7, device="cpu")
+    assert seen == [own, TrainConfig(seed=7, device="cpu")] and seen[0] != seen[1]
 
 
 def test_run_of_other_settings_is_trained_anew(monkeypatch, trained):
@@ -171,14 +186,20 @@ def test_run_whose_settings_are_lost_is_trained_anew(folder, trained, content):
     assert trained == [RUN.id] * 2 and json.loads(path.read_text())["run"]["cell_type"] == "S01"
 
 
-def with_other_features(patch):
-    """From here on, the feature stores are of other settings."""
+def with_other_features(patch, cell_type=""):
+    """From here on, the feature stores of one cell type, or of all, are of other settings."""
+    open_store = runs.open_store
+
+    def changed(store):
+        settings = store.attrs["settings"] + " " * (cell_type in ("", store.attrs["cell_type"]))
+        return store.assign_attrs(settings=settings)
 
     def load(*args):
         data = load_dataset(*args)
-        data.store.attrs["settings"] += " "
+        data.store = changed(data.store)
         return data
 
+    patch.setattr(runs, "open_store", lambda *args: changed(open_store(*args)))
     patch.setattr(runs, "load_dataset", load)
 
 
@@ -207,8 +228,7 @@ def test_interrupted_run_goes_on_and_ends_as_if_nothing_had_been(folder, monkeyp
     assert not (folder / RUN.id / "metrics.json").exists()
     train_epoch, trained_epochs = train.train_epoch, []
     monkeypatch.setattr(train, "train_epoch", lambda *args: trained_epochs.append(args[-1]) or train_epoch(*args))
-    for first, again in zip(whole, ensure([RUN]), strict=True):
-        pd.testing.assert_frame_equal(first, again, check_exact=True)
+    assert_same(whole, ensure([RUN]))
     assert trained_epochs == [2]
 
 
@@ -223,7 +243,7 @@ def test_interrupted_run_of_other_features_begins_anew(folder, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(train, "train_epoch", dies_in_the_second_epoch)
         ensure([RUN])
-    assert (folder / RUN.id / "state.safetensors").exists()
+    assert (folder / f".{RUN.id}.part" / "state.safetensors").exists()
     with_other_features(monkeypatch)
     monkeypatch.setattr(train, "train_epoch", lambda *args: trained_epochs.append(args[-1]) or train_epoch(*args))
     ensure([RUN])
@@ -231,11 +251,11 @@ def test_interrupted_run_of_other_features_begins_anew(folder, monkeypatch):
 
 
 def test_run_killed_while_it_writes_its_results_trains_no_epoch_again(folder, monkeypatch):
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
-        patch.setattr(runs, "predict", lambda *args: (_ for _ in ()).throw(OSError("disk full")))
+    with monkeypatch.context() as patch, pytest.raises(InputError, match=f"{RUN.id}: disk broken; check that"):
+        patch.setattr(runs, "predict", lambda *args: (_ for _ in ()).throw(OSError("disk broken")))
         ensure([RUN])
     monkeypatch.setattr(train, "train_epoch", None)
-    assert len(ensure([RUN]).history) == 2 and not (folder / RUN.id / "state.safetensors").exists()
+    assert len(ensure([RUN]).history) == 2 and [path.name for path in visible(folder)] == [RUN.id]
 
 
 @pytest.mark.parametrize(
@@ -249,11 +269,12 @@ def test_run_killed_while_it_writes_its_results_trains_no_epoch_again(folder, mo
         ({"window_bp": 50_000}, "window_bp=50000"),
         ({"bin_bp": (150,)}, "bin_bp=150"),
         ({"max_pcres": 9}, "max_pcres=9, expected 0 to 8"),
+        ({"precision": "float16"}, "fold1-seed42-float16: precision float16 needs CUDA, found cpu; use bfloat16 or float32"),
     ],
 )
 def test_wrong_run_is_refused_before_anything_is_trained(folder, trained, wrong, message):
     with pytest.raises(InputError, match=message):
-        ensure([RUN, Run(**(vars(RUN) | wrong))])
+        ensure([RUN, Run(**(vars(RUN) | wrong))], devices=["cpu"])
     assert trained == [] and not folder.exists()
 
 
@@ -265,6 +286,7 @@ def test_wrong_run_is_refused_before_anything_is_trained(folder, trained, wrong,
         ({"task": "diff"}, "task='diff' with other=None, expected a second cell type"),
         ({"task": "reg", "other": "S02"}, "task='reg' with other='S02', expected a second cell type for task diff and for no other"),
         ({"recipe": "mine"}, "unknown recipe 'mine', expected paper or profile"),
+        ({"precision": "half"}, "precision='half', expected float32, bfloat16 or float16"),
     ],
 )
 def test_run_that_cannot_be_is_refused(wrong, message):
@@ -275,3 +297,96 @@ def test_run_that_cannot_be_is_refused(wrong, message):
 def test_no_runs_are_refused():
     with pytest.raises(InputError, match="ensure: no runs, expected at least one"):
         ensure([])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"per_device": 0}, "ensure: per_device=0, expected 1 or more"),
+        ({"devices": []}, r"ensure: devices=\[\], expected a list of at least one"),
+        ({"devices": "cpu"}, "ensure: devices='cpu', expected a list of at least one"),
+        ({"devices": ["cpu", "cuda:99"]}, "device 'cuda:99': not usable here"),
+    ],
+)
+def test_devices_that_are_not_there_are_refused(trained, wrong, message):
+    with pytest.raises(InputError, match=message):
+        ensure([RUN], **wrong)
+    assert trained == []
+
+
+# Several runs
+
+GRID = [replace(RUN, cell_type=name, fold=fold) for fold in (1, 2) for name in ("S01", "S02")]
+
+
+def test_complete_grid_is_read_without_loading_any_signal(monkeypatch):
+    first = ensure(GRID)
+    monkeypatch.setattr(runs, "load_dataset", None)
+    assert_same(ensure(GRID), first)
+
+
+def test_datasets_are_loaded_once_and_none_stays_that_is_not_in_use(monkeypatch, trained):
+    loaded, in_memory = [], []
+
+    def load(profile, name):
+        data = load_dataset(profile, name)
+        loaded.append((name, weakref.ref(data)))
+        in_memory.append([other for other, reference in loaded if reference() is not None])
+        return data
+
+    monkeypatch.setattr(runs, "load_dataset", load)
+    found = ensure([*GRID, replace(RUN, task="diff", other="S03")])
+    assert in_memory == [["S01"], ["S02"], ["S01"], ["S01", "S03"]]
+    assert trained[:4] == [run.id for run in (GRID[0], GRID[2], GRID[1], GRID[3])]  # by cell type
+    assert found.metrics["run"].tolist()[:4] == [run.id for run in GRID]         # in the order that was asked for
+
+
+def test_run_asked_for_twice_is_in_the_tables_once(trained):
+    assert len(ensure([RUN, replace(RUN)]).metrics) == 1 and trained == [RUN.id]
+
+
+def test_record_tells_on_what_and_how_long_a_run_was_trained():
+    record = ensure([RUN, GRID[1]]).records.iloc[0]
+    assert record["device"].partition(" ")[0] in ("cpu", "cuda:0", "mps") and record["epochs"] == 2
+    assert 0 < record["seconds"] < 60 and 10 < record["peak_memory_mb"] < 100_000
+    versions = [torch.__version__, np.__version__, chromolib_version, torch.get_num_threads()]
+    assert record[["torch", "numpy", "chromolib", "threads"]].tolist() == versions
+    finished = datetime.fromisoformat(record["finished"])
+    assert timedelta(0) < datetime.now(UTC) - finished < timedelta(minutes=2)
+    assert re.fullmatch("([0-9a-f]{40}(-dirty)?)?", record["commit"])
+
+
+def test_nothing_in_results_tells_when_or_where_they_were_made(folder):
+    first = ensure([RUN])
+    names = ("history.csv", "predictions.parquet", "metrics.json", "model.safetensors", "config.json")
+    before = [(folder / RUN.id / name).read_bytes() for name in names]
+    shutil.rmtree(folder)
+    assert_same(ensure([RUN]), first)
+    assert [(folder / RUN.id / name).read_bytes() for name in names] == before
+
+
+def test_a_line_for_each_run_that_ends_tells_its_score_and_the_time_left(monkeypatch, capsys):
+    monkeypatch.setenv("CHROMOLIB_PROGRESS", "lines")
+    ensure(GRID[:1])
+    capsys.readouterr()
+    ensure([*GRID, replace(RUN, task="reg")])
+    lines = capsys.readouterr().out.splitlines()
+    todo = [GRID[1], GRID[3], GRID[2], replace(RUN, task="reg")]              # by cell type
+    for i, (line, run) in enumerate(zip(lines, todo, strict=True), 1):
+        score = "pearson" if run.task == "reg" else "roc_auc"
+        left = "; about \\d+ s left" if i < 4 else ""
+        assert re.fullmatch(rf"\[{i}/4\] {run.id}: held-out {score} (-?0\.\d+|nan), \d+ s{left}", line), line
+    ensure(GRID)
+    assert capsys.readouterr().out == ""
+
+
+def test_bar_counts_the_epochs_of_all_runs(monkeypatch, capsys):
+    monkeypatch.setattr(grid, "shows_bar", lambda: True)
+    ensure(GRID[:2])
+    out, err = capsys.readouterr()
+    assert out == "" and "4/4" in err and f"{GRID[1].id}: held-out roc_auc" in err
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (89, "89 s"), (100, "2 min"), (5000, "83 min"), (12_000, "3 h 20 min")])
+def test_durations_are_told_to_two_digits(seconds, words):
+    assert grid.in_words(seconds) == words

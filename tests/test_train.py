@@ -15,6 +15,7 @@ from chromolib import (
     InputError,
     ModelConfig,
     TrainConfig,
+    TrainingError,
     evaluate,
     fit,
     load_weights,
@@ -175,6 +176,32 @@ def test_each_epoch_prints_one_line_where_output_is_kept(data, capsys, monkeypat
     assert [line.split(":")[0] for line in lines] == ["mine epoch 1/2", "mine epoch 2/2"]
 
 
+def test_rows_are_reported_instead_of_printed_where_asked(data, capsys, monkeypatch):
+    monkeypatch.setenv("CHROMOLIB_PROGRESS", "lines")
+    rows = []
+    history = train_on(data, config(epochs=2), report=rows.append).history
+    pd.testing.assert_frame_equal(pd.DataFrame(rows), history)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_loss_that_is_no_number_ends_the_training_in_one_line(data, tmp_path, precision):
+    wild = config(learning_rate=1e30, precision=precision)
+    with pytest.raises(TrainingError, match="^mine, epoch 1: found .*, expected finite numbers; take a learning rate below 1e") as error:
+        train_on(data, wild, checkpoint=tmp_path, name="mine")
+    assert ("precision float32" in str(error.value)) == (precision == "bfloat16")
+    assert list(tmp_path.iterdir()) == []                                        # no state that could not go on
+
+
+def test_loss_that_is_no_number_in_a_later_epoch_keeps_the_one_before(data, tmp_path, monkeypatch):
+    whole, train_epoch = train_on(data), train.train_epoch
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "train_epoch", lambda *args: train_epoch(*args) if args[-1] < 3 else float("nan"))
+        with pytest.raises(TrainingError, match="^fit, epoch 3: found a mean loss of nan, expected finite numbers"):
+            train_on(data, checkpoint=tmp_path)
+    assert_same(train_on(data, checkpoint=tmp_path), whole)
+
+
 def test_too_few_genes_or_a_device_that_is_not_there_are_refused(data):
     one = data.select(genes=["ENSG00000000000"])
     with pytest.raises(InputError, match="fit: 1 training and 28 held-out genes, expected at least 2 and 1"):
@@ -209,6 +236,13 @@ def test_training_killed_within_an_epoch_goes_on_from_the_one_before(data, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
     assert_same(train_on(data, checkpoint=tmp_path), whole)
     assert len(calls) == 3 + 2                                                   # the first two epochs were kept
+
+
+def test_seconds_are_summed_over_interruptions_and_are_no_part_of_the_history(data, tmp_path):
+    first = train_on(data, config(epochs=2), checkpoint=tmp_path).seconds
+    second = train_on(data, checkpoint=tmp_path)
+    assert 0 < first < second.seconds and "seconds" not in second.history
+    assert train_on(data, checkpoint=tmp_path).seconds == second.seconds
 
 
 def test_finished_training_is_not_repeated(data, tmp_path, monkeypatch):

@@ -150,8 +150,14 @@ def held_out_scores(profile: Profile, data: GeneDataset, predictions: pd.DataFra
     -------
     DataFrame
         model, gene_id, fold, score (clf: above 0 means on; reg: log2(RPKM + 1)), target.
+
+    Raises
+    ------
+    InputError
+        Genes of a fold have no prediction, e.g. since its run failed: models would be compared on other genes.
     """
     ours = predictions[(predictions["task"] == data.task) & (predictions["cell_type"] == data.cell_type)]
+    _check_complete(data, ours)
     score = ours["logit_on"] - ours["logit_off"] if data.task == "clf" else ours["expression"]
     ours = ours.assign(model="Chromoformer", score=score)
     tables = [ours[["model", "gene_id", "fold", "score", "target"]]]
@@ -166,6 +172,17 @@ def held_out_scores(profile: Profile, data: GeneDataset, predictions: pd.DataFra
     if profile.simulated:
         tables.append(best_possible(profile, data))
     return pd.concat(tables, ignore_index=True)
+
+
+def _check_complete(data: GeneDataset, predictions: pd.DataFrame) -> None:
+    missing = data.genes[~data.genes["gene_id"].isin(predictions["gene_id"])]
+    if len(missing):
+        counts = missing["fold"].value_counts().sort_index()
+        found = ", ".join(f"{n} of fold {fold}" for fold, n in counts.items())
+        raise InputError(
+            f"{data.cell_type}: found no prediction of task {data.task} for {len(missing):,} genes ({found}), expected one for each "
+            f"of {len(data):,}; train these folds (cl.ensure names in `failures` why one is missing)"
+        )
 
 
 def best_possible(profile: Profile, data: GeneDataset) -> pd.DataFrame:

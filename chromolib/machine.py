@@ -1,0 +1,81 @@
+"""The machine that a training runs on: its memory in MB, its versions of what counts.
+
+In: a device. Out: one record for the run's folder.
+"""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import resource
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import __version__
+from .config import ROOT
+
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
+def record(device: str) -> dict[str, Any]:
+    """Device, peak memory since `reset_peak` (MB; of the GPU where there is one, else of the process), versions, threads, UTC."""
+    is_cuda = torch.device(device).type == "cuda"
+    return {
+        "device": f"{device} {torch.cuda.get_device_name(device)}" if is_cuda else device,
+        "peak_memory_mb": round(peak_mb(device), 1),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "chromolib": __version__,
+        "commit": commit(),
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def reset_peak(device: str) -> None:
+    """Count peak memory from now on, where the system lets us."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.init()  # does nothing the second time; the next line needs it
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak of the resident set is that of now
+    except OSError:
+        pass
+
+
+def peak_mb(device: str) -> float:
+    """Most memory in use since `reset_peak`; where the system does not tell, since the process began."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024 / 1e6
+    except (OSError, StopIteration):
+        unit = 1 if platform.system() == "Darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, a GPU or torch's allocator on the CPU had no memory left."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
+
+
+@cache
+def commit() -> str:
+    """Commit of the checkout that this package lies in, with "-dirty" where files were changed; "" where it is none."""
+    if not (ROOT / ".git").exists():
+        return ""
+    command = ["git", "--no-optional-locks", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
