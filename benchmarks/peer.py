@@ -33,6 +33,16 @@ def on_cpu() -> Iterator[None]:
         Tensor.cuda = cuda
 
 
+def on(device: str) -> contextlib.AbstractContextManager:
+    """Where the release runs: on a GPU its calls of .cuda() mean what they say."""
+    return on_cpu() if device == "cpu" else contextlib.nullcontext()
+
+
+def moved(value, device: str):
+    """Tensors of the release's inputs on another device."""
+    return {key: moved(entry, device) for key, entry in value.items()} if isinstance(value, dict) else value.to(device)
+
+
 def checkpoint(net: nn.Module) -> io.BytesIO:
     """The network saved in the layout of the release's checkpoints."""
     import numpy as np
