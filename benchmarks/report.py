@@ -37,10 +37,11 @@ MB = 1e6
 # Options
 
 
-def parser(script: str, text: str | None, *, repeats: int) -> argparse.ArgumentParser:
+def parser(script: str, text: str | None, *, repeats: int | None = None) -> argparse.ArgumentParser:
     """A parser with what all benchmarks share; `text` is the script's docstring."""
     made = argparse.ArgumentParser(script, description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--repeats", type=int, default=repeats, help=f"of each time, of which the median counts ({repeats})")
+    if repeats is not None:
+        made.add_argument("--repeats", type=int, default=repeats, help=f"of each time, of which the median counts ({repeats})")
     made.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where both sides run (cpu)")
     made.add_argument("--record", action="store_true", help="renew README.md also with other settings than the defaults")
     made.add_argument("--folder", type=Path, default=HOME, help="with README.md and results/ (benchmarks)")
