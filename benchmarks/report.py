@@ -55,9 +55,15 @@ def options_of(made: argparse.ArgumentParser, given: list[str] | None = None) ->
     options.is_kept = options.record or not told.keys() - {"folder", "device"}
     if options.device == "cuda" and not torch.cuda.is_available():
         made.error("--device cuda: PyTorch finds no CUDA device here; leave it out for the CPU")
-    words = [f"--{name.replace('_', '-')}={value}" for name, value in told.items() if name not in ("folder", "record")]
+    words = [word for name, value in told.items() if name != "folder" for word in _words(name, value)]
     options.command = shlex.join(["python", f"benchmarks/{Path(made.prog).name}", *words])
     return options
+
+
+def _words(name: str, value: Any) -> list[str]:
+    """An option as one types it."""
+    values = [] if value is True else value if isinstance(value, list) else [value]
+    return [f"--{name.replace('_', '-')}", *map(str, values)]
 
 
 @contextlib.contextmanager
