@@ -200,7 +200,7 @@ def slope(x: list[float], y: list[float]) -> float:
     """The exponent k of y ~ x^k: least squares on logarithms. Points with x or y of 0 have none and are left out."""
     points = np.array([(a, b) for a, b in zip(x, y, strict=True) if a > 0 and b > 0], float)
     if len(np.unique(points[:, 0] if len(points) else [])) < 2:
-        raise ValueError(f"slope: {len(points)} points above 0, expected at least two different x")
+        raise InputError(f"slope: {len(points)} points above 0, expected at least two of different size")
     log_x, log_y = np.log(points).T
     return float(np.polyfit(log_x, log_y, 1)[0])
 

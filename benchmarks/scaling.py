@@ -22,7 +22,7 @@ import report
 import torch
 import xarray as xr
 
-from chromolib import Chromoformer, GeneDataset, TrainConfig, train
+from chromolib import Chromoformer, GeneDataset, InputError, TrainConfig, train
 from chromolib.config import MARKS
 
 SIZES = {
@@ -123,7 +123,7 @@ def slopes(points: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for what, group in points.groupby("what", sort=False):
         sizes = group["size"].tolist()
-        rows.append({"what": what, "from": min(sizes), "to": max(sizes), **{cost: report.slope(sizes, group[cost].tolist()) for cost in COSTS}})
+        rows.append({"what": what, "from": min(size for size in sizes if size), "to": max(sizes), **{cost: report.slope(sizes, group[cost].tolist()) for cost in COSTS}})
     return pd.DataFrame(rows)
 
 
@@ -151,10 +151,12 @@ def draw(points: pd.DataFrame, path) -> None:
 def main(given: list[str] | None = None) -> None:
     parser = report.parser("scaling.py", __doc__)
     parser.add_argument("--only", nargs="+", choices=SIZES, default=list(SIZES), help="what to vary (all)")
-    parser.add_argument("--sizes", type=int, nargs="+", help="instead of the sizes above, for what --only names")
+    parser.add_argument("--sizes", type=int, nargs="+", help="instead of the sizes above, for the one thing that --only names")
     parser.add_argument("--genes", type=int, default=Point.genes, help="where something else varies (4000)")
     parser.add_argument("--steps", type=int, default=20, help="timed at each point (20)")
     options = report.options_of(parser, given)
+    if options.sizes and (len(options.only) > 1 or len(set(options.sizes) - {0}) < 2):
+        raise InputError("--sizes: expected two or more, and one thing that --only names")
     rows = []
     for what in options.only:
         for size in options.sizes or SIZES[what]:

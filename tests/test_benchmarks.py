@@ -117,7 +117,7 @@ def test_work_counts_as_equal_only_with_equal_weights(tmp_path):
 def test_slope_of_a_power_law_is_its_exponent():
     x = [1.0, 10.0, 40.0, 0.0]
     assert report.slope(x, [3 * a**1.5 for a in x]) == pytest.approx(1.5, abs=1e-12)
-    with pytest.raises(ValueError, match="at least two different x"):
+    with pytest.raises(InputError, match="at least two of different size"):
         report.slope([0, 2], [1, 1])
 
 
