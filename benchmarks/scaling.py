@@ -142,6 +142,12 @@ def draw(points: pd.DataFrame, path) -> None:
         group = points[(points["what"] == what) & (points["size"] > 0)]
         cost = "epoch_s" if what == "genes" else "step_s"
         ax.loglog(group["size"], group[cost], "o-", color="black", markersize=4)
+        labels = [f"{size / 1000:g}k" if size % 1000 == 0 else str(size) for size in group["size"]]
+        ax.set_xticks(group["size"], labels, fontsize="x-small")
+        ends = sorted({group[cost].min(), group[cost].max()})
+        ax.set_yticks(ends, [f"{value:.2g}" for value in ends], fontsize="x-small")
+        ax.set_ylim(ends[0] / 3, ends[-1] * 3)  # also where cost hardly grows, its ends have room
+        ax.minorticks_off()
         ax.set(xlabel=units[what], ylabel="epoch (s)" if what == "genes" else "step (s)")
         ax.set_title(f"slope {report.slope(group['size'].tolist(), group[cost].tolist()):.2f}", fontsize="medium")
     figure.savefig(path, metadata={"Date": None})
