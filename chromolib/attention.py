@@ -23,6 +23,7 @@ from .stack import (
     finish_layer,
     input_gradient,
     multiply,
+    part_size,
     product_type,
     stack_linear,
     weight_gradient,
@@ -304,11 +305,6 @@ class GatedAttention(nn.Module):
         heard = torch.matmul(mean, value.transpose(2, 3)).transpose(1, 2).flatten(2)        # (s, b, h * c)
         heard = heard * stack_linear(promoter, gate).sigmoid()
         return finish_layer(promoter, heard, self.output.weight, self.output.bias, self.norm, self.feed_forward)
-
-
-def part_size(x: Tensor) -> int:
-    """How many resolutions are mixed together: on a CPU one, whose projections its cache holds; elsewhere all."""
-    return 1 if x.device.type == "cpu" else len(x)
 
 
 class _Mix(torch.autograd.Function):

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .attention import BinAttention, Bins, GatedAttention, Tokens, copies, frame_offset, part_size, position_table
+from .attention import BinAttention, Bins, GatedAttention, Tokens, copies, frame_offset, position_table
 from .config import InputError, ModelConfig
 from .dataset import Batch, PackedBatch
-from .stack import StackLinear
+from .stack import StackLinear, part_size
 
 
 class Embedding(NamedTuple):

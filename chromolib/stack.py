@@ -12,6 +12,12 @@ from torch import Tensor, nn
 EPSILON = 1e-5  # of LayerNorm, torch's default
 
 
+def part_size(x: Tensor) -> int:
+    """How many resolutions to work on together where much is kept of each: on a CPU one, whose share fits the cache;
+    elsewhere all."""
+    return 1 if x.device.type == "cpu" else len(x)
+
+
 def product_type(x: Tensor) -> torch.dtype:
     """The type of matrix products: autocast's where it is on, else that of `x`."""
     kind = x.device.type

@@ -48,6 +48,10 @@ def built_book(tmp_path_factory, data_dir) -> Path:
         shutil.copy(ROOT / name, root)
     shutil.copytree(ROOT / "book", root / "book", ignore=shutil.ignore_patterns("executed", "mathjax"))
     shutil.copytree(ROOT / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns(".*"))
+    (root / "benchmarks").mkdir()
+    shutil.copy(ROOT / "benchmarks" / "README.md", root / "benchmarks")  # which a page shows, with its figures
+    if (ROOT / "benchmarks" / "results").is_dir():
+        shutil.copytree(ROOT / "benchmarks" / "results", root / "benchmarks" / "results")
     # What lies beside the sources in a checkout in use; jupyter-book must pass it over.
     for folder in (".venv/lib/package", ".pytest_cache", "data", "."):
         (root / folder).mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,178 @@
+"""The benchmarks run, on a few genes; what they say of time is not tested, since machines differ."""
+
+from __future__ import annotations
+
+import re
+
+import epoch
+import numpy as np
+import ours
+import pandas as pd
+import paper_scale
+import pytest
+import report
+import scaling
+import torch
+import train_step
+
+from benchmarks import peer
+from chromolib import InputError, TrainConfig, load_dataset, load_profile
+
+COLUMNS = ["what", "unit", "release", "ours", "ratio", "release_range", "ours_range"]
+EXACT = 0.99  # Linux counts resident pages in lots of 64 for each thread
+
+
+def run(script, folder, words):
+    """Run a script's main and read its table."""
+    script.main([*words.split(), "--folder", str(folder)])
+    kept = "" if "--record" in words else report.TRIAL
+    return pd.read_csv(folder / "results" / kept / f"{script.__name__}.csv")
+
+
+# The scripts, end to end
+
+
+def test_train_step_writes_times_and_memory(tmp_path):
+    table = run(train_step, tmp_path, "--profile smoke --genes 2 --repeats 1 --record")
+    assert table.columns.tolist() == COLUMNS and table["what"].tolist() == ["forward", "train_step", "train_step"]
+    assert (table[["release", "ours", "ratio"]] > 0).all(axis=None)
+    page = (tmp_path / "README.md").read_text()
+    assert "`python benchmarks/train_step.py --repeats 1 --record --profile smoke --genes 2`" in page and "PyTorch" in page
+    assert str(tmp_path) not in page
+
+
+def test_epoch_runs_the_release_s_own_script_beside_ours(tmp_path):
+    words = "--profile smoke --fold 1 --epochs 1 --batch 2 --genes 5 --repeats 1 --workers 0"
+    table = run(epoch, tmp_path, words).set_index("what")
+    assert table.reset_index().columns.tolist() == COLUMNS
+    assert (table.loc["epoch", ["release", "ours"]] > 0).all()
+    assert table.loc["training, 1 epochs and start", "ours"] >= table.loc["epoch", "ours"]
+    assert not (tmp_path / "README.md").exists(), "a trial is not kept"
+
+
+def test_epoch_reads_the_release_s_own_files(demo_archive, tmp_path):
+    setting = epoch.Setting("h1-demo", "E003", fold=4, epochs=1, batch=2, genes=4, device="cpu")
+    files = epoch.files_for(setting, tmp_path)
+    theirs, _ = epoch.run_release(setting, files, epoch.order_of(setting), workers=0, anomaly=False)
+    (mine,), _ = epoch.run_ours(setting, 1)
+    assert len(theirs.epoch) == len(mine.epoch) == 1
+    assert epoch.check_equal_work(theirs, mine) <= epoch.TOLERANCE
+
+
+def test_paper_scale_counts_the_grid(tmp_path):
+    words = "--profile smoke --genes 40 --epochs 1 --batch 4 --release-genes 2 --release-epochs 1 --workers 0"
+    table = run(paper_scale, tmp_path, words).set_index("what")
+    assert table.reset_index().columns.tolist() == COLUMNS
+    assert "figure 2: clf and reg: 11 x 4 x 2 = 88 trainings" in table.index
+    (total,) = map(int, re.findall(r"all of these: (\d+) trainings", "\n".join(table.index)))
+    parts = re.findall(r"(\d+) x (\d+) x (\d+) = (\d+) trainings", "\n".join(table.index))
+    assert all(int(a) * int(b) * int(c) == int(n) for a, b, c, n in parts) and total == sum(int(part[3]) for part in parts)
+    fold = table.loc["fold, 1 epochs and start (release extrapolated)", "release"]
+    assert table.loc[f"all of these: {total} trainings", "release"] == pytest.approx(total * fold / 3600)
+    assert 0 < table.loc["of it the dataset on the device, float32", "ours"] < table.loc["memory at peak", "ours"]
+
+
+def test_release_epoch_is_extrapolated_gene_by_gene():
+    run = peer.Training(start=1, epoch=[21.0], train=[16.0], validate=[4.0], train_loss=[0.0], loss=[0.0])
+    assert paper_scale.release_epoch(run, n_train=8, n_held_out=4, genes=80, held_out=40) == 160 + 40 + 1
+
+
+def test_scaling_writes_points_slopes_and_a_figure(tmp_path):
+    table = run(scaling, tmp_path, "--only batch --sizes 2 4 --genes 16 --steps 1 --record")
+    assert table.columns.tolist() == ["what", "from", "to", *scaling.COSTS]
+    points = pd.read_csv(tmp_path / "results" / "scaling-points.csv")
+    assert points["size"].tolist() == [2, 4] and (points["step_s"] > 0).all()
+    assert "](results/scaling.svg)" in (tmp_path / "README.md").read_text() and (tmp_path / "results" / "scaling.svg").exists()
+
+
+@pytest.mark.parametrize(("what", "size"), [("pcres", 0), ("pcres", 3), ("window", 2000), ("bins", 20), ("bins", 800), ("batch", 2)])
+def test_cost_can_be_measured_at_the_ends(what, size):
+    found = scaling.measure(scaling.point(what, size, scaling.Point(genes=6, batch=3, pcres=2)), 1, "cpu")
+    assert list(found) == list(scaling.COSTS)
+    assert min(found.values()) >= 0 and found["step_s"] > found["gather_s"] > 0
+
+
+# Equal work
+
+
+def test_work_counts_as_equal_only_with_equal_weights(tmp_path):
+    data = load_dataset(load_profile("smoke"), next(iter(load_profile("smoke").cell_types)))
+    ids = data.genes["gene_id"].tolist()
+    parts = data.select(genes=ids[:3]), data.select(genes=ids[3:5])
+    config = TrainConfig(epochs=1, batch_size=3, device="cpu")
+    runs = []
+    for k, seed in enumerate((42, 42, 43)):
+        folder = tmp_path / str(k)
+        folder.mkdir()
+        (folder / "released.pt").write_bytes(peer.checkpoint(peer.network(seed=seed)).getvalue())
+        runs.append(ours.timed_fit(lambda: parts, config, folder, epoch.load_released(folder / "released.pt")))
+    assert epoch.check_equal_work(runs[0], runs[1]) == 0
+    with pytest.raises(InputError, match="losses differ by .* unequal work has no ratio"):
+        epoch.check_equal_work(runs[0], runs[2])
+
+
+# The helper
+
+
+def test_slope_of_a_power_law_is_its_exponent():
+    x = [1.0, 10.0, 40.0, 0.0]
+    assert report.slope(x, [3 * a**1.5 for a in x]) == pytest.approx(1.5, abs=1e-12)
+    with pytest.raises(InputError, match="at least two of different size"):
+        report.slope([0, 2], [1, 1])
+
+
+def test_section_is_replaced_between_its_marks_once():
+    page = report.with_section("# Title\n\nText.\n", "one", "first")
+    page = report.with_section(page, "two", "other")
+    again = report.with_section(page, "one", "second\n\n| a |")
+    assert "first" not in again and again.count("second") == 1 and again.count("other") == 1
+    assert again.startswith("# Title\n\nText.\n") and again.count("<!-- one: begin -->") == 1
+    assert report.with_section(again, "one", "second\n\n| a |") == again
+    with pytest.raises(SystemExit, match="expected one each or none"):
+        report.with_section(page + "<!-- one: begin -->", "one", "x")
+
+
+def test_only_default_settings_or_record_are_kept(tmp_path):
+    def kept(*words):
+        return report.options_of(report.parser("x.py", "", repeats=3), [*words, "--folder", str(tmp_path)]).is_kept
+
+    assert kept() and kept("--record", "--repeats", "1") and kept("--repeats", "3") and not kept("--repeats", "1")
+
+
+def test_peak_memory_holds_what_was_allocated_and_freed_again():
+    peak = report.Peak()
+    peak.start()
+    size = torch.ones(50_000_000).nbytes  # 200 MB, freed at once
+    assert peak.added_mb >= EXACT * size / report.MB and peak.total_mb >= peak.added_mb
+
+
+def allocate(n_bytes: int) -> float:
+    peak = report.Peak()
+    peak.start()
+    np.ones(n_bytes, np.uint8)
+    return peak.added_mb
+
+
+def test_child_measures_its_own_memory():
+    assert 100 * EXACT <= report.in_child(allocate, 100_000_000) < 200
+
+
+def test_failing_child_is_one_line():
+    with pytest.raises(SystemExit, match="allocate failed in its own process with status 1"):
+        report.in_child(allocate, -1)
+
+
+def test_bytes_of_counts_shared_tensors_once():
+    tensor = torch.zeros(10)
+    assert report.bytes_of({"a": tensor, "b": [tensor[:5], torch.zeros(2, dtype=torch.float16)]}) == 44
+
+
+def test_bad_input_is_one_line(tmp_path):
+    with pytest.raises(SystemExit, match=r"^train_step: --genes 999, expected 1 to \d+"), report.one_line_errors("train_step"):
+        run(train_step, tmp_path, "--profile smoke --genes 999")
+
+
+def test_page_of_benchmarks_has_a_section_for_each_script():
+    page = (report.HOME / "README.md").read_text()
+    for script in (train_step, epoch, paper_scale, scaling):
+        assert page.count(f"<!-- {script.__name__}: begin -->") == page.count(f"<!-- {script.__name__}: end -->") == 1
