@@ -19,15 +19,19 @@ from chromolib import Chromoformer, GeneDataset, TrainConfig, fit, train
 def timed_fit(
     load: Callable[[], tuple[GeneDataset, GeneDataset]], config: TrainConfig, folder: Path, model: Chromoformer | None = None
 ) -> peer.Training:
-    """Load genes and train on them, with a checkpoint in `folder` after each epoch; both loading and training are timed.
+    """Load genes and train on them, with a checkpoint in `folder` as often as `fit` writes one; both loading and training
+    are timed.
 
     `model` gives the weights to start from, by way of a checkpoint as after an epoch 0, which `fit` goes on from.
     """
     if model is not None:
         optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, fused=True)
         train.save_state(folder, model, optimizer, torch.amp.GradScaler(config.device, enabled=False), config, [])
-    with report.stamped(train, "load_state", config.device) as ready, report.stamped(train, "save_state", config.device) as saved:
+    ends: list[float] = []
+    with report.stamped(train, "load_state", config.device) as ready:
         begin = time.perf_counter()
-        history = fit(*load(), config, model.config if model else None, checkpoint=folder).history
-    epochs = [after - before for before, after in zip([*ready, *saved], saved, strict=False)]
+        history = fit(
+            *load(), config, model.config if model else None, checkpoint=folder, report=lambda _: ends.append(time.perf_counter())
+        ).history  # the metrics of an epoch are plain numbers by then: the device has ended it
+    epochs = [after - before for before, after in zip([*ready, *ends], ends, strict=False)]
     return peer.Training(ready[0] - begin, epochs, [], [], history["train_loss"].tolist(), history["loss"].tolist())

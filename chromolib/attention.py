@@ -216,18 +216,17 @@ class Tokens:
         own = ((s[:, None, None] * b + self.gene[:, None]) * heads + head) * t + self.place[:, None]  # (s, n, h)
         every = own.unsqueeze(2) + block[:, None] * (n_s * b * heads * t)                   # (s, n, 3, h)
         hidden = fill_masked(torch.zeros_like(self.contact), self.is_absent)[:, None, :, None]
-        return Heads(packed.flatten(), own.flatten(), every.flatten(), self.contact, hidden, heads)
+        return Heads(self.contact, packed.flatten(), own.flatten(), every.flatten(), hidden)
 
 
 class Heads(NamedTuple):
     """Rows of single heads, c numbers each: packed among the tokens' projections, or side by side for attention."""
 
+    contact: Tensor  # (b, t)
     packed: Tensor   # (3 * s * b * h * t,)  packed rows of query, key and value, in the order in which they lie side by side
     own: Tensor      # (s * n * h,)          of one of these: the rows that stand for a token, in packed order
     every: Tensor    # (s * n * 3 * h,)      the same for all three at once
-    contact: Tensor  # (b, t)
     hidden: Tensor   # (b, 1, t, 1)          what is added to the scores of keys: 0, or MASKED where there is none
-    count: int       # h
 
 
 class _Rows(torch.autograd.Function):
@@ -284,7 +283,7 @@ class GatedAttention(nn.Module):
 
     def forward(self, x: Tensor, heads: Heads) -> Tensor:
         """Mix the tokens of each gene, packed as `heads` says: (s, n, d) -> (s, n, d)."""
-        heard = _Mix.apply(x, self.query_key_value_gate, self.gamma, heads.contact, heads, torch.is_grad_enabled())
+        heard = _Mix.apply(x, self.query_key_value_gate, self.gamma, *heads, torch.is_grad_enabled())
         return finish_layer(x, heard, self.output.weight, self.output.bias, self.norm, self.feed_forward)
 
     def promoters(self, x: Tensor, tokens: Tokens) -> Tensor:
@@ -311,26 +310,26 @@ class _Mix(torch.autograd.Function):
     """Gated attention of all tokens up to the output map, (s, n, d) -> (s, n, h * c), and its gradient."""
 
     @staticmethod
-    def forward(ctx, x, weight, gamma, contact, heads, keep):
-        ctx.heads, ctx.dtype = heads, product_type(x)
+    def forward(ctx, x, weight, gamma, contact, packed, own, every, hidden, keep):
+        ctx.dtype, heads = product_type(x), Heads(contact, packed, own, every, hidden)
         width = weight.shape[1] // 4
         out, kept = x.new_empty(*x.shape[:2], width, dtype=ctx.dtype), []
         for x_s, weight_s, gamma_s, out_s in zip(*(y.split(part_size(x)) for y in (x, weight, gamma, out)), strict=True):
             y = multiply(x_s, weight_s, ctx.dtype)                                          # (s, n, 4 * h * c)
-            query, key, value = _side_by_side(y, heads)
+            query, key, value = _side_by_side(y, gamma.shape[1], heads)
             listened = _listen(query, key, gamma_s, heads).to(ctx.dtype)                    # (s * b * h, k, q)
             attended = torch.bmm(listened.transpose(1, 2), value)
             attended = attended.flatten(0, 1).index_select(0, heads.own).view(out_s.shape)
             torch.mul(attended, y[..., 3 * width :].sigmoid(), out=out_s)
             if keep:
                 kept += [y, listened, attended]
-        ctx.save_for_backward(x, weight, gamma, *kept)
+        ctx.save_for_backward(x, weight, gamma, *heads, *kept)
         return out
 
     @staticmethod
     def backward(ctx, grad):
-        x, weight, gamma, *kept = ctx.saved_tensors
-        heads, dtype, width = ctx.heads, ctx.dtype, weight.shape[1] // 4
+        x, weight, gamma, contact, packed, own, every, hidden, *kept = ctx.saved_tensors
+        heads, dtype, width = Heads(contact, packed, own, every, hidden), ctx.dtype, weight.shape[1] // 4
         (b, t), h = heads.contact.shape, gamma.shape[1]
         grads = [torch.empty_like(y) for y in (x, weight, gamma)]
         to_contact = torch.zeros_like(heads.contact)
@@ -341,7 +340,7 @@ class _Mix(torch.autograd.Function):
             heard = grad_s * gate
             to_gate = attended.mul(heard).mul_(1 - gate)
             to_attended = heard.new_zeros(len(listened) * t, width // h).index_copy_(0, heads.own, heard.view(-1, width // h))
-            to_rows, to_bias = _listen_gradient(to_attended, listened, *_side_by_side(y, heads))
+            to_rows, to_bias = _listen_gradient(to_attended, listened, *_side_by_side(y, gamma.shape[1], heads))
             to_y = to_rows.view(-1, width // h).index_select(0, heads.every).view(*y.shape[:2], 3 * width)
             to_bias = to_bias.view(-1, b, h, t)
             torch.sum(to_bias * heads.contact.unsqueeze(1), (1, 3), out=to_gamma)
@@ -350,12 +349,12 @@ class _Mix(torch.autograd.Function):
             to_x += input_gradient(to_gate, weight_s[:, 3 * width :], dtype)
             to_weight[:, : 3 * width] = weight_gradient(to_y, x_s, dtype)
             to_weight[:, 3 * width :] = weight_gradient(to_gate, x_s, dtype)
-        return *grads, to_contact, None, None
+        return *grads, to_contact, None, None, None, None, None
 
 
-def _side_by_side(y: Tensor, heads: Heads) -> Tensor:
+def _side_by_side(y: Tensor, h: int, heads: Heads) -> Tensor:
     """Packed projections (s, n, 4 * h * c) -> query, over sqrt(c), key and value, (3, s * b * h, t, c)."""
-    c = y.shape[2] // (4 * heads.count)
+    c = y.shape[2] // (4 * h)
     rows = y.view(-1, c).index_select(0, heads.packed).view(3, -1, heads.contact.shape[1], c)
     rows[0] *= 1 / math.sqrt(c)
     return rows

@@ -95,7 +95,7 @@ def train(
     task: Annotated[str, typer.Option(help="clf or reg.")] = "clf",
     recipe: Annotated[str, typer.Option(help="profile, or paper for the paper's own recipe.")] = "profile",
     seed: int = 42,
-    precision: Annotated[str, typer.Option(help="float32, bfloat16, or float16 on CUDA.")] = "float32",
+    precision: Annotated[str, typer.Option(help="float32, bfloat16, or on CUDA tf32 or float16.")] = "float32",
     per_device: Annotated[int, typer.Option(min=1, help="Runs at a time on each GPU, or on the CPU.")] = 1,
 ) -> None:
     """Train what is missing and print the held-out metrics of each run; exit status 1 where a run failed."""

@@ -10,7 +10,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import pandas as pd
 import yaml
@@ -24,6 +24,8 @@ MARKS = ("H3K4me1", "H3K4me3", "H3K9me3", "H3K27me3", "H3K36me3", "H3K27ac", "H3
 DEEPDIFF_MARKS = MARKS[:5]  # all that published signal is there of, in the order of DeepDiff's columns
 
 Task = Literal["clf", "reg", "diff"]
+# Of matrix products. float16 and tf32 need CUDA.
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 
 # What the numbers of a signal are. The network reads their logarithm, except where one has been taken already.
 Scale = Literal["depth", "counts", "normalised", "arcsinh-p"]
@@ -123,7 +125,8 @@ class TrainConfig:
     decay: float = 0.87        # of the learning rate, after each epoch
     weight_decay: float = 0.01  # torch's default for AdamW
     drop_last: bool = True
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Precision = "float32"
+    signal: Literal["float32", "float16"] = "float32"  # as kept on the device; float16: half the memory, 3 digits
     device: str = "auto"       # cuda, else mps, else cpu
     seed: int = 42
 
@@ -133,8 +136,10 @@ class TrainConfig:
                 f"TrainConfig: epochs={self.epochs}, batch_size={self.batch_size}, learning_rate={self.learning_rate}, "
                 f"decay={self.decay}; expected epochs >= 0, batch_size >= 1, learning_rate > 0, decay > 0"
             )
-        if self.precision not in ("float32", "bfloat16", "float16"):
-            raise InputError(f"TrainConfig: precision={self.precision!r}, expected float32, bfloat16 or float16")
+        if self.precision not in get_args(Precision):
+            raise InputError(f"TrainConfig: precision={self.precision!r}, expected one of {', '.join(get_args(Precision))}")
+        if self.signal not in ("float32", "float16"):
+            raise InputError(f"TrainConfig: signal={self.signal!r}, expected float32 or float16")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -80,8 +80,8 @@ def _devices(devices: Sequence[str] | None, runs: list[Run]) -> list[str]:
         if device not in {f"cuda:{i}" for i in range(n_gpus)}:  # those are not touched here: it would cost their memory
             resolve_device(device)
     for run in runs:
-        if run.precision == "float16" and not all(device.startswith("cuda") for device in devices):
-            raise InputError(f"{run.id}: precision float16 needs CUDA, found {', '.join(devices)}; use bfloat16 or float32")
+        if run.precision in ("float16", "tf32") and not all(device.startswith("cuda") for device in devices):
+            raise InputError(f"{run.id}: precision {run.precision} needs CUDA, found {', '.join(devices)}; use bfloat16 or float32")
     return list(devices)
 
 

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import xarray as xr
 
 from . import __version__, features, machine, simulate
-from .config import InputError, Task, TrainConfig, load_profile
+from .config import InputError, Precision, Task, TrainConfig, load_profile
 from .dataset import GeneDataset, _check_selection, load_dataset, pair
 from .files import hold, write_whole
 from .train import Dataset, evaluate, fit, predict, save_weights
@@ -44,7 +44,7 @@ class Run:
     marks: tuple[str, ...] | None = None
     max_pcres: int | None = None
     seed: int = 42
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         for name in ("bin_bp", "marks"):

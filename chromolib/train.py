@@ -33,6 +33,7 @@ from .model import Chromoformer
 
 Dataset = GeneDataset | PairedDataset
 EVALUATION_BATCH = 256  # genes; larger ones gain nothing
+STATE_EVERY_S = 10.0  # of training that a kill may cost; writing the state takes as long as half a training step or more
 
 # Columns that a network predicts, by task.
 OUTPUTS: dict[Task, tuple[str, ...]] = {
@@ -75,7 +76,8 @@ def fit(
     model_config : ModelConfig, optional
         The paper's network on the dataset's marks, bins and frame by default.
     checkpoint : Path, optional
-        Folder that receives the state after each epoch; a run that finds its own state there goes on from it.
+        Folder that receives the state after an epoch, once STATE_EVERY_S seconds of work would be lost without it; a run
+        that finds its own state there goes on from it.
     name : str
         What to call this training where its progress is shown.
     report : function, optional
@@ -92,12 +94,13 @@ def fit(
         raise InputError(f"fit: {len(train)} training and {len(held_out)} held-out genes, expected at least 2 and 1")
     config = config or TrainConfig()
     device = resolve_device(config.device)
-    if config.precision == "float16" and device.type != "cuda":
-        raise InputError(f"precision float16 needs CUDA, found device {device.type}; use bfloat16 or float32")
+    if config.precision in ("float16", "tf32") and device.type != "cuda":
+        raise InputError(f"precision {config.precision} needs CUDA, found device {device.type}; use bfloat16 or float32")
     model_config = model_config or network_for(train)
     for data in (train, held_out):
         check_fits(model_config, data)
-    train, held_out = train.to(device), held_out.to(device)
+    dtype = torch.float16 if config.signal == "float16" else None  # None: as it is
+    train, held_out = train.to(device, dtype), held_out.to(device, dtype)
     model = Chromoformer(model_config, seed=config.seed).to(device)
     optimizer = torch.optim.AdamW(
         model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda")
@@ -105,6 +108,7 @@ def fit(
     scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
     history, seconds = load_state(checkpoint, model, optimizer, scaler, config) if checkpoint else ([], 0.0)
 
+    saved = time.perf_counter()
     with contextlib.nullcontext(report) if report else _progress(config.epochs, len(history), name) as show:
         for epoch in range(len(history) + 1, config.epochs + 1):
             started = time.perf_counter()
@@ -115,8 +119,9 @@ def fit(
             scores = evaluate(model, held_out, config.precision)
             history.append({"epoch": epoch, "learning_rate": optimizer.param_groups[0]["lr"], "train_loss": train_loss, **scores})
             seconds += time.perf_counter() - started
-            if checkpoint:
+            if checkpoint and time.perf_counter() - saved >= STATE_EVERY_S:
                 save_state(checkpoint, model, optimizer, scaler, config, history, seconds)
+                saved = time.perf_counter()
             show(history[-1])
     return Fit(model.eval(), pd.DataFrame(history), seconds)
 
@@ -154,7 +159,7 @@ def train_epoch(
         optimizer.zero_grad(set_to_none=True)
         with autocast(data.device, config.precision):
             loss = task_loss(model(batch).float(), batch.target, model.config.task)
-        scaler.scale(loss).backward()
+            scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
         losses.append(loss.detach())
@@ -241,10 +246,20 @@ def _outputs(model: Chromoformer, data: Dataset, precision: str) -> tuple[Tensor
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
-    """Mixed precision on request; with float32, nothing is changed."""
+    """Mixed precision, or products of float32 on a GPU's fast units (tf32), on request; with float32, nothing is changed."""
     if precision == "float32":
         return contextlib.nullcontext()
-    return torch.autocast(device.type, getattr(torch, precision))
+    return _tf32() if precision == "tf32" else torch.autocast(device.type, getattr(torch, precision))
+
+
+@contextlib.contextmanager
+def _tf32() -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def save_weights(folder: Path, model: Chromoformer) -> None:

@@ -22,6 +22,14 @@ def data_dir(tmp_path_factory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(autouse=True)
+def state_after_every_epoch(monkeypatch) -> None:
+    """Trainings of a second would otherwise leave no state to go on from."""
+    from chromolib import train
+
+    monkeypatch.setattr(train, "STATE_EVERY_S", 0.0)
+
+
 @pytest.fixture(scope="session")
 def demo_archive(data_dir) -> Path:
     """The release's demo, from a mirror (CHROMOLIB_MIRROR, or ../shared/mirror) or else from its own address."""
