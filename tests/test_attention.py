@@ -1,21 +1,22 @@
 """The shortcuts against what they shorten, in double precision, and the laws of attention."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from chromolib import attention
 from chromolib.attention import (
     BinAttention,
+    Bins,
     GatedAttention,
-    StackLinear,
-    StackNorm,
     Tokens,
-    _Collect,
-    _Spread,
+    _Rows,
     attend_bins,
+    copies,
     fill_masked,
     frame_offset,
     position_table,
@@ -65,27 +66,27 @@ def test_attend_bins_equals_attention_over_embedded_bins():
     embedded = signal @ project.T + position                                     # (n, l, d), what is never made
     score = torch.einsum("nhd,nld->nhl", u, embedded).masked_fill(is_padding[:, None], -torch.inf)
     expected = torch.einsum("nhl,nld->nhd", score.softmax(-1), embedded)
-    torch.testing.assert_close(attend_bins(u, signal, position, project, is_padding), expected, **EXACT)
+    torch.testing.assert_close(attend_bins(u, Bins(signal, position, project, is_padding)), expected, **EXACT)
 
 
 def test_appended_padding_changes_nothing():
     u, signal, position, project, is_padding = regions()
     longer = torch.cat([signal, 100 * normal(N, 4, M)], 1), torch.cat([position, normal(4, D)])
-    found = attend_bins(u, *longer, project, F.pad(is_padding, (0, 4), value=True))
-    torch.testing.assert_close(found, attend_bins(u, signal, position, project, is_padding), **EXACT)
+    found = attend_bins(u, Bins(*longer, project, F.pad(is_padding, (0, 4), value=True)))
+    torch.testing.assert_close(found, attend_bins(u, Bins(signal, position, project, is_padding)), **EXACT)
 
 
 def test_no_mask_means_that_every_bin_holds_data():
     u, signal, position, project, is_padding = regions()
-    without = attend_bins(u, signal, position, project, None)
+    without = attend_bins(u, Bins(signal, position, project, None))
     nowhere = torch.zeros_like(is_padding)
-    torch.testing.assert_close(without, attend_bins(u, signal, position, project, nowhere), **EXACT)
-    assert not torch.allclose(without, attend_bins(u, signal, position, project, is_padding))
+    torch.testing.assert_close(without, attend_bins(u, Bins(signal, position, project, nowhere)), **EXACT)
+    assert not torch.allclose(without, attend_bins(u, Bins(signal, position, project, is_padding)))
 
 
 def test_region_of_only_padding_becomes_a_plain_average():
     u, signal, position, project, is_padding = regions()
-    found = attend_bins(u, signal, position, project, torch.ones_like(is_padding))
+    found = attend_bins(u, Bins(signal, position, project, torch.ones_like(is_padding)))
     expected = (signal @ project.T + position).mean(1, keepdim=True).expand(-1, H, -1)
     torch.testing.assert_close(found, expected, **EXACT)
 
@@ -104,7 +105,7 @@ def test_one_query_layer_is_the_tss_row_of_torch_s_own_encoder_layer():
     _, signal, position, project, is_padding = regions()
     embedded, tss = signal @ project.T + position, 1
     x = embedded[:, tss].expand(2, -1, -1)
-    found = layer(x, [(signal, position, project, is_padding)] * 2)
+    found = layer(x, [[Bins(signal, position, project, is_padding)] * 2])
     for s in range(2):
         peer = nn.TransformerEncoderLayer(D, H, 16, dropout=0.0, batch_first=True, dtype=torch.float64).train()
         with torch.no_grad():
@@ -128,31 +129,54 @@ def test_full_map_holds_the_weights_that_the_one_query_uses():
     embedded, tss = signal @ project.T + position, 1
     weight = layer.full_map(embedded, is_padding, 0)                             # (n, h, l, l)
     mean = torch.einsum("nhl,nld->nhd", weight[:, :, tss], embedded)
-    u = layer.folded_query(embedded[None, :, tss])[0]
-    torch.testing.assert_close(attend_bins(u, signal, position, project, is_padding), mean, **EXACT)
+    u = layer.folded_query(embedded[None, :, tss])[0].unflatten(-1, (H, D))
+    torch.testing.assert_close(attend_bins(u, Bins(signal, position, project, is_padding)), mean, **EXACT)
 
 
-def test_stacked_map_and_norm_equal_torch_s_one_by_one():
-    linear, norm, x = random_weights(StackLinear(3, D, 5)), random_weights(StackNorm(3, D)), normal(3, 4, 2, D)
-    for s in range(3):
-        torch.testing.assert_close(linear(x)[s], F.linear(x[s], linear.weight[s], linear.bias[s]), **EXACT)
-        torch.testing.assert_close(norm(x)[s], F.layer_norm(x[s], (D,), norm.weight[s], norm.bias[s]), **EXACT)
-    assert StackLinear(3, D, 5, bias=False).bias is None
+@pytest.mark.parametrize("with_padding", [True, False])
+def test_attend_bins_has_the_gradients_that_gradcheck_measures(with_padding):
+    u, signal, position, project, is_padding = regions()
+    is_padding = torch.cat([is_padding[:-1], torch.ones(1, L, dtype=torch.bool)]) if with_padding else None  # one all padding
+    inputs = [x.requires_grad_() for x in (u, signal, project)]
+    assert torch.autograd.gradcheck(lambda u, signal, project: attend_bins(u, Bins(signal, position, project, is_padding)), inputs)
 
 
-def test_spread_and_collect_have_the_gradients_that_gradcheck_measures():
-    row = torch.tensor([4, 0, 2])
-    x, y = normal(2, 3, 2).requires_grad_(), normal(2, 6, 2).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: _Spread.apply(x, row, 6), x)
-    assert torch.autograd.gradcheck(lambda y: _Collect.apply(y, row), y)
+def test_groups_of_regions_change_nothing():
+    layer = random_weights(BinAttention(2, D, H, 16))
+    _, signal, position, project, is_padding = regions()
+    x = normal(2, N, D)
+    whole = layer(x, [[Bins(signal, position, project, is_padding)] * 2])
+    narrow = Bins(signal[3:, :4], position[:4], project, is_padding[3:, :4])     # the last two have 4 and 3 bins
+    cut = layer(x, [[Bins(signal[:3], position, project, is_padding[:3])] * 2, [narrow] * 2])
+    torch.testing.assert_close(cut, whole, **EXACT)
 
 
-def test_spread_and_collect_are_adjoint_and_spread_is_undone_by_collect():
-    row, x, y = torch.tensor([4, 0, 2]), normal(2, 3, 2), normal(2, 6, 2, seed=1)
-    spread = _Spread.apply(x, row, 6)
-    torch.testing.assert_close((spread * y).sum(), (x * _Collect.apply(y, row)).sum(), **EXACT)
-    assert torch.equal(_Collect.apply(spread, row), x)
-    assert torch.equal(spread[:, [1, 3, 5]], torch.zeros(2, 3, 2, dtype=torch.float64))
+def test_query_folded_beforehand_changes_nothing():
+    layer, x = random_weights(BinAttention(2, D, H, 16)), normal(2, N, D)
+    groups = [[Bins(*regions()[1:])] * 2]
+    torch.testing.assert_close(layer(x, groups, layer.folded_query(x)), layer(x, groups), **EXACT)
+
+
+GENE, RANK = torch.tensor([0, 2, 2]), torch.tensor([1, 0, 3])  # of three genes with four ranks
+
+
+def test_copies_are_their_promoter_s_row_and_have_the_gradients_that_gradcheck_measures():
+    x = normal(2, 3, 2).requires_grad_()
+    assert torch.equal(copies(x, GENE, RANK, 4), x[:, GENE])
+    assert torch.autograd.gradcheck(lambda x: copies(x, GENE, RANK, 4), x)
+
+
+def test_tokens_side_by_side_give_back_the_gradient_of_their_own_place():
+    tokens = Tokens.of(CONTACT, *torch.nonzero(CONTACT, as_tuple=True))
+    b, t = tokens.contact.shape
+    own = tokens.gene * t + tokens.place
+    x = normal(2, len(tokens.gene), 2).requires_grad_()
+    rows = _Rows.apply(x, tokens.token, own)
+    assert torch.equal(rows[:, own], x)
+    heard = ~tokens.is_absent.flatten()
+    loss = (rows * normal(2, b * t, 2, seed=1) * heard[:, None]).sum()           # nobody hears the other places
+    (found,) = torch.autograd.grad(loss, x)
+    assert torch.equal(found, normal(2, b * t, 2, seed=1)[:, own])
 
 
 def gated(heads=2, width=6):
@@ -162,7 +186,11 @@ def gated(heads=2, width=6):
 def packed(contact):
     """Tokens of genes with these contacts, and a random embedding for each."""
     gene, rank = torch.nonzero(contact, as_tuple=True)
-    return normal(2, len(contact) + len(gene), D), Tokens.of(contact, gene, rank, 2), gene
+    return normal(2, len(contact) + len(gene), D), Tokens.of(contact, gene, rank), gene
+
+
+def mixed(layer, x, tokens, together=1):
+    return layer(x, tokens.by_head(together, layer.heads))
 
 
 def by_definition(layer, x, frequency, s):
@@ -186,7 +214,7 @@ CONTACT = torch.tensor([[3.0, 2.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0], [4.0, 2.5, 2
 
 def test_gated_attention_equals_its_definition_gene_by_gene():
     layer, (x, tokens, gene) = gated(), packed(CONTACT)
-    found = layer(x, tokens)
+    found = mixed(layer, x, tokens)
     for s in range(2):
         for b in range(len(CONTACT)):
             own = torch.cat([torch.tensor([b]), len(CONTACT) + torch.nonzero(gene == b).flatten()])
@@ -194,22 +222,49 @@ def test_gated_attention_equals_its_definition_gene_by_gene():
             torch.testing.assert_close(found[s, own], expected, **EXACT)
 
 
-def test_promoter_only_is_the_promoters_row_of_the_whole_layer():
+def test_promoters_are_the_promoters_rows_of_the_whole_layer():
     layer, (x, tokens, _) = gated(), packed(CONTACT)
-    torch.testing.assert_close(layer(x, tokens, promoter_only=True), layer(x, tokens)[:, : len(CONTACT)], **EXACT)
+    torch.testing.assert_close(layer.promoters(x, tokens), mixed(layer, x, tokens)[:, : len(CONTACT)], **EXACT)
 
 
 def test_room_for_absent_tokens_changes_nothing():
     layer, (x, tokens, _) = gated(), packed(CONTACT)
     wider, roomy, _ = packed(F.pad(CONTACT, (0, 5)))
     assert torch.equal(x, wider)
-    for promoter_only in (False, True):
-        torch.testing.assert_close(layer(x, roomy, promoter_only), layer(x, tokens, promoter_only), **EXACT)
+    torch.testing.assert_close(mixed(layer, x, roomy), mixed(layer, x, tokens), **EXACT)
+    torch.testing.assert_close(layer.promoters(x, roomy), layer.promoters(x, tokens), **EXACT)
 
 
 def test_gamma_of_zero_makes_the_contact_frequency_irrelevant():
     layer, (x, tokens, _) = gated(), packed(CONTACT)
-    doubled = tokens._replace(contact=2 * tokens.contact)
-    assert not torch.allclose(layer(x, tokens), layer(x, doubled))
+    doubled = replace(tokens, contact=2 * tokens.contact)
+    assert not torch.allclose(mixed(layer, x, tokens), mixed(layer, x, doubled))
     nn.init.zeros_(layer.gamma)
-    torch.testing.assert_close(layer(x, tokens), layer(x, doubled), **EXACT)
+    torch.testing.assert_close(mixed(layer, x, tokens), mixed(layer, x, doubled), **EXACT)
+
+
+def test_gated_attention_has_the_gradients_that_gradcheck_measures():
+    layer, (x, tokens, _) = gated(), packed(CONTACT)
+    names = ["query_key_value_gate", "gamma"]
+
+    def run(x, contact, *weights):
+        heads = replace(tokens, contact=contact).by_head(1, layer.heads)
+        return torch.func.functional_call(layer, dict(zip(names, weights, strict=True)), (x, heads))
+
+    weights = [layer.get_parameter(name).detach().clone() for name in names]
+    inputs = [y.clone().requires_grad_() for y in (x, tokens.contact, *weights)]
+    assert torch.autograd.gradcheck(run, inputs)
+
+
+def test_resolutions_together_give_what_they_give_one_by_one(monkeypatch):
+    """A GPU mixes all resolutions at once, a CPU one after the other: the same numbers, forward and backward."""
+    layer, (x, tokens, _) = gated(), packed(CONTACT)
+    x.requires_grad_()
+    results = []
+    for together in (1, 2):
+        monkeypatch.setattr(attention, "part_size", lambda _, together=together: together)
+        out = mixed(layer, x, tokens, together)
+        inputs = [x, *layer.parameters()]
+        results.append([out, *torch.autograd.grad((out * normal(*out.shape, seed=5)).sum(), inputs)])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, **EXACT)

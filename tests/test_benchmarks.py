@@ -9,6 +9,7 @@ import numpy as np
 import ours
 import pandas as pd
 import paper_scale
+import precision
 import pytest
 import report
 import scaling
@@ -30,6 +31,12 @@ def run(script, folder, words):
 
 
 # The scripts, end to end
+
+
+def test_precision_holds_each_setting_against_float32(tmp_path):
+    table = run(precision, tmp_path, "--profiles smoke --folds 1 2")
+    assert table[["precision", "signal"]].to_numpy().tolist() == [["float32"] * 2, ["bfloat16", "float32"], ["float32", "float16"]]
+    assert table.loc[0, ["change", "smallest", "largest"]].tolist() == [0, 0, 0] and (table["folds"] == 2).all()
 
 
 def test_train_step_writes_times_and_memory(tmp_path):

@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 
 from chromolib.config import InputError
-from chromolib.dataset import GeneDataset, load_dataset, pair, pool_ragged, pool_windows, resolve_device
+from chromolib.dataset import GeneDataset, _like_width, load_dataset, pair, pool_ragged, pool_windows, resolve_device
 from tests.stores import random_store
 
 FRAME_BP, BASE_BP = 800, 100
@@ -277,6 +277,75 @@ def test_to_moves_every_tensor_and_not_the_original():
             assert tensor.device.type == "meta", field.name
     assert moved._targets.device.type == "meta"
     assert data.to("cpu") is data
+
+
+def test_both_sides_of_a_fold_share_one_copy_on_a_device():
+    train, held_out = GeneDataset(random_store(8)).fold(1)
+    assert train.to("meta")._signal is held_out.to("meta")._signal
+    half = train.to(dtype=torch.float16)
+    assert half._signal is held_out.to(dtype=torch.float16)._signal and train.dtype == torch.float32
+
+
+def test_half_precision_takes_half_the_memory_and_batches_hold_float32():
+    data = GeneDataset(random_store(8))
+    half = data.to(dtype=torch.float16)
+    assert half.n_bytes < 0.55 * data.n_bytes
+    exact, rounded = data.batch(range(8)), half.batch(range(8))
+    for width in data.bin_bp:
+        assert rounded.promoter[width].dtype == rounded.pcre[width].dtype == torch.float32
+        torch.testing.assert_close(rounded.promoter[width], exact.promoter[width], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(rounded.pcre[width], exact.pcre[width], rtol=1e-3, atol=1e-4)
+        assert torch.equal(rounded.is_padding[width], exact.is_padding[width])
+
+
+# Packed batches
+
+
+def test_memory_is_that_of_every_tensor():
+    data = hand_data((200, 100))
+    # 3 genes: 4 + 8 bins; pCREs of 3, 1 and 4 narrow bins or 2, 1 and 2 wide ones, and a row of padding each; 4 bytes each.
+    promoter, pcre, contact, rows = 3 * (4 + 8) * 4, (5 + 1 + 8 + 1) * 4, 3 * 2 * 4, 2 * 4 * 8
+    assert data.n_bytes == promoter + pcre + contact + rows
+
+
+def test_like_width_cuts_where_padding_costs_least():
+    assert _like_width(np.array([1, 1, 1, 10])) == [slice(0, 3), slice(3, 4)]    # 3 * 1 + 1 * 10 bins in place of 40
+    assert _like_width(np.array([5, 5, 5])) == [slice(0, 3)]
+    assert _like_width(np.array([], int)) == []
+    n_bins = np.sort(np.random.default_rng(0).integers(1, 400, 50))
+    first, second = _like_width(n_bins)
+    cost = [(i * n_bins[i - 1] + (50 - i) * n_bins[-1]) for i in range(1, 51)]
+    assert first.stop * n_bins[first.stop - 1] + (50 - second.start) * n_bins[-1] == min(cost)
+
+
+def test_packed_pcres_come_narrow_ones_first_without_room_for_others():
+    data = GeneDataset(random_store(12))
+    (batch,) = data.batches([range(12)])
+    assert len(batch.gene_idx) == int((batch.contact > 0).sum()) == sum(len(part.signal[100]) for part in batch.pcres)
+    narrow, wide = ((~part.is_padding[100]).sum(1) for part in batch.pcres)
+    assert narrow.max() < wide.min() and narrow.tolist() == sorted(narrow.tolist())
+    for part in batch.pcres:
+        for width in data.bin_bp:
+            assert not part.is_padding[width].all(1).any() and (~part.is_padding[width]).sum(1).max() == part.signal[width].shape[1]
+
+
+def test_packing_and_unpacking_return_the_batch():
+    batch = GeneDataset(random_store(12)).batch(range(12))
+    again = batch.pack().unpack(40_000)
+    for width in batch.pcre:
+        exists = batch.contact > 0
+        assert torch.equal(again.pcre[width], batch.pcre[width] * exists[..., None, None])
+        assert torch.equal(again.is_padding[width], batch.is_padding[width])
+
+
+def test_several_batches_are_those_asked_for_one_by_one():
+    data = GeneDataset(random_store(12)).select(max_pcres=3)
+    for indices, packed in zip([[3, 4], [0], [11, 2, 5]], data.batches([[3, 4], [0], [11, 2, 5]]), strict=True):
+        one, other = packed.unpack(data.frame_bp), data.batch(indices)
+        for width in data.bin_bp:
+            assert torch.equal(one.promoter[width], other.promoter[width]) and torch.equal(one.pcre[width], other.pcre[width])
+        assert torch.equal(one.contact, other.contact) and torch.equal(one.target, other.target)
+    assert list(data.batches([])) == []
 
 
 def test_dropped_is_a_table_of_what_and_why():

@@ -78,6 +78,26 @@ def test_absent_pcre_changes_nothing_whatever_stands_in_its_place(data):
     torch.testing.assert_close(net(change_pcres(batch, with_one_more)), net(batch), **EXACT)
 
 
+@pytest.mark.parametrize("task", ["clf", "reg"])
+def test_packed_batch_gets_the_answer_of_the_whole_one(data, task):
+    net = Chromoformer(ModelConfig(**SMALL, task=task)).eval()
+    (packed,) = data.batches([range(10)])
+    assert len(packed.pcres) == 2
+    torch.testing.assert_close(net(packed), net(data.batch(range(10))), rtol=0, atol=1e-6)
+
+
+def test_autocast_moves_the_answer_only_a_little(data):
+    net = Chromoformer(ModelConfig(**SMALL))
+    (packed,) = data.batches([range(10)])
+    exact = net(packed)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = net(packed).float()
+    found.sum().backward()
+    assert not torch.equal(found, exact)
+    torch.testing.assert_close(found, exact, rtol=0, atol=0.05)
+    assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in net.parameters())
+
+
 def test_gene_alone_gets_the_answer_it_gets_among_others(data):
     net = network()
     together = net(batch_of(data, range(10)))

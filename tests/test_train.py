@@ -238,6 +238,20 @@ def test_training_killed_within_an_epoch_goes_on_from_the_one_before(data, tmp_p
     assert len(calls) == 3 + 2                                                   # the first two epochs were kept
 
 
+def test_state_is_written_only_once_enough_work_would_be_lost(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "STATE_EVERY_S", 3600.0)
+    whole = train_on(data)
+    assert_same(train_on(data, checkpoint=tmp_path), whole)
+    assert not list(tmp_path.iterdir())
+
+
+def test_signal_in_half_precision_trains_nearly_the_same(data):
+    exact, half = train_on(data), train_on(data, config(signal="float16"))
+    a, b = (result.history["train_loss"].to_numpy() for result in (exact, half))
+    assert (a != b).any()
+    np.testing.assert_allclose(a, b, rtol=1e-2)
+
+
 def test_seconds_are_summed_over_interruptions_and_are_no_part_of_the_history(data, tmp_path):
     first = train_on(data, config(epochs=2), checkpoint=tmp_path).seconds
     second = train_on(data, checkpoint=tmp_path)
@@ -416,8 +430,11 @@ def test_another_logarithm_is_refused():
 
 def test_float16_without_cuda_and_unknown_precision_are_refused():
     data = GeneDataset(random_store(8))
-    with pytest.raises(InputError, match="float16 needs CUDA"):
-        fit(data, data, TrainConfig(precision="float16", device="cpu"))
+    for precision in ("float16", "tf32"):
+        with pytest.raises(InputError, match=f"precision {precision} needs CUDA, found device cpu"):
+            fit(data, data, TrainConfig(precision=precision, device="cpu"))
+    with pytest.raises(InputError, match="signal='int8', expected float32 or float16"):
+        TrainConfig(signal="int8")
     with pytest.raises(InputError, match="precision='fp16'"):
         TrainConfig(precision="fp16")
 
