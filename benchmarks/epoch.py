@@ -179,7 +179,7 @@ def main(given: list[str] | None = None) -> None:
         f"an epoch takes {trials} loader processes, {best} counts. It turns PyTorch's anomaly detection on; the lines without "
         f"are the same script with that switched off. Ours: `cl.fit` on the feature store; making the store is the last line. "
         f"An epoch is loading, training, validation and checkpoint; ours writes one when ten seconds of work would be lost, here "
-        f"none. Largest difference of a loss: {difference:.0e}."
+        f"none. Memory is that of the main process; the release's loader processes come on top. Largest difference of a loss: {difference:.0e}."
     )
     report.finish("epoch", table_of(published, quiet, mine, (their_mb, our_mb), once), options, notes=notes)
 

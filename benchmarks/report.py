@@ -168,13 +168,18 @@ def in_child(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     except EOFError:
         result = None
     process.join()
+    if isinstance(result, InputError):
+        raise result
     if process.exitcode:
         raise SystemExit(f"{function.__name__} failed in its own process with status {process.exitcode}; is there memory for it?")
     return result
 
 
 def _send(sender: Any, function: Callable[..., Any], args: tuple, kwargs: dict) -> None:
-    sender.send(function(*args, **kwargs))
+    try:
+        sender.send(function(*args, **kwargs))
+    except InputError as error:
+        sender.send(error)
 
 
 def bytes_of(value: Any) -> int:

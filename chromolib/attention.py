@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from .stack import (
     FeedForward,
@@ -102,12 +103,13 @@ class _AttendBins(torch.autograd.Function):
         return out.view(u.shape).to(u.dtype)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         u, signal, position, project, is_padding, weight, mean, asked = ctx.saved_tensors
         grad, flat = grad.to(ctx.dtype).flatten(0, 1), u.to(ctx.dtype).flatten(0, 1)
         to_mean = torch.mm(grad, project).view(mean.shape)
         to_weight = torch.baddbmm(torch.mm(grad, position.T).view(weight.shape), to_mean, signal.transpose(1, 2))
-        to_score = weight * (to_weight - (weight * to_weight).sum(-1, keepdim=True))
+        to_score = (weight * (to_weight - (weight * to_weight).sum(-1, keepdim=True))).to(ctx.dtype)
         if is_padding is not None:  # a region of only padding has weights, but no score to blame for them
             to_score = to_score.masked_fill(is_padding.unsqueeze(1), 0.0)
         to_asked = torch.bmm(to_score, signal)                                              # (n, h, m)
@@ -239,6 +241,7 @@ class _Rows(torch.autograd.Function):
         return x.index_select(1, token)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
         return grad.index_select(1, ctx.saved_tensors[0]), None, None
 
@@ -254,6 +257,7 @@ class _Copies(torch.autograd.Function):
         return x.index_select(1, gene_idx)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None, None]:
         (row,), (b, n_ranks) = ctx.saved_tensors, ctx.shape
         placed = grad.new_zeros(grad.shape[0], b * n_ranks, grad.shape[2]).index_copy_(1, row, grad)
@@ -327,6 +331,7 @@ class _Mix(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad):
         x, weight, gamma, contact, packed, own, every, hidden, *kept = ctx.saved_tensors
         heads, dtype, width = Heads(contact, packed, own, every, hidden), ctx.dtype, weight.shape[1] // 4
@@ -361,8 +366,8 @@ def _side_by_side(y: Tensor, h: int, heads: Heads) -> Tensor:
 
 
 def _listen(query: Tensor, key: Tensor, gamma: Tensor, heads: Heads) -> Tensor:
-    """How much each place listens to each, (s * b * h, key, query). Keys come first: torch's softmax takes a third of the
-    time where its nine entries are not the last axis."""
+    """How much each place listens to each, (s * b * h, key, query). Keys come first: torch's softmax is faster where its
+    nine entries are not the last axis."""
     (b, t), h = heads.contact.shape, gamma.shape[1]
     score = torch.bmm(key, query.transpose(1, 2)).to(gamma.dtype).view(-1, b, h, t, t).add_(heads.hidden)
     score[..., 0] += gamma[:, None, :, None] * heads.contact[:, None]                       # only the promoter asks so
@@ -378,6 +383,7 @@ def _listen_gradient(
     torch.bmm(listened, grad, out=to_rows[2])
     to_listened = torch.bmm(value, grad.transpose(1, 2))
     to_score = listened * (to_listened - (listened * to_listened).sum(-2, keepdim=True))
+    to_score = to_score.to(value.dtype)  # on a GPU, autocast makes sums float32
     torch.bmm(to_score.transpose(1, 2), key, out=to_rows[0]).mul_(1 / math.sqrt(key.shape[2]))
     torch.bmm(to_score, query, out=to_rows[1])
     return to_rows, to_score[..., 0]

@@ -126,7 +126,7 @@ class TrainConfig:
     weight_decay: float = 0.01  # torch's default for AdamW
     drop_last: bool = True
     precision: Precision = "float32"
-    signal: Literal["float32", "float16"] = "float32"  # as kept on the device; float16: half the memory, 3 digits
+    signal: Literal["float32", "float16"] = "float32"  # as kept on the device while training; float16: half the memory, 3 digits
     device: str = "auto"       # cuda, else mps, else cpu
     seed: int = 42
 

@@ -246,8 +246,12 @@ def calibration_line(label: np.ndarray, probability: np.ndarray) -> pd.DataFrame
 
 
 def calibration_intervals(label: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
-    """`calibration_metrics` with bootstrap intervals and `calibration_line`: metric, value, low, high, n."""
+    """`calibration_metrics` with bootstrap intervals and `calibration_line`: metric, value, low, high, n.
+
+    The expected calibration error gets no interval: it is a sum of absolute values, which resampling pushes up.
+    """
     errors = with_interval(label, probability, calibration_metrics)
+    errors.loc[errors["metric"] == "expected_calibration_error", ["low", "high"]] = np.nan
     return pd.concat([errors, calibration_line(label, probability)], ignore_index=True)
 
 

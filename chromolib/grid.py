@@ -31,7 +31,8 @@ Outcomes = dict[Run, Outcome]
 def ensure(runs: Iterable[Run], *, devices: Sequence[str] | None = None, per_device: int = 1) -> Results:
     """Train the runs that are missing, interrupted or made from other features, and read them all.
 
-    A run that fails is told on stderr and in `failures`, and the others are trained; a full disk ends it at once. Whatever is
+    A run that fails is told on stderr and in `failures`, and the others are trained; after a full disk no further run
+    is begun. Whatever is
     stopped goes on where it was when called again. Results of a run do not depend on the others, nor on interruptions, but
     they do, in the last digits, on the kind of device and its number of threads.
 
@@ -57,9 +58,9 @@ def ensure(runs: Iterable[Run], *, devices: Sequence[str] | None = None, per_dev
     todo = _by_cell_type([job for job in plan(runs) if not is_current(job)])
     outcomes = _train(todo, places[: len(todo)]) if todo else {}
     failed = {run: outcomes[run].why for run in runs if run in outcomes and outcomes[run].how in _FAILED}
+    _tell_failures(outcomes)
     if len(failed) == len(runs):
         raise InputError(f"ensure: none of {len(runs)} runs could be trained; {next(iter(failed.values()))}")
-    _tell_failures(outcomes)
     return read(runs, failed)
 
 
@@ -76,13 +77,12 @@ def _devices(devices: Sequence[str] | None, runs: list[Run]) -> list[str]:
         devices = [f"cuda:{i}" for i in range(n_gpus)] or [str(resolve_device("auto"))]
     if isinstance(devices, str) or not devices:
         raise InputError(f"ensure: devices={devices!r}, expected a list of at least one, e.g. ['cuda:0']")
-    for device in devices:
-        if device not in {f"cuda:{i}" for i in range(n_gpus)}:  # those are not touched here: it would cost their memory
-            resolve_device(device)
+    gpus = {f"cuda:{i}" for i in range(n_gpus)}  # those are not touched here: it would cost their memory
+    devices = [device if device in gpus else str(resolve_device(device)) for device in devices]
     for run in runs:
         if run.precision in ("float16", "tf32") and not all(device.startswith("cuda") for device in devices):
             raise InputError(f"{run.id}: precision {run.precision} needs CUDA, found {', '.join(devices)}; use bfloat16 or float32")
-    return list(devices)
+    return devices
 
 
 def _by_cell_type(jobs: list[Job]) -> list[Job]:
@@ -105,6 +105,7 @@ def _train(jobs: list[Job], places: list[str]) -> Outcomes:
         again = [job for job in jobs if outcomes[job.run].how == "memory"]
         if again and not any(outcome.how == "full" for outcome in outcomes.values()):
             progress.say(f"{len(again)} of {len(jobs)} runs were out of memory beside others; each is tried alone")
+            progress.again(again)
             outcomes |= _train_in_workers(again, places[:1], progress)
     return outcomes
 
@@ -218,9 +219,15 @@ class Progress:
             scores = json.loads((job.run.folder / "metrics.json").read_text())
             text = f"held-out {headline(scores)}, {in_words(time.monotonic() - self.started[job.run])}"
         else:
-            text = "trained by another process" if outcome.how == "found" else "failed"
-        if not self.is_bar:
+            text = "trained by another process" if outcome.how == "found" else f"failed: {outcome.why}"
+        if not self.is_bar or outcome.why:
             self.say(f"[{self.n_ended}/{len(self.epochs)}] {job.run.id}: {text}{'' if outcome.how == 'full' else self._left_in_words()}")
+
+    def again(self, jobs: list[Job]) -> None:
+        """These runs ended for nothing and begin once more."""
+        self.n_ended -= len(jobs)
+        for job in jobs:
+            self._left(job, job.settings["training"]["epochs"])
 
     def close(self) -> None:
         self.bar.close()

@@ -5,7 +5,6 @@ In: Run records and feature stores. Out: folders of networks, and tidy tables ov
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 from collections.abc import Callable, Iterable
@@ -144,10 +143,9 @@ def plan(runs: Iterable[Run]) -> list[Job]:
 
 
 def open_store(profile: str, cell_type: str) -> xr.Dataset:
-    """The features of a cell type, their arrays not read yet; where there are none, one process builds them."""
+    """The features of a cell type, their arrays not read yet; where there are none or old ones, one process builds them."""
     record = load_profile(profile)
-    is_there = (record.work_dir / cell_type / "features.zarr").exists()
-    with contextlib.nullcontext() if is_there else hold(record.work_dir / ".locks" / "features"):
+    with hold(record.work_dir / ".locks" / "features"):  # also to look: another process may be replacing them
         simulate.ensure_raw(record)
         return features.load(features.ensure(record, cell_type))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 EPSILON = 1e-5  # of LayerNorm, torch's default
 
@@ -63,6 +64,7 @@ class _Multiply(torch.autograd.Function):
         return multiply(x, weight, ctx.dtype)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
         x, weight = ctx.saved_tensors
         to_x, to_weight = input_gradient(grad, weight, ctx.dtype), weight_gradient(grad, x, ctx.dtype)
@@ -88,15 +90,12 @@ def stack_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tenso
 
 
 class StackNorm(nn.Module):
-    """LayerNorm over the last axis with weights of its own for each resolution: (s, n, d) -> (s, n, d)."""
+    """Weights of a LayerNorm over the last axis, of its own for each resolution; `finish_layer` applies them."""
 
     def __init__(self, n_stacks: int, d: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(n_stacks, d))
         self.bias = nn.Parameter(torch.zeros(n_stacks, d))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return _scaled(_normalised(x)[0], self.weight, self.bias)
 
 
 class FeedForward(nn.Module):
@@ -134,7 +133,8 @@ def finish_layer(
 
 
 class _Finish(torch.autograd.Function):
-    """`finish_layer` with its gradient written out: torch's own bookkeeping takes as long as the products themselves."""
+    """`finish_layer` with its gradient written out: for maps as small as these, torch's own bookkeeping
+    is a large part of the work."""
 
     @staticmethod
     def forward(ctx, x, heard, w_out, b_out, g_1, b_1, w_up, b_up, w_down, b_down, g_2, b_2):
@@ -147,6 +147,7 @@ class _Finish(torch.autograd.Function):
         return _scaled(n_2, g_2, b_2)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad):
         heard, w_out, g_1, w_up, w_down, g_2, n_1, scale_1, p, h, n_2, scale_2 = ctx.saved_tensors
         dtype = ctx.dtype

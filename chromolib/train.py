@@ -33,7 +33,7 @@ from .model import Chromoformer
 
 Dataset = GeneDataset | PairedDataset
 EVALUATION_BATCH = 256  # genes; larger ones gain nothing
-STATE_EVERY_S = 10.0  # of training that a kill may cost; writing the state takes as long as half a training step or more
+STATE_EVERY_S = 10.0  # between states: a kill costs at most this and one epoch; states of short trainings cost more than they save
 
 # Columns that a network predicts, by task.
 OUTPUTS: dict[Task, tuple[str, ...]] = {
@@ -76,8 +76,8 @@ def fit(
     model_config : ModelConfig, optional
         The paper's network on the dataset's marks, bins and frame by default.
     checkpoint : Path, optional
-        Folder that receives the state after an epoch, once STATE_EVERY_S seconds of work would be lost without it; a run
-        that finds its own state there goes on from it.
+        Folder that receives the state after an epoch, where STATE_EVERY_S seconds have passed since the last one; a training
+        that finds its own state there goes on from it. One that ended sooner leaves none.
     name : str
         What to call this training where its progress is shown.
     report : function, optional
@@ -88,7 +88,7 @@ def fit(
     InputError
         Fewer than two training genes, a device that is not there, or a checkpoint of other settings.
     TrainingError
-        A loss or a weight that is infinite or no number; the checkpoint keeps the epoch before.
+        A loss or a weight that is infinite or no number; the checkpoint keeps a state from before it.
     """
     if len(train) < 2 or not len(held_out):
         raise InputError(f"fit: {len(train)} training and {len(held_out)} held-out genes, expected at least 2 and 1")

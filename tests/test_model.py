@@ -92,7 +92,7 @@ def test_autocast_moves_the_answer_only_a_little(data):
     exact = net(packed)
     with torch.autocast("cpu", torch.bfloat16):
         found = net(packed).float()
-    found.sum().backward()
+        found.sum().backward()
     assert not torch.equal(found, exact)
     torch.testing.assert_close(found, exact, rtol=0, atol=0.05)
     assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in net.parameters())

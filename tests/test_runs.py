@@ -286,7 +286,7 @@ def test_wrong_run_is_refused_before_anything_is_trained(folder, trained, wrong,
         ({"task": "diff"}, "task='diff' with other=None, expected a second cell type"),
         ({"task": "reg", "other": "S02"}, "task='reg' with other='S02', expected a second cell type for task diff and for no other"),
         ({"recipe": "mine"}, "unknown recipe 'mine', expected paper or profile"),
-        ({"precision": "half"}, "precision='half', expected float32, bfloat16 or float16"),
+        ({"precision": "half"}, "precision='half', expected one of float32, tf32, bfloat16, float16"),
     ],
 )
 def test_run_that_cannot_be_is_refused(wrong, message):
