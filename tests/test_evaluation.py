@@ -348,11 +348,10 @@ def test_intervals_are_given_for_calibration_too():
     table = evaluation.calibration_intervals(label, probability)
     errors, line = ["brier", "log_loss", "expected_calibration_error"], ["calibration_intercept", "calibration_slope"]
     assert table["metric"].tolist() == errors + line and list(table) == ["metric", "value", "low", "high", "n"]
-    assert (
-        (table["low"] < table["high"]).all()
-        and (table["low"] < table["value"])[:2].all()
-        and (table["value"] < table["high"])[:2].all()
-    )
+    named = table.set_index("metric")
+    assert named.loc["expected_calibration_error", ["low", "high"]].isna().all()  # resampling pushes absolute values up
+    rest = named.drop(index="expected_calibration_error")
+    assert (rest["low"] < rest["high"]).all() and (rest["low"] < rest["value"])[:2].all() and (rest["value"] < rest["high"])[:2].all()
 
 
 def test_identical_models_do_not_differ():
