@@ -462,7 +462,8 @@ def _like_width(n_bins: np.ndarray) -> list[slice]:
     if not n:
         return []
     size = np.arange(1, n + 1)
-    cut = int(np.argmin(size * n_bins + (n - size) * n_bins[-1])) + 1
+    cost = size * n_bins + (n - size) * n_bins[-1]
+    cut = n - int(np.argmin(cost[::-1]))  # the last of equal ones: one group where two save nothing
     return [slice(0, cut), slice(cut, n)] if cut < n else [slice(0, n)]
 
 
