@@ -286,6 +286,11 @@ class GeneDataset:
         moved._signal, moved._targets = self._signal.to(device, dtype), self._targets.to(device)
         return moved
 
+    @property
+    def targets(self) -> Tensor:
+        """Target of each gene, (gene,), in the order of `genes`: label or log2(RPKM + 1)."""
+        return self._targets[torch.from_numpy(self._rows).to(self.device)]
+
     def batch(self, indices: Sequence[int] | Tensor) -> Batch:
         """Gather the genes at these positions of `genes`, with room for every rank: to look at, or to change."""
         (packed,) = self.batches([indices])
@@ -441,6 +446,11 @@ class PairedDataset:
     def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> PairedDataset:
         return PairedDataset(self.first.to(device, dtype), self.second.to(device, dtype))
 
+    @property
+    def targets(self) -> Tensor:
+        """(gene, 3): log2 fold change, then log2(RPKM + 1) in the first and in the second cell type."""
+        return _change_of(self.first.targets, self.second.targets)
+
     def batch(self, indices: Sequence[int] | Tensor) -> Batch:
         """A batch of the first cell type that holds the second; target is (b, 3): log2 fold change, first, second."""
         (packed,) = self.batches([indices])
@@ -450,7 +460,11 @@ class PairedDataset:
         """As `GeneDataset.batches`, both cell types side by side."""
         indices = list(indices)
         for a, b in zip(self.first.batches(indices), self.second.batches(indices), strict=True):
-            yield replace(a, other=b, target=torch.stack([b.target - a.target, a.target, b.target], -1))
+            yield replace(a, other=b, target=_change_of(a.target, b.target))
+
+
+def _change_of(first: Tensor, second: Tensor) -> Tensor:
+    return torch.stack([second - first, first, second], -1)
 
 
 def _like_width(n_bins: np.ndarray) -> list[slice]:

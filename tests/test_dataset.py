@@ -298,6 +298,13 @@ def test_half_precision_takes_half_the_memory_and_batches_hold_float32():
         assert torch.equal(rounded.is_padding[width], exact.is_padding[width])
 
 
+def test_targets_are_those_of_the_batches():
+    data = GeneDataset(random_store(8)).select(genes=["ENSG00000000005", "ENSG00000000002"])
+    assert torch.equal(data.targets, data.batch([0, 1]).target)
+    both = pair(data, GeneDataset(random_store(8, seed=1)))
+    assert torch.equal(both.targets, both.batch([0, 1]).target)
+
+
 # Packed batches
 
 

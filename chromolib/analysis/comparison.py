@@ -35,7 +35,7 @@ Inputs = Callable[[GeneDataset], np.ndarray]
 
 def mean_signal(data: GeneDataset, window_bp: int) -> np.ndarray:
     """ln(1 + mean depth) of each mark over a window around the TSS, (gene, mark); the mean itself on a logarithmic scale."""
-    view = data.select(window_bp=window_bp, bin_bp=[data.bin_bp[-1]])
+    view = data.select(window_bp=window_bp, bin_bp=[data.bin_bp[-1]], max_pcres=0)
     signal = view.batch(range(len(view))).promoter[view.bin_bp[0]].cpu().numpy()
     mean = data.mean_of(signal).mean(1)
     return mean if data.scale == "arcsinh-p" else np.log1p(mean)
@@ -132,7 +132,7 @@ def mean_of_others(profile: Profile, data: GeneDataset) -> pd.DataFrame | None:
 
 
 def _target(data: GeneDataset) -> np.ndarray:
-    return data.batch(range(len(data))).target.cpu().numpy()
+    return data.targets.cpu().numpy()
 
 
 def held_out_scores(profile: Profile, data: GeneDataset, predictions: pd.DataFrame) -> pd.DataFrame:

@@ -188,7 +188,7 @@ def differences(scores: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
 
 def _change(data: PairedDataset) -> np.ndarray:
     """Measured log2 fold change of each gene."""
-    return data.batch(range(len(data))).target[:, 0].cpu().numpy()
+    return data.targets[:, 0].cpu().numpy()
 
 
 def _own(data: PairedDataset, predictions: pd.DataFrame) -> np.ndarray:
