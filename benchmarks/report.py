@@ -251,7 +251,8 @@ def with_section(text: str, name: str, body: str) -> str:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A table in Markdown, numbers with three digits that count."""
+    """A table in Markdown, numbers with three digits that count; columns that hold nothing are left out."""
+    table = table.loc[:, (table.notna() & (table != "")).any()]
     lines = ["| " + " | ".join(map(str, table.columns)) + " |", "|" + "---|" * len(table.columns)]
     return "\n".join(lines + ["| " + " | ".join(map(_text, values)) + " |" for values in table.itertuples(index=False)])
 
