@@ -26,8 +26,9 @@ import yaml
 from chromoformer import ChromoformerClassifier, ChromoformerRegressor
 from torch import Tensor, nn
 
+from chromolib.batch import Batch
 from chromolib.config import Task
-from chromolib.dataset import Batch, GeneDataset
+from chromolib.dataset import GeneDataset
 from chromolib.genome import Region
 
 if __package__:

@@ -4,8 +4,9 @@ from importlib.metadata import version
 
 __version__ = version("chromolib")
 
+from .batch import Batch
 from .config import InputError, ModelConfig, Profile, TrainConfig, load_profile
-from .dataset import Batch, GeneDataset, load_dataset, pair
+from .dataset import GeneDataset, load_dataset, pair
 from .grid import ensure, load_run
 from .model import Chromoformer
 from .released import load_released

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from .attention import BinAttention, Bins, GatedAttention, Tokens, copies, frame_offset, position_table
+from .batch import Batch, PackedBatch
 from .config import InputError, ModelConfig
-from .dataset import Batch, PackedBatch
 from .stack import StackLinear, part_size
 
 

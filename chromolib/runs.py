@@ -145,6 +145,8 @@ def plan(runs: Iterable[Run]) -> list[Job]:
 def open_store(profile: str, cell_type: str) -> xr.Dataset:
     """The features of a cell type, their arrays not read yet; where there are none or old ones, one process builds them."""
     record = load_profile(profile)
+    if not (record.simulated or (record.work_dir / cell_type / "features.zarr").exists()):
+        features.check_inputs(record, cell_type)  # before anything is made here
     with hold(record.work_dir / ".locks" / "features"):  # also to look: another process may be replacing them
         simulate.ensure_raw(record)
         return features.load(features.ensure(record, cell_type))
