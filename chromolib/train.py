@@ -358,7 +358,9 @@ def _settings(model: Chromoformer, config: TrainConfig) -> str:
 
 def shows_bar() -> bool:
     """Whether progress is drawn as a bar: in a terminal and in a live notebook, unless CHROMOLIB_PROGRESS=lines."""
-    return (sys.stderr.isatty() or "ipykernel" in sys.modules) and os.environ.get("CHROMOLIB_PROGRESS") != "lines"
+    ipython = sys.modules.get("IPython")  # imported is not yet running: other packages import it too
+    is_live = ipython is not None and ipython.get_ipython() is not None
+    return (sys.stderr.isatty() or is_live) and os.environ.get("CHROMOLIB_PROGRESS") != "lines"
 
 
 def headline(scores: dict) -> str:
