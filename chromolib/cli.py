@@ -159,7 +159,7 @@ def book(profile: Annotated[str, typer.Argument(help="Name or path of a profile.
 @app.command()
 def check(profile: ProfileName) -> None:
     """Validate a profile and its inputs without computing; what it reads from the network is fetched."""
-    from . import features
+    from . import inputs
     from .genome import profile_genome
 
     record = load_profile(profile)
@@ -175,7 +175,7 @@ def check(profile: ProfileName) -> None:
         if record.simulated:
             print(f"{name}: inputs are simulated when they are needed")
         else:
-            print(f"{name}: {len(features.check_inputs(record, name))} input files are there")
+            print(f"{name}: {len(inputs.files(record, name))} input files are there")
 
 
 def _cell_types(profile, cell_type: str | None) -> list[str]:

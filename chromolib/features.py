@@ -7,23 +7,21 @@ another. Positions and widths are in bp, 0-based.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from tqdm import tqdm
 
-from . import contacts, depth, published, readers, sources
-from .config import MARKS, ROOT, SCALES, DemoInputs, InputError, Profile, PublishedInputs, RawInputs, Scale
-from .depth import bin_mean, mean_per_bin
+from . import contacts, inputs
+from .config import SCALES, InputError, Profile, Scale
 from .files import whole_folder
 from .genome import Genome, Region, load_genome, profile_genome
+from .inputs.parts import Parts, labels, turn_minus
 
 VERSION = 2  # of what is written here; raise it when the same inputs give other numbers
 _VARIABLES = (
@@ -31,18 +29,6 @@ _VARIABLES = (
     "symbol", "chrom", "chrom_bp", "tss", "strand", "fold", "expression", "label",
 )  # fmt: skip
 
-BinReader = Callable[[Sequence[Region]], np.ndarray]  # mean depth of regions, all bins in a row -> (row, m) float32
-
-
-class Parts(NamedTuple):
-    """What a store is made of, as one source or another has it."""
-
-    genes: pd.DataFrame  # gene_id, symbol, chrom, tss, strand, expression, label
-    pairs: pd.DataFrame  # gene_id, region, contact, each pair once
-    read_bins: BinReader  # of pCREs, and of promoters where there is no matrix of them
-    dropped: dict[str, dict[str, int]]  # what -> reason -> count
-    promoter: np.ndarray | None = None  # (gene, bin, mark), genome order
-    scale: Scale = "depth"
 
 
 def ensure(profile: Profile, cell_type: str) -> Path:
@@ -95,9 +81,7 @@ def build(profile: Profile, cell_type: str) -> xr.Dataset:
         attrs["dropped"] is JSON: {what: {reason: count}}.
     """
     genome = profile_genome(profile)
-    readers_of = {"raw": _read_raw, "release-demo": _read_demo, "published": _read_published}
-    read = readers_of[profile.inputs.kind]
-    return assemble(profile, genome, cell_type, read(profile, cell_type, genome))
+    return assemble(profile, genome, cell_type, inputs.read(profile, cell_type, genome))
 
 
 def assemble(profile: Profile, genome: Genome, cell_type: str, parts: Parts) -> xr.Dataset:
@@ -195,9 +179,9 @@ def from_matrix(
     if "symbol" not in genes:
         genes = genes.assign(symbol=genes["gene_id"])
     if "label" not in genes:
-        genes = genes.assign(label=_labels(genes["expression"]))
+        genes = genes.assign(label=labels(genes["expression"]))
     if is_oriented:
-        signal = _turn_minus(signal, genes["strand"])
+        signal = turn_minus(signal, genes["strand"])
     pairs = pd.DataFrame({"gene_id": [], "region": [], "contact": [], "rank": []}).astype({"rank": int})
     store = _lay_out(signal, np.empty((0, len(marks)), np.float32), genes, pairs, marks, genome, base_bp, 0)
     return store.assign_attrs(
@@ -262,44 +246,6 @@ def _numbers(column: pd.Series) -> np.ndarray:
     return np.where(is_text, np.nan, pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan))
 
 
-def _labels(expression: pd.Series) -> pd.Series:
-    """1 for expression at or above the median, else 0."""
-    return (expression >= expression.median()).astype(int)
-
-
-def _turn_minus(signal: np.ndarray, strand: pd.Series) -> np.ndarray:
-    """Turn (gene, bin, mark) of minus-strand genes round: from the direction of transcription to the genome's, and back."""
-    return np.where((strand == "-").to_numpy()[:, None, None], signal[:, ::-1], signal)
-
-
-def others_expression(profile: Profile, cell_type: str) -> pd.DataFrame | None:
-    """log2(RPKM + 1) in the other cell types that there are labels of: gene_id as index, a column each; None if none.
-
-    Raw inputs: the profile's other cell types. Published ones: `other_cell_types` of the profile.
-    """
-    if isinstance(profile.inputs, RawInputs):
-        others = [name for name in profile.cell_types if name != profile.check_cell_type(cell_type)]
-        path = profile.raw_dir / profile.inputs.expression
-        table = readers.read_expression(path, others).set_index("gene_id") if others else None
-    else:
-        ids = sources.other_targets(profile, cell_type)
-        paths = {name: sources.fetch(source_id, profile.raw_dir) for name, source_id in ids.items()}
-        genes = sources.fetch(sources.GENE_LIST, profile.raw_dir) if paths else None
-        table = published.read_targets(paths, genes) if paths else None
-    return None if table is None else np.log2(table + 1)
-
-
-def check_inputs(profile: Profile, cell_type: str) -> list[Path]:
-    """Paths of all raw files that a cell type needs, or an InputError that names the first one missing or unreadable."""
-    if not isinstance(profile.inputs, RawInputs):
-        groups = sources.ids_of(profile, profile.check_cell_type(cell_type))
-        return [sources.fetch(source_id, profile.raw_dir) for group in groups.values() for source_id in group]
-    paths = [path for group in _raw_paths(profile, profile.check_cell_type(cell_type)).values() for path in group]
-    for path in paths:
-        readers.stat(path)
-    return paths
-
-
 def _lay_out(
     promoter: np.ndarray, pcre_depth: np.ndarray, genes: pd.DataFrame, pairs: pd.DataFrame, marks: Sequence[str],
     genome: Genome, base_bp: int, max_pcres: int,
@@ -341,176 +287,6 @@ def _text(values: Sequence[str]) -> np.ndarray:
     return np.asarray(list(values), dtype=np.str_) if len(values) else np.empty(0, "<U1")
 
 
-def _read_demo(profile: Profile, cell_type: str, genome: Genome) -> Parts:
-    if unknown := sorted(set(profile.marks) - set(MARKS)):
-        raise InputError(
-            f"profile {profile.name}: marks: the release's demo has no {unknown[0]!r}, "
-            f"expected some of {', '.join(MARKS)}"
-        )
-    if profile.frame_bp != readers.DEMO_FRAME_BP:
-        raise InputError(
-            f"profile {profile.name}: frame_bp={profile.frame_bp:,}, but the release's demo holds "
-            f"{readers.DEMO_FRAME_BP:,} bp per promoter; narrow it later with select(window_bp=...)"
-        )
-    genes, arrays = readers.read_demo(sources.fetch(profile.inputs.source, profile.raw_dir))
-    if not (genes["cell_type"] == cell_type).all():
-        raise InputError(
-            f"profile {profile.name}: the release's demo is of {genes['cell_type'].iloc[0]}, not {cell_type}; "
-            "correct cell_types"
-        )
-    pairs = genes[["gene_id", "pcres", "contacts"]].explode(["pcres", "contacts"]).dropna()
-    pairs = pairs.set_axis(["gene_id", "region", "contact"], axis=1).astype({"contact": float})
-    rows = [MARKS.index(mark) for mark in profile.marks]
-
-    def read_bins(regions: Sequence[Region]) -> np.ndarray:
-        return np.concatenate([mean_per_bin(arrays[str(region)][rows], profile.base_bp).T for region in regions])
-
-    symbols = pd.read_csv(ROOT / "data" / profile.inputs.symbols).set_index("gene_id")["symbol"]
-    genes["symbol"] = genes["gene_id"].map(symbols).fillna(genes["gene_id"])
-    return Parts(genes, pairs, read_bins, {})
-
-
-def _read_raw(profile: Profile, cell_type: str, genome: Genome) -> Parts:
-    paths = _raw_paths(profile, cell_type)
-    expression = readers.read_expression(paths["expression"][0], [cell_type])
-    transcripts = readers.read_transcripts(paths["annotation"][0], genome)
-    gene_info = readers.read_gene_info(paths["gene_info"][0])
-    tables = [readers.read_contacts(path, genome) for path in paths["contacts"]]
-
-    tss = contacts.all_tss(transcripts, gene_info, expression["gene_id"])
-    genes = tss[tss["order"] == 0].merge(expression.rename(columns={cell_type: "expression"}), on="gene_id")
-    genes["label"] = _labels(genes["expression"])
-    touching = pd.concat(tables, ignore_index=True)
-    fragments = contacts.fragment_of_tss(tss, contacts.bait_fragments(touching))
-    pairs = contacts.pairs_of_genes(tss, fragments, contacts.neighbours(touching, profile.inputs.min_frequency))
-
-    bigwigs = [profile.work_dir / cell_type / "depth" / f"{mark}.bw" for mark in profile.marks]
-    rows = list(zip(profile.marks, paths["reads"], bigwigs, strict=True))
-    counts = {
-        f"reads of {mark}": depth.ensure(reads, bigwig, genome)["dropped"]
-        for mark, reads, bigwig in tqdm(rows, desc=f"{cell_type} depth", unit="mark", disable=None)
-    }
-
-    def read_bins(regions: Sequence[Region]) -> np.ndarray:
-        return np.stack([bin_mean(path, regions, profile.base_bp) for path in bigwigs], axis=1)
-
-    dropped = counts | {
-        "transcripts": transcripts.attrs["dropped"],
-        "names of genes": gene_info.attrs["dropped"],
-        "genes with expression": tss.attrs["dropped"],
-    }
-    for path, table in zip(paths["contacts"], tables, strict=True):
-        dropped[f"contacts of {path.name}"] = table.attrs["dropped"]
-    return Parts(genes, pairs, read_bins, dropped)
-
-
-def _read_published(profile: Profile, cell_type: str, genome: Genome) -> Parts:
-    """Signal that others have binned; RPKM, places of genes and their strands from tables that fit all of them."""
-
-    def path(source_id: str) -> Path:
-        return sources.fetch(source_id, profile.raw_dir)
-
-    ids = sources.ids_of(profile, cell_type)
-    targets = published.read_targets({cell_type: path(ids["targets"][0])}, path(ids["gene list"][0]))
-    bounds = published.read_gene_bounds(path(ids["gene bounds"][0]))
-    windows = published.read_gene_windows(path(ids["gene windows"][0]))
-    signal = [path(source_id) for source_id in ids["signal"]]
-    read = {"patternchrome": _read_patternchrome, "avocado-pilot": _read_pilot, "deepdiff": _read_deepdiff}
-    parts = read[profile.inputs.format](profile, genome, signal, bounds, windows)
-    n_genes = len(parts.genes)
-    expression = targets[cell_type].reindex(parts.genes["gene_id"]).to_numpy()
-    is_known = np.isfinite(expression)
-    genes = parts.genes.assign(expression=expression)[is_known].reset_index(drop=True)
-    genes["label"] = _labels(genes["expression"])
-    dropped = parts.dropped | {f"{n_genes:,} genes with signal": {"no RPKM": int((~is_known).sum())}}
-    pairs = parts.pairs
-    for source_id in ids["contacts"]:
-        links = published.read_links(path(source_id))[["gene_id", "region", "contact"]]
-        links = links[links["gene_id"].isin(genes["gene_id"])]
-        is_inside = published.is_in_pilot([Region.parse(name) for name in links["region"]])
-        pairs = links[is_inside]
-        dropped[f"links of these genes ({source_id})"] = {"region outside of the pilot regions": int((~is_inside).sum())}
-    for what, table in (("RPKM", targets), ("places of genes", windows), ("strands of genes", bounds)):
-        dropped[what] = table.attrs["dropped"]
-    promoter = None if parts.promoter is None else parts.promoter[is_known]
-    return parts._replace(genes=genes, pairs=pairs, dropped=dropped, promoter=promoter)
-
-
-def _read_patternchrome(
-    profile: Profile, genome: Genome, paths: list[Path], bounds: pd.DataFrame, windows: pd.DataFrame
-) -> Parts:
-    gene_ids, depth = published.read_patternchrome_marks(dict(zip(profile.marks, paths, strict=True)))
-    genes = _placed(pd.DataFrame({"gene_id": gene_ids}), windows, bounds)
-    # The signal lies around RefSeq's TSS, which `bounds` has of most genes; the others keep Ensembl's.
-    refseq = genes["gene_id"].map(bounds.drop_duplicates("gene_id", keep=False).set_index("gene_id")["tss"])
-    genes["tss"] = refseq.fillna(genes["tss"]).astype(int)
-    # Bins are in the direction of transcription, so where no table knows the strand, either will do.
-    noted = {"genes that are kept": {"strand unknown, taken for +": int(genes["strand"].isna().sum())}}
-    genes["strand"] = genes["strand"].fillna("+")
-    return Parts(genes, _no_pairs(), _no_bins, noted, _turn_minus(depth, genes["strand"]), "depth")
-
-
-def _read_pilot(
-    profile: Profile, genome: Genome, paths: list[Path], bounds: pd.DataFrame, windows: pd.DataFrame
-) -> Parts:
-    tracks, half = [published.read_pilot_track(path) for path in paths], profile.frame_bp // 2
-    around = [Region(gene.chrom, gene.tss - half, gene.tss + half) for gene in bounds.itertuples()]
-    is_inside = published.is_in_pilot(around)
-    genes = bounds[is_inside].reset_index(drop=True)
-    dropped = {"genes with a place": {"window not whole in a pilot region": int((~is_inside).sum())}}
-
-    def read_bins(regions: Sequence[Region]) -> np.ndarray:
-        return np.stack([published.pilot_mean(track, regions, profile.base_bp) for track in tracks], axis=1)
-
-    return Parts(genes, _no_pairs(), read_bins, dropped, None, "arcsinh-p")
-
-
-def _read_deepdiff(
-    profile: Profile, genome: Genome, paths: list[Path], bounds: pd.DataFrame, windows: pd.DataFrame
-) -> Parts:
-    tables = [published.read_deepdiff(path) for path in paths]
-    genes = _placed(pd.concat([genes for genes, _ in tables], ignore_index=True)[["gene_id"]], windows, bounds)
-    counts = np.concatenate([counts for _, counts in tables])[:, :, [MARKS.index(mark) for mark in profile.marks]]
-    is_known = genes["strand"].notna().to_numpy()
-    dropped = {f"{len(genes):,} genes of the sample": {"no strand": int((~is_known).sum())}}
-    return Parts(genes[is_known].reset_index(drop=True), _no_pairs(), _no_bins, dropped, counts[is_known], "counts")
-
-
-def _placed(genes: pd.DataFrame, windows: pd.DataFrame, bounds: pd.DataFrame) -> pd.DataFrame:
-    """Genes with symbol, chromosome and TSS of one table and the strand of another, missing where that has none.
-
-    The strand is looked up by id, then by symbol.
-    """
-    placed = genes.merge(windows, on="gene_id", how="left", validate="many_to_one")
-    if placed["chrom"].isna().any():
-        gene = placed.loc[placed["chrom"].isna(), "gene_id"].iloc[0]
-        raise InputError(f"gene {gene}: has signal but no place in the table of windows; fetch both again")
-    by_id, by_symbol = (bounds.drop_duplicates(key, keep=False).set_index(key)["strand"] for key in ("gene_id", "symbol"))
-    strand = placed["gene_id"].map(by_id).fillna(placed["symbol"].map(by_symbol))
-    # Windows count from 1 and mean the first base of the gene; a TSS here is one base upstream of it, counted from 0.
-    return placed.assign(strand=strand, tss=placed["tss"] - np.where(strand == "-", 0, 2))
-
-
-def _no_pairs() -> pd.DataFrame:
-    return pd.DataFrame({"gene_id": pd.Series(dtype=str), "region": pd.Series(dtype=str), "contact": pd.Series(dtype=float)})
-
-
-def _no_bins(regions: Sequence[Region]) -> np.ndarray:
-    raise AssertionError("there are no pCREs to read")
-
-
-def _raw_paths(profile: Profile, cell_type: str) -> dict[str, list[Path]]:
-    def fill(pattern: str, **names: str) -> Path:
-        return profile.raw_dir / pattern.format(cell_type=cell_type, **names)
-
-    inputs = profile.inputs
-    return {
-        "reads": [fill(inputs.reads, mark=mark) for mark in profile.marks],
-        "contacts": [fill(pattern) for pattern in inputs.contacts],
-        **{name: [fill(getattr(inputs, name))] for name in ("expression", "annotation", "gene_info")},
-    }
-
-
 def _settings(profile: Profile, cell_type: str) -> str:
     """Everything that decides what a store holds, as JSON: two equal texts mean that nothing need be computed again."""
     genome = profile_genome(profile)
@@ -525,22 +301,9 @@ def _settings(profile: Profile, cell_type: str) -> str:
             "simulated": profile.simulated,
             "genome": [genome.name, dict(genome.sizes), dict(genome.folds)],
             "inputs": profile.inputs.model_dump(mode="json"),
-            "files": _fingerprints(profile, cell_type),
+            "files": inputs.fingerprints(profile, cell_type),
         }
     )
-
-
-def _fingerprints(profile: Profile, cell_type: str) -> list[Any]:
-    if not isinstance(profile.inputs, RawInputs):
-        ids = [source_id for group in sources.ids_of(profile, cell_type).values() for source_id in group]
-        digests = [sources.entry(source_id).sha256 for source_id in ids]
-        if isinstance(profile.inputs, PublishedInputs):
-            digests.append(hashlib.sha256(published.PILOT_TABLE.read_bytes()).hexdigest())
-        if isinstance(profile.inputs, DemoInputs):
-            digests.append(hashlib.sha256((ROOT / "data" / profile.inputs.symbols).read_bytes()).hexdigest())
-        return digests
-    paths = check_inputs(profile, cell_type)
-    return [[path.name, readers.stat(path).st_size, readers.stat(path).st_mtime_ns] for path in paths]
 
 
 def _is_current(path: Path, settings: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import xarray as xr
 
-from . import __version__, features, machine, simulate
+from . import __version__, features, inputs, machine, simulate
 from .config import InputError, Precision, Task, TrainConfig, load_profile
 from .dataset import GeneDataset, _check_selection, load_dataset, pair
 from .files import hold, write_whole
@@ -146,7 +146,7 @@ def open_store(profile: str, cell_type: str) -> xr.Dataset:
     """The features of a cell type, their arrays not read yet; where there are none or old ones, one process builds them."""
     record = load_profile(profile)
     if not (record.simulated or (record.work_dir / cell_type / "features.zarr").exists()):
-        features.check_inputs(record, cell_type)  # before anything is made here
+        inputs.files(record, cell_type)  # before anything is made here
     with hold(record.work_dir / ".locks" / "features"):  # also to look: another process may be replacing them
         simulate.ensure_raw(record)
         return features.load(features.ensure(record, cell_type))

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromolib import Chromoformer, GeneDataset, features, load_dataset, pair, predict, readers
+from chromolib import Chromoformer, GeneDataset, features, inputs, load_dataset, pair, predict, readers
 from chromolib.config import ROOT, InputError, Profile, load_profile
 from chromolib.genome import load_genome
 from chromolib.train import network_for
@@ -389,14 +389,14 @@ def test_links_become_pcres_of_the_one_cell_type_that_has_them(mirror):
 
 def test_expression_of_other_cell_types_leaves_out_the_own(mirror):
     profile = load_profile("pilot-40kb")
-    others = features.others_expression(profile, "E116")
+    others = inputs.others_expression(profile, "E116")
     assert others.shape == (19_795, 10) and "E116" not in others
     alone = profile.model_copy(update={"other_cell_types": ()})
-    assert features.others_expression(alone, "E116") is None
+    assert inputs.others_expression(alone, "E116") is None
 
 
 def test_expression_of_other_cell_types_of_raw_inputs():
     profile = load_profile("smoke")
     load_dataset(profile, "S01")
-    others = features.others_expression(profile, "S02")
+    others = inputs.others_expression(profile, "S02")
     assert list(others) == ["S01", "S03"] and len(others) == 96

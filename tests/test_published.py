@@ -11,10 +11,11 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from chromolib import published, readers, sources
+from chromolib import readers, sources
 from chromolib.config import MARKS, ROOT, InputError
 from chromolib.depth import mean_per_bin
 from chromolib.genome import Region, load_genome
+from chromolib.readers import published
 
 G1, G2, G3 = "ENSG00000000001", "ENSG00000000002", "ENSG00000000003"
 FIVE = published.DEEPDIFF_MARKS

@@ -21,7 +21,7 @@ from .. import sources
 from ..config import ROOT, DemoInputs, InputError, Profile, Task
 from ..dataset import GeneDataset
 from ..evaluation import Model, cross_fit
-from ..features import others_expression
+from ..inputs import others_expression
 from ..readers import read_demo_predictions
 from ..simulate import read_truth
 

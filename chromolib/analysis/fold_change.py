@@ -15,7 +15,7 @@ import pandas as pd
 from .. import evaluation
 from ..config import InputError, Profile
 from ..dataset import GeneDataset, PairedDataset
-from ..features import others_expression
+from ..inputs import others_expression
 from . import comparison
 
 SHOWN_METRICS = ("roc_auc", "average_precision", "pearson", "spearman", "r2")  # what the tables show of both tasks

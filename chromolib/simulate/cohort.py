@@ -18,6 +18,7 @@ from .. import features
 from ..config import InputError, Profile
 from ..files import whole_folder
 from ..genome import Genome, Region, load_genome
+from ..inputs.parts import Parts
 from . import interactions, truth
 from .layout import stream
 from .signal import CELL_BP, MEAN_DEPTH, READ_BP, Cells, expected_depth
@@ -111,7 +112,7 @@ def _store(profile: Profile, human: Species, states: States, cell_type: str) -> 
             columns.append(cells.bin_mean(depth, regions, profile.base_bp))
         return np.stack(columns, axis=1)
 
-    store = features.assemble(profile, layout.genome, cell_type, features.Parts(genes, pairs, read_bins, {}))
+    store = features.assemble(profile, layout.genome, cell_type, Parts(genes, pairs, read_bins, {}))
     return store.assign_attrs(settings=json.dumps({"without reads": True, "simulation": _settings(profile)}))
 
 

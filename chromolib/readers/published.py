@@ -1,7 +1,7 @@
 """Promoter signal, labels and gene tables that others have binned and published, each read into checked data.
 
 In: files of data/sources.yml, hg19. Out: arrays (gene, bin[, mark]) in the scale that each reader names, and tables with
-positions in bp whose `attrs` count what was dropped, as those of `readers` do.
+positions in bp whose `attrs` count what was dropped, as those of the other readers do.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .config import DEEPDIFF_MARKS, ROOT, InputError
-from .genome import Region
-from .readers import checked, reading
+from ..config import DEEPDIFF_MARKS, ROOT, InputError
+from ..genome import Region
+from .table import checked, reading
 
 PATTERNCHROME_GENES, PATTERNCHROME_BINS, PATTERNCHROME_BP = 18_421, 200, 50
 PILOT_TABLE = ROOT / "data" / "encode-pilot-regions.csv"

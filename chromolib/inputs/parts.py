@@ -1,0 +1,46 @@
+"""What the features of one cell type are made of, whatever its source.
+
+In: nothing. Out: the record that each source fills, and what several of them need; positions in bp, 0-based.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ..config import Scale
+from ..genome import Region
+
+BinReader = Callable[[Sequence[Region]], np.ndarray]  # mean depth of regions, all bins in a row -> (row, m) float32
+
+
+class Parts(NamedTuple):
+    """What a store is made of, as one source or another has it."""
+
+    genes: pd.DataFrame  # gene_id, symbol, chrom, tss, strand, expression, label
+    pairs: pd.DataFrame  # gene_id, region, contact, each pair once
+    read_bins: BinReader  # of pCREs, and of promoters where there is no matrix of them
+    dropped: dict[str, dict[str, int]]  # what -> reason -> count
+    promoter: np.ndarray | None = None  # (gene, bin, mark), genome order
+    scale: Scale = "depth"
+
+
+def labels(expression: pd.Series) -> pd.Series:
+    """1 for expression at or above the median, else 0."""
+    return (expression >= expression.median()).astype(int)
+
+
+def turn_minus(signal: np.ndarray, strand: pd.Series) -> np.ndarray:
+    """Turn (gene, bin, mark) of minus-strand genes round: from the direction of transcription to the genome's, and back."""
+    return np.where((strand == "-").to_numpy()[:, None, None], signal[:, ::-1], signal)
+
+
+def no_pairs() -> pd.DataFrame:
+    return pd.DataFrame({"gene_id": pd.Series(dtype=str), "region": pd.Series(dtype=str), "contact": pd.Series(dtype=float)})
+
+
+def no_bins(regions: Sequence[Region]) -> np.ndarray:
+    raise AssertionError("there are no pCREs to read")

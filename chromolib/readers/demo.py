@@ -1,0 +1,138 @@
+"""The release's demo: 100 genes of H1 cells with the depth around them, in the archive of its repository.
+
+In: the archive as published. Out: a table of genes, positions in bp, 0-based; arrays of reads over each base pair.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..config import MARKS, InputError
+from ..genome import Region
+from .table import checked, reading
+
+DEMO_FRAME_BP = 40_000  # width of every promoter array of the release's demo, TSS at its middle
+_DEMO_TABLE = re.compile(r"^[^/]+/demo/demo_meta\.csv$")
+_DEMO_ARRAY = re.compile(r"^[^/]+/demo/demo_data/([^/:]+:\d+-\d+)\.npy$")
+_DEMO_COLUMNS = ("gene_id", "expression", "eid", "label", "chrom", "start", "strand", "neighbors", "scores")
+
+_DEMO_PREDICTIONS = {"demo/demo_meta.predicted.csv": "probability", "demo/prediction.reg.out": "expression"}
+
+
+def read_demo(archive: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Read the release's demo from its archive, member by member; nothing is unpacked onto the disk.
+
+    Returns
+    -------
+    genes : DataFrame
+        gene_id, cell_type, chrom, tss, strand, expression (RPKM), label, and the lists pcres and contacts, strongest
+        first.
+    depth : dict of (m, position) float16
+        Reads over each base pair by region string: each gene's promoter (DEMO_FRAME_BP wide) and every pCRE.
+        Rows are in the order of MARKS.
+
+    Raises
+    ------
+    InputError
+        The archive is damaged, or a table column, an array or a shape is not as expected.
+    """
+    genes, depth = None, {}
+    with reading(archive, "the release's demo as .tar.gz"), tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
+            array = _DEMO_ARRAY.match(member.name)
+            if not member.isfile() or not (array or _DEMO_TABLE.match(member.name)):
+                continue
+            data = io.BytesIO(tar.extractfile(member).read())
+            if array:
+                depth[array[1]] = _demo_array(archive, array[1], data)
+            else:
+                genes = _demo_genes(archive, data)
+    if genes is None:
+        raise InputError(f"{archive}: holds no demo/demo_meta.csv; expected the release's archive; fetch it again")
+    needed = {demo_promoter(gene.chrom, gene.tss) for gene in genes.itertuples()}.union(*genes.pcres)
+    if missing := sorted(needed - set(depth)):
+        raise InputError(
+            f"{archive}: {len(missing)} of {len(needed)} arrays are missing, the first is {missing[0]}; "
+            "fetch the archive again"
+        )
+    return genes, depth
+
+
+def read_demo_predictions(archive: Path) -> pd.DataFrame:
+    """What the release's pretrained networks said of its demo genes, as its authors published it.
+
+    Returns
+    -------
+    DataFrame
+        gene_id, probability (classifier; the release's sigmoid of the logit "on") and expression (regressor;
+        log2(RPKM + 1)).
+    """
+    tables = {}
+    with reading(archive, "the release's demo as .tar.gz"), tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
+            name = member.name.partition("/")[2]
+            if member.isfile() and name in _DEMO_PREDICTIONS:
+                tables[name] = pd.read_csv(tar.extractfile(member)).set_index("gene_id")["prediction"]
+    if missing := [name for name in _DEMO_PREDICTIONS if name not in tables]:
+        raise InputError(f"{archive}: holds no {missing[0]}; expected the release's archive; fetch it again")
+    return pd.DataFrame({column: tables[name] for name, column in _DEMO_PREDICTIONS.items()}).reset_index()
+
+
+def demo_promoter(chrom: str, tss: int) -> str:
+    """Region string of the promoter array of a demo gene."""
+    return str(Region(chrom, tss - DEMO_FRAME_BP // 2, tss + DEMO_FRAME_BP // 2))
+
+
+def _demo_array(archive: Path, name: str, data: io.BytesIO) -> np.ndarray:
+    with reading(archive, f"a NumPy array as {name}.npy"):
+        array = np.load(data, allow_pickle=False)
+    expected = (len(MARKS), Region.parse(name).width)
+    if array.dtype != np.float16 or array.shape != expected:
+        raise InputError(
+            f"{archive}: {name}.npy is {array.dtype} {array.shape}, expected float16 {expected}; "
+            "fetch the archive again"
+        )
+    if not (array >= 0).all():  # False for NaN too
+        raise InputError(f"{archive}: {name}.npy holds negative or missing depth; fetch the archive again")
+    return array
+
+
+def _demo_genes(archive: Path, data: io.BytesIO) -> pd.DataFrame:
+    where = f"{archive}: demo_meta.csv"
+    with reading(archive, "a table of genes as demo_meta.csv"):
+        table = pd.read_csv(data, keep_default_na=False, dtype={"neighbors": str, "scores": str})
+        if missing := [name for name in _DEMO_COLUMNS if name not in table]:
+            raise InputError(f"{where}: no column {missing[0]}, found {', '.join(table)}; fetch the archive again")
+        pcres, scores = (
+            table[name].map(lambda text: text.split(";") if text else []) for name in ("neighbors", "scores")
+        )
+        genes = pd.DataFrame(
+            {
+                "gene_id": table["gene_id"],
+                "cell_type": table["eid"],
+                "chrom": table["chrom"],
+                "tss": table["start"].astype(np.int64),
+                "strand": table["strand"],
+                "expression": table["expression"].astype(float),
+                "label": table["label"].astype(int),
+                "pcres": pcres,
+                "contacts": scores.map(lambda texts: [float(text) for text in texts]),
+            }
+        )
+    uneven = genes["pcres"].map(len) != genes["contacts"].map(len)
+    for bad, what in (
+        (genes["gene_id"].duplicated(), "is listed twice"),
+        (~genes["strand"].isin(["+", "-"]), "has a strand other than + and -"),
+        (~genes["label"].isin([0, 1]), "has a label other than 0 and 1"),
+        (~(genes["expression"] >= 0), "has no RPKM of 0 or more"),
+        (uneven, "has unequal numbers of neighbors and scores"),
+    ):
+        if bad.any():
+            raise InputError(f"{where}: {genes['gene_id'][bad].iloc[0]} {what}; fetch the archive again")
+    return checked(genes, {})
