@@ -175,7 +175,7 @@ def check(profile: ProfileName) -> None:
         if record.simulated:
             print(f"{name}: inputs are simulated when they are needed")
         else:
-            print(f"{name}: {len(inputs.files(record, name))} input files are there")
+            print(f"{name}: {len(inputs.check_there(record, name))} input files are there")
 
 
 def _cell_types(profile, cell_type: str | None) -> list[str]:

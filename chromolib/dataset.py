@@ -452,7 +452,7 @@ def resolve_device(name: str) -> torch.device:
 
 def gene_table(store: xr.Dataset) -> pd.DataFrame:
     """One row per gene: gene_id, symbol, chrom, tss (0-based), strand, fold, expression (RPKM), label."""
-    return pd.DataFrame({"gene_id": store["gene"].values} | {name: store[name].values for name in GENE_COLUMNS})
+    return pd.DataFrame({"gene_id": store["gene_id"].values} | {name: store[name].values for name in GENE_COLUMNS})
 
 
 def pool_windows(depth: np.ndarray, covered_bp: np.ndarray, base_bp: int, bin_bp: int) -> tuple[np.ndarray, np.ndarray]:
@@ -536,7 +536,7 @@ def _centre(
 
 
 def _pcre_widths(store: xr.Dataset) -> np.ndarray:
-    return np.array([Region.parse(name).width for name in store["pcre"].values], np.int64)
+    return np.array([Region.parse(name).width for name in store["region"].values], np.int64)
 
 
 def _check_selection(store: xr.Dataset, marks: Sequence[str], bin_bp: Sequence[int], window_bp: int) -> None:

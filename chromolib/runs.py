@@ -146,7 +146,7 @@ def open_store(profile: str, cell_type: str) -> xr.Dataset:
     """The features of a cell type, their arrays not read yet; where there are none or old ones, one process builds them."""
     record = load_profile(profile)
     if not (record.simulated or (record.work_dir / cell_type / "features.zarr").exists()):
-        inputs.files(record, cell_type)  # before anything is made here
+        inputs.check_there(record, cell_type)  # before anything is made here
     with hold(record.work_dir / ".locks" / "features"):  # also to look: another process may be replacing them
         simulate.ensure_raw(record)
         return features.load(features.ensure(record, cell_type))
@@ -160,7 +160,7 @@ def _check(run: Run, stores: list[xr.Dataset]) -> None:
         _check_selection(store, run.marks or marks, run.bin_bp or profile.bin_bp, run.window_bp or frame_bp)
         if run.max_pcres is not None and not 0 <= run.max_pcres <= store.sizes["rank"]:
             raise InputError(f"max_pcres={run.max_pcres}, expected 0 to {store.sizes['rank']}, which is what the store holds")
-    genes = [pd.Series(store["fold"].values, store["gene"].values) for store in stores]
+    genes = [pd.Series(store["fold"].values, store["gene_id"].values) for store in stores]
     fold = genes[0][genes[0].index.isin(genes[-1].index)]
     n_held_out = int((fold == run.fold).sum())
     if n_held_out in (0, len(fold)):
