@@ -5,7 +5,7 @@ In: a profile of kind raw or own. Out: Parts; depth in reads over a base pair, o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +27,15 @@ def read(profile: Profile, cell_type: str, genome: Genome) -> Parts:
     tss, dropped = read_tss(profile, files, genome, expression["gene_id"])
     genes = tss[tss["order"] == 0].merge(expression, on="gene_id")
     genes["label"] = labels(genes["expression"], profile.rules.label)
-    pairs, of_contacts = read_pairs(profile, files, genome, cell_type, tss)
+    tables = {path: read_contacts(profile, path, genome, cell_type) for path in files.contacts}
+    pairs, of_pairs = pairs_of(profile, list(tables.values()), tss)
+    of_contacts = {f"contacts of {path.name}": table.attrs["dropped"] for path, table in tables.items()}
     bigwigs, of_signal = ensure_signal(profile, cell_type, files, genome)
 
     def read_bins(regions: Sequence[Region]) -> np.ndarray:
         return np.stack([depth.bin_mean(path, regions, profile.base_bp) for path in bigwigs], axis=1)
 
-    return Parts(genes, pairs, read_bins, of_signal | dropped | of_contacts, scale=files.samples[0].scale)
+    return Parts(genes, pairs, read_bins, of_signal | dropped | of_contacts | of_pairs, scale=files.samples[0].scale)
 
 
 def read_expression(profile: Profile, cell_types: Sequence[str]) -> pd.DataFrame:
@@ -54,63 +56,74 @@ def read_tss(
     profile: Profile, files: Files, genome: Genome, gene_ids: pd.Series
 ) -> tuple[pd.DataFrame, Counts]:
     """TSSs of the genes with expression, as `contacts.all_tss` gives them, and what was dropped."""
-    dropped: Counts = {}
-    form, gene_info = profile.inputs.annotation_format, None
-    if form == "table":
-        transcripts = readers.read_tss_table(files.annotation, genome)
-    elif form == "gtf":
-        transcripts = readers.read_gtf(files.annotation, genome)
-    else:
-        transcripts = readers.read_transcripts(files.annotation, genome)
-        if files.gene_info is None:
-            transcripts = transcripts.assign(gene_id=transcripts["symbol"])
-        else:
-            gene_info = readers.read_gene_info(files.gene_info)
-            dropped["names of genes"] = gene_info.attrs["dropped"]
-    tss = contacts.all_tss(transcripts, gene_info, gene_ids, is_listed=form == "table")
+    transcripts, gene_info = read_annotation(profile, files.annotation, files.gene_info, genome)
+    tss = tss_of(profile, transcripts, gene_info, gene_ids)
     if tss.empty:
-        known = transcripts["symbol" if gene_info is not None else "gene_id"]
+        known = gene_info if gene_info is not None else transcripts
         raise InputError(
-            f"{files.annotation}: none of its {known.nunique():,} genes ({', '.join(known.unique()[:2])}, ...) is one of the "
-            f"{len(gene_ids):,} of {files.expression} ({', '.join(gene_ids[:2])}, ...); expected the same ids; rename one side"
+            f"{files.annotation}: none of its {known['gene_id'].nunique():,} genes ({known['gene_id'].min()}, ...) is one of the "
+            f"{len(gene_ids):,} of {files.expression} ({gene_ids.min()}, ...); expected the same ids; rename one side"
         )
-    return tss, {"transcripts": transcripts.attrs["dropped"]} | dropped | {"genes with expression": tss.attrs["dropped"]}
+    dropped = {"transcripts": transcripts.attrs["dropped"], "genes with expression": tss.attrs["dropped"]}
+    return tss, dropped | ({} if gene_info is None else {"names of genes": gene_info.attrs["dropped"]})
 
 
-def read_pairs(
-    profile: Profile, files: Files, genome: Genome, cell_type: str, tss: pd.DataFrame
-) -> tuple[pd.DataFrame, Counts]:
-    """Regions that each gene touches: gene_id, region, contact; and what was dropped."""
-    rules = profile.rules
+def read_annotation(
+    profile: Profile, path: Path, gene_info: Path | None, genome: Genome, faults: list[str] | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Transcripts, and the table that gives them to genes by symbol where they have no gene_id of their own."""
+    form = profile.inputs.annotation_format
+    if form == "table":
+        return readers.read_tss_table(path, genome, faults), None
+    if form == "gtf":
+        return readers.read_gtf(path, genome), None
+    transcripts = readers.read_transcripts(path, genome)
+    if gene_info is None:
+        return transcripts.assign(gene_id=transcripts["symbol"]), None
+    return transcripts, readers.read_gene_info(gene_info)
+
+
+def tss_of(
+    profile: Profile, transcripts: pd.DataFrame, gene_info: pd.DataFrame | None, gene_ids: Iterable[str]
+) -> pd.DataFrame:
+    """As `contacts.all_tss`: rows of a table that a user wrote are in order already."""
+    is_listed = profile.inputs.annotation_format == "table"
+    return contacts.all_tss(transcripts, gene_info, gene_ids, is_listed=is_listed)
+
+
+def read_contacts(
+    profile: Profile, path: Path, genome: Genome, cell_type: str, faults: list[str] | None = None
+) -> pd.DataFrame:
+    """A file of contacts, between fragments (kind, frag1, frag2, frequency) or of genes (gene_id, region, contact)."""
+    form = profile.inputs.contacts_format
+    if form == "table":
+        return readers.read_contact_table(path, genome, cell_type, faults)
+    return {"3div": readers.read_contacts}[form](path, genome)
+
+
+def pairs_of(profile: Profile, tables: Sequence[pd.DataFrame], tss: pd.DataFrame) -> tuple[pd.DataFrame, Counts]:
+    """Regions that each gene touches by the profile's rules: gene_id, region, contact; and what was dropped."""
+    rules, dropped, pairs = profile.rules, {}, [no_pairs()]
     if rules.tss == "promoter":
         tss = tss[tss["order"] == 0]
-    tables = {path: _read_contacts(profile.inputs.contacts_format, path, genome, cell_type) for path in files.contacts}
-    dropped = {f"contacts of {path.name}": table.attrs["dropped"] for path, table in tables.items()}
-    links = [table for table in tables.values() if "gene_id" in table]
-    touching = [table for table in tables.values() if "gene_id" not in table]
-    pairs = [no_pairs()]
-    for table in links:
+    if links := [table for table in tables if "gene_id" in table]:
+        table = pd.concat(links, ignore_index=True)
         is_known, is_frequent = table["gene_id"].isin(tss["gene_id"]), table["contact"] > rules.min_contact
         counts = {
             "gene without a TSS or expression": (~is_known).sum(),
             f"contact of {rules.min_contact:g} or less": (is_known & ~is_frequent).sum(),
         }
-        dropped["links of genes"] = readers.checked(table[:0], counts).attrs["dropped"]
-        pairs.append(table.loc[is_known & is_frequent, ["gene_id", "region", "contact"]])
-    if touching:
-        together = pd.concat(touching, ignore_index=True)
-        fragments = contacts.fragment_of_tss(tss, contacts.bait_fragments(together))
-        near = contacts.neighbours(together, rules.min_contact)
+        kept = readers.checked(table.loc[is_known & is_frequent, ["gene_id", "region", "contact"]], counts)
+        dropped["contacts of genes"] = kept.attrs["dropped"]
+        pairs.append(kept)
+    if touching := [table for table in tables if "gene_id" not in table]:
+        table = pd.concat(touching, ignore_index=True)
+        fragments = contacts.fragment_of_tss(tss, contacts.bait_fragments(table))
+        near = contacts.neighbours(table, rules.min_contact)
         pairs.append(contacts.pairs_of_genes(tss, fragments, near, repeated=rules.repeated))
         n_without = tss["gene_id"].nunique() - tss["gene_id"][fragments.notna()].nunique()
         dropped["genes with contacts"] = {"no TSS in a fragment": n_without} if n_without else {}
     return pd.concat(pairs, ignore_index=True).drop_duplicates(["gene_id", "region"]), dropped
-
-
-def _read_contacts(form: str, path: Path, genome: Genome, cell_type: str) -> pd.DataFrame:
-    if form == "table":
-        return readers.read_contact_table(path, genome, cell_type)
-    return {"3div": readers.read_contacts}[form](path, genome)
 
 
 def ensure_signal(profile: Profile, cell_type: str, files: Files, genome: Genome) -> tuple[list[Path], Counts]:

@@ -9,11 +9,11 @@ from .demo import DEMO_FRAME_BP, demo_promoter, read_demo, read_demo_predictions
 from .expression import read_expression
 from .interactions import read_contacts
 from .reads import read_reads
-from .table import checked, reading, stat
+from .table import checked, first_bytes, reading, stat
 from .written import read_contact_table, read_expression_table, read_samples, read_tss_table
 
 __all__ = [
-    "DEMO_FRAME_BP", "checked", "demo_promoter", "read_contact_table", "read_contacts", "read_demo",
+    "DEMO_FRAME_BP", "checked", "demo_promoter", "first_bytes", "read_contact_table", "read_contacts", "read_demo",
     "read_demo_predictions", "read_expression", "read_expression_table", "read_gene_info", "read_reads", "read_samples",
     "read_transcripts", "read_tss_table", "reading", "stat",
 ]  # fmt: skip
