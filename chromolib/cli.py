@@ -79,12 +79,12 @@ def simulate(
 def preprocess(profile: ProfileName, cell_type: CellType = None) -> None:
     """Build the features of a profile's cell types where they are missing or out of date."""
     from . import features
-    from .simulate import ensure_raw
+    from .dataset import open_store
 
     record = load_profile(profile)
     for name in _cell_types(record, cell_type):
-        ensure_raw(record)
-        print(features.ensure(record, name))
+        open_store(record, name)
+        print(features.path_of(record, name))
 
 
 @app.command()
