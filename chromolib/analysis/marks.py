@@ -75,7 +75,7 @@ def ranking(data: GeneDataset, *, n_resamples: int = N_RESAMPLES, seed: int = 0)
     -------
     DataFrame
         window, mark
-        statistic: difference (mean signal of genes on - off), roc_auc (of the number as score of on; below 0.5 where a mark
+        statistic: on_minus_off (difference of mean signal), roc_auc (of the number as score of on; below 0.5 where a mark
         goes with off) or spearman (with expression)
         value, low, high (95 % interval), n
         Marks are in the order of their ROC-AUC's largest distance from 0.5 in any window.
@@ -87,7 +87,7 @@ def ranking(data: GeneDataset, *, n_resamples: int = N_RESAMPLES, seed: int = 0)
         value = _tell(signal, is_on, expression, np.ones((1, len(genes))))[0]               # (statistic, m)
         draws = [_tell(signal, is_on, expression, weight) for weight in _resamples(len(genes), n_resamples, seed)]
         low, high = np.nanquantile(np.concatenate(draws), (0.025, 0.975), axis=0)
-        for i, statistic in enumerate(("difference", "roc_auc", "spearman")):
+        for i, statistic in enumerate(("on_minus_off", "roc_auc", "spearman")):
             tables.append(pd.DataFrame({"window": window, "mark": list(data.marks), "statistic": statistic,
                                         "value": value[i], "low": low[i], "high": high[i], "n": len(genes)}))  # fmt: skip
     table = pd.concat(tables, ignore_index=True)

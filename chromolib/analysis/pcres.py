@@ -6,8 +6,6 @@ pCREs have their columns and no pairs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
@@ -18,8 +16,9 @@ from .comparison import published
 
 PAPER_WIDTH_BP = 10_000  # the paper and its release give the share of fragments below this
 NEAREST_BP = 1000        # where the axis of distances begins; what lies nearer counts there
-N_BINS = 24              # of histograms on a logarithmic axis, and of widths
-DISTANCE_EDGES = (0, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, np.inf)
+N_BINS = 16              # of histograms on a logarithmic axis
+N_WIDTHS = 40            # bins of width
+MIN_PAIRS = 10           # for quantiles of contact at a distance
 
 
 def pairs(data: GeneDataset) -> pd.DataFrame:
@@ -45,16 +44,6 @@ def pairs(data: GeneDataset) -> pd.DataFrame:
     )
 
 
-def per_gene(data: GeneDataset) -> pd.DataFrame:
-    """Genes by their number of pCREs: label (on, off), n_pcres (0 to the most that a gene may have), genes, share."""
-    n_pcres = _n_pcres(data)
-    rows = []
-    for label, name in ((1, "on"), (0, "off")):
-        counts = np.bincount(n_pcres[data.genes["label"] == label], minlength=data.max_pcres + 1)
-        rows += [(name, n, count, count / max(counts.sum(), 1)) for n, count in enumerate(counts)]
-    return pd.DataFrame(rows, columns=["label", "n_pcres", "genes", "share"])
-
-
 def summary(data: GeneDataset) -> pd.DataFrame:
     """Genes that are on, off, and all of them.
 
@@ -62,7 +51,7 @@ def summary(data: GeneDataset) -> pd.DataFrame:
     -------
     DataFrame
         label, genes, share_without (of genes that have no pCRE), low, high (its 95 % interval, Wilson), pcres_per_gene
-        pairs, median_distance (without sign), median_contact; median_strongest: of each gene's strongest contact
+        pairs, median_distance (whole bp, without sign), median_contact; median_strongest: of each gene's strongest contact
     """
     n_pcres, table = _n_pcres(data), pairs(data)
     rows = []
@@ -74,7 +63,8 @@ def summary(data: GeneDataset) -> pd.DataFrame:
             "pcres_per_gene": n.mean(), "pairs": len(part), "median_distance": part["distance"].abs().median(),
             "median_contact": part["contact"].median(), "median_strongest": part.loc[part["rank"] == 1, "contact"].median(),
         })  # fmt: skip
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.assign(median_distance=table["median_distance"].astype(float).round().astype("Int64"))
 
 
 def widths(data: GeneDataset) -> pd.DataFrame:
@@ -83,8 +73,9 @@ def widths(data: GeneDataset) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        fragments (which), n, minimum, q25, median, mean, q75, q95, maximum (bp), share_below_10kb, too_wide (pairs dropped
-        on the way as wider than the frame), source. NaN where it was not published.
+        fragments (which), n (of pCREs: one for each gene that has it), minimum, q25, median, mean, q75, q95, maximum (whole
+        bp), share_below_10kb, too_wide (pairs dropped on the way as wider than the frame), source. <NA> where it was not
+        published.
     """
     width = pairs(data)["width"]
     rows = []
@@ -93,54 +84,47 @@ def widths(data: GeneDataset) -> pd.DataFrame:
         dropped = data.dropped
         too_wide = dropped.loc[dropped["reason"].str.startswith("wider than"), "count"].sum() if len(dropped) else 0
         rows.append({
-            "fragments": f"pCREs of {data.cell_type}, by gene", "n": len(width), "minimum": width.min(), "q25": q25,
+            "fragments": f"pCREs of {data.cell_type}", "n": len(width), "minimum": width.min(), "q25": q25,
             "median": q50, "mean": width.mean(), "q75": q75, "q95": q95, "maximum": width.max(),
             "share_below_10kb": (width < PAPER_WIDTH_BP).mean(), "too_wide": too_wide, "source": "this profile",
         })  # fmt: skip
     columns = ["fragments", "n", "minimum", "q25", "median", "mean", "q75", "q95", "maximum", "share_below_10kb", "too_wide", "source"]
-    return pd.DataFrame([*rows, *published("contact-fragments")["rows"]], columns=columns)
+    table = pd.DataFrame([*rows, *published("contact-fragments")["rows"]], columns=columns)
+    whole = [name for name in columns if name not in ("fragments", "share_below_10kb", "source")]
+    return table.assign(**table[whole].astype(float).round().astype("Int64"))
 
 
 def histograms(data: GeneDataset) -> pd.DataFrame:
-    """Widths, distances from the TSS (without sign) and contact frequencies of a dataset's pairs, binned.
+    """How many pCREs a gene has, and how wide, how far away and how frequent they are, binned.
 
     Returns
     -------
     DataFrame
-        quantity (width, distance, contact), pcres (all, or strongest: the first of each gene), low, high (of a bin), n,
-        share. Bins of distance and contact grow by a factor; what lies nearer than NEAREST_BP is in the first.
+        quantity, group, low, high (of a bin; both belong to a bin only if it is the last), n, share (of the group)
+            n_pcres of genes on and off, 0 to the most that a gene may have
+            width (bp), distance (bp from the TSS, without sign), contact of all pCREs, and of each gene's strongest
+        q25, median, q75: contact of all pCREs at that distance; NaN in other rows, and for fewer than MIN_PAIRS
+        Bins of distance and contact grow by a factor; what lies nearer than NEAREST_BP is in the first.
     """
-    table = pairs(data)
-    values = {"width": table["width"], "distance": table["distance"].abs().clip(lower=NEAREST_BP), "contact": table["contact"]}
-    tables = []
-    for quantity, value in values.items() if len(table) else ():
-        edges = np.linspace(0, data.frame_bp, N_BINS + 1) if quantity == "width" else _growing(value)
-        for name, part in (("all", value), ("strongest", value[table["rank"] == 1])):
-            n, _ = np.histogram(part, edges)
-            tables.append(pd.DataFrame({"quantity": quantity, "pcres": name, "low": edges[:-1], "high": edges[1:], "n": n,
-                                        "share": n / max(len(part), 1)}))  # fmt: skip
-    columns = ["quantity", "pcres", "low", "high", "n", "share"]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
-
-
-def contact_by_distance(data: GeneDataset, edges: Sequence[float] = DISTANCE_EDGES) -> pd.DataFrame:
-    """Contact frequency by distance from the TSS (without sign).
-
-    Returns
-    -------
-    DataFrame
-        low, high (bp, of distance), distance (median within), n (pairs), q05, q25, median, q75, q95 of contact; only
-        distances at which there is a pair.
-    """
-    table = pairs(data)
-    distance = table["distance"].abs()
-    rows = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
-        is_here = (distance >= low) & (distance < high)
-        if is_here.any():
-            spread = np.quantile(table.loc[is_here, "contact"], (0.05, 0.25, 0.5, 0.75, 0.95))
-            rows.append((low, high, distance[is_here].median(), is_here.sum(), *spread))
-    return pd.DataFrame(rows, columns=["low", "high", "distance", "n", "q05", "q25", "median", "q75", "q95"])
+    table, n_pcres = pairs(data), _n_pcres(data)
+    if not len(table):
+        return pd.DataFrame(columns=["quantity", "group", "low", "high", "n", "share", "q25", "median", "q75"])
+    is_on, is_strongest = (data.genes["label"] == 1).to_numpy(), (table["rank"] == 1).to_numpy()
+    number = np.arange(data.max_pcres + 2) - 0.5
+    parts = [_histogram("n_pcres", group, n_pcres[chosen], number) for group, chosen in (("on", is_on), ("off", ~is_on))]
+    distance = table["distance"].abs().clip(lower=NEAREST_BP)
+    for quantity, value, edges in (
+        ("width", table["width"], np.linspace(0, data.frame_bp, N_WIDTHS + 1)),
+        ("distance", distance, _growing(distance)),
+        ("contact", table["contact"], _growing(table["contact"])),
+    ):
+        parts.append(_histogram(quantity, "all", value, edges))
+        if quantity == "distance":
+            bins = np.clip(np.searchsorted(edges, distance, side="right") - 1, 0, N_BINS - 1)
+            contact = table["contact"].groupby(bins).quantile([0.25, 0.5, 0.75]).unstack().set_axis(["q25", "median", "q75"], axis=1)
+            parts[-1] = parts[-1].join(contact.where(table.groupby(bins).size() >= MIN_PAIRS))
+        parts.append(_histogram(quantity, "strongest", value[is_strongest], edges))
+    return pd.concat(parts, ignore_index=True)
 
 
 def statement(data: GeneDataset) -> str:
@@ -158,6 +142,12 @@ def _n_pcres(data: GeneDataset) -> np.ndarray:
     """Number of pCREs of each gene, (gene,)."""
     contact = data.store["contact"].sel(gene=data.genes["gene_id"].tolist()).values[:, : data.max_pcres]
     return (contact > 0).sum(1)
+
+
+def _histogram(quantity: str, group: str, values: np.ndarray | pd.Series, edges: np.ndarray) -> pd.DataFrame:
+    n, _ = np.histogram(values, edges)
+    share = n / max(len(values), 1)
+    return pd.DataFrame({"quantity": quantity, "group": group, "low": edges[:-1], "high": edges[1:], "n": n, "share": share})
 
 
 def _growing(values: pd.Series) -> np.ndarray:
