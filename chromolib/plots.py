@@ -156,8 +156,9 @@ def plot_locus(tracks: pd.DataFrame, regions: pd.DataFrame, axes: Sequence[Axes]
     promoter, pcres = regions.iloc[0], regions.iloc[1:]
     tss = (promoter["x_start"] + promoter["x_end"]) / 2
     _draw_arcs(pcres, axes[0], tss=tss)
+    arrow = 0.06 * regions["x_end"].max() * (1 if strand == "+" else -1)
     axes[0].annotate(
-        "", xy=(tss + (3000 if strand == "+" else -3000), -0.14), xytext=(tss, -0.14), annotation_clip=False,
+        "", xy=(tss + arrow, -0.14), xytext=(tss, -0.14), annotation_clip=False,
         arrowprops={"arrowstyle": "-|>", "color": "black"},
     )  # fmt: skip
     for ax, (mark, table) in zip(axes[1:], tracks.groupby("mark", sort=False), strict=True):
@@ -316,8 +317,8 @@ def plot_pcres(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
         ax.set_xlabel("distance from the TSS (kb)")
     for ax in axes[1:]:
         ax.xaxis.set_major_formatter("{x:,g}")
-    for ax, place in ((axes[0], "upper left"), (axes[2], "upper right")):
-        ax.legend(fontsize=8, loc=place, frameon=False)
+    for ax in (axes[0], axes[2]):
+        ax.legend(fontsize=8, frameon=False)
     return axes
 
 

@@ -6,6 +6,7 @@ are percentiles over resampled genes.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -86,7 +87,7 @@ def ranking(data: GeneDataset, *, n_resamples: int = N_RESAMPLES, seed: int = 0)
         expression = genes["expression"].to_numpy()
         value = _tell(signal, is_on, expression, np.ones((1, len(genes))))[0]               # (statistic, m)
         draws = [_tell(signal, is_on, expression, weight) for weight in _resamples(len(genes), n_resamples, seed)]
-        low, high = np.nanquantile(np.concatenate(draws), (0.025, 0.975), axis=0)
+        low, high = _interval(draws)
         for i, statistic in enumerate(("on_minus_off", "roc_auc", "spearman")):
             tables.append(pd.DataFrame({"window": window, "mark": list(data.marks), "statistic": statistic,
                                         "value": value[i], "low": low[i], "high": high[i], "n": len(genes)}))  # fmt: skip
@@ -109,7 +110,7 @@ def correlation(data: GeneDataset, *, n_resamples: int = N_RESAMPLES, seed: int 
     values = np.column_stack([signal, genes["expression"]])
     r = _spearman(values, np.ones((1, len(genes))))[0]
     draws = [_spearman(values, weight) for weight in _resamples(len(genes), n_resamples, seed)]
-    low, high = np.nanquantile(np.concatenate(draws), (0.025, 0.975), axis=0)
+    low, high = _interval(draws)
     order = [*_leaves(r[:-1, :-1]), len(data.marks)]
     names = [*data.marks, EXPRESSION]
     rows = [
@@ -151,6 +152,13 @@ def _resamples(n_genes: int, n_resamples: int, seed: int) -> Iterator[np.ndarray
         n = min(CHUNK, n_resamples - first)
         drawn = rng.integers(n_genes, size=(n, n_genes)) + n_genes * np.arange(n)[:, None]
         yield np.bincount(drawn.ravel(), minlength=n * n_genes).reshape(n, n_genes).astype(np.float64)
+
+
+def _interval(draws: list[np.ndarray]) -> np.ndarray:
+    """Low and high end of 95 % of all resamples, (2, ...); NaN where none has a value."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a mark without reads has no correlation in any
+        return np.nanquantile(np.concatenate(draws), (0.025, 0.975), axis=0)
 
 
 def _tell(signal: np.ndarray, is_on: np.ndarray, expression: np.ndarray, weight: np.ndarray) -> np.ndarray:

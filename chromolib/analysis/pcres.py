@@ -81,8 +81,7 @@ def widths(data: GeneDataset) -> pd.DataFrame:
     rows = []
     if len(width):
         q25, q50, q75, q95 = np.quantile(width, (0.25, 0.5, 0.75, 0.95))
-        dropped = data.dropped
-        too_wide = dropped.loc[dropped["reason"].str.startswith("wider than"), "count"].sum() if len(dropped) else 0
+        too_wide = sum(row.count for row in data.dropped.itertuples(index=False) if row.reason.startswith("wider than"))
         rows.append({
             "fragments": f"pCREs of {data.cell_type}", "n": len(width), "minimum": width.min(), "q25": q25,
             "median": q50, "mean": width.mean(), "q75": q75, "q95": q95, "maximum": width.max(),
