@@ -317,8 +317,8 @@ def plot_pcres(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
         ax.set_xlabel("distance from the TSS (kb)")
     for ax in axes[1:]:
         ax.xaxis.set_major_formatter("{x:,g}")
-    for ax in (axes[0], axes[2]):
-        ax.legend(fontsize=8, frameon=False)
+    for ax in axes[:3]:
+        ax.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
     return axes
 
 

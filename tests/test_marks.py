@@ -6,8 +6,10 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from chromolib import load_dataset, load_profile
 from chromolib.analysis import marks
 from chromolib.dataset import GeneDataset
+from chromolib.simulate import read_truth
 from tests.stores import random_store
 from tests.test_dataset import hand_data
 
@@ -168,3 +170,14 @@ def test_mark_without_reads_has_no_correlation_and_parts_nothing():
     assert of(marks.correlation(data, n_resamples=10), mark="H3K4me3", other="expression")["r"].isna().all()
     rows = of(marks.ranking(data, n_resamples=10), mark="H3K4me3").groupby("statistic")["value"].first()
     assert rows["roc_auc"] == 0.5 and rows["on_minus_off"] == 0 and np.isnan(rows["spearman"])
+
+
+def test_what_is_planted_in_the_body_of_genes_is_read_downstream_and_not_at_the_tss():
+    profile = load_profile("smoke")
+    data = load_dataset(profile, "S01", marks=["H3K36me3"])
+    is_elongated = read_truth(profile, "genes", "S01").set_index("gene_id").loc[data.genes["gene_id"], "elongation_level"] > 0
+    auc = []
+    for window in marks.WINDOWS:
+        signal = marks.window_signal(data, *window)[:, 0]
+        auc.append(roc_auc_score(is_elongated[~np.isnan(signal)], signal[~np.isnan(signal)]))
+    assert auc[1] > 0.85 and abs(auc[0] - 0.5) < 0.15, auc

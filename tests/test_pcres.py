@@ -7,6 +7,7 @@ import pytest
 from chromolib import load_dataset, load_profile
 from chromolib.analysis import pcres
 from chromolib.dataset import GeneDataset
+from chromolib.simulate import read_truth
 from tests.stores import random_store
 from tests.test_dataset import hand_data
 
@@ -117,6 +118,14 @@ def test_equal_contacts_have_a_bin():
 
 
 # Agreement
+
+
+def test_simulated_genes_have_as_many_pcres_as_were_planted():
+    profile = load_profile("smoke")
+    data = load_dataset(profile, "S01")
+    planted = read_truth(profile, "genes", "S01")["n_pcres"]
+    table = pcres.histograms(data).query("quantity == 'n_pcres'").groupby("low")["n"].sum()
+    np.testing.assert_array_equal(table, np.bincount(planted, minlength=9))
 
 
 def test_widths_of_the_demo_are_those_published(demo_archive):

@@ -65,11 +65,13 @@ def at_hand(profile: Profile) -> list[str]:
 
 
 def statement(profile: Profile, table: pd.DataFrame) -> str:
-    """One line: which cell types and marks a table of `gaps` has, which are not shown and why."""
+    """One line: which cell types a table of `gaps` has, where it is thinnest, which marks and cell types it lacks and why."""
     shown = list(table["cell_type"].unique())
     missing = list(table.loc[table["empty_bins"].isna(), "mark"].unique())
     absent = [name for name in profile.cell_types if name not in shown]
-    text = f"cell types: {', '.join(shown)}; marks of the paper that are missing: {', '.join(missing) or 'none'}"
+    thin = table.loc[table["empty_bins"].idxmax()]
+    text = f"cell types: {', '.join(shown)}; fewest promoter bins have signal in {thin['mark']} of {thin['cell_type']} ({1 - thin['empty_bins']:.0%})"
+    text += f"; marks of the paper that are missing: {', '.join(missing) or 'none'}"
     if absent:
         text += f"; not shown, since their features are not made yet (`chromolib preprocess {profile.name}`): {', '.join(absent)}"
     return text
