@@ -69,8 +69,9 @@ def statement(profile: Profile, table: pd.DataFrame) -> str:
     shown = list(table["cell_type"].unique())
     missing = list(table.loc[table["empty_bins"].isna(), "mark"].unique())
     absent = [name for name in profile.cell_types if name not in shown]
-    thin = table.loc[table["empty_bins"].idxmax()]
-    text = f"cell types: {', '.join(shown)}; fewest promoter bins have signal in {thin['mark']} of {thin['cell_type']} ({1 - thin['empty_bins']:.0%})"
+    text, thin = f"cell types: {', '.join(shown)}", table.loc[table["empty_bins"].idxmax()]
+    if thin["empty_bins"]:
+        text += f"; fewest promoter bins have signal in {thin['mark']} of {thin['cell_type']} ({1 - thin['empty_bins']:.0%})"
     text += f"; marks of the paper that are missing: {', '.join(missing) or 'none'}"
     if absent:
         text += f"; not shown, since their features are not made yet (`chromolib preprocess {profile.name}`): {', '.join(absent)}"
