@@ -168,11 +168,11 @@ def check(profile: ProfileName) -> None:
         print(f"{record.name}: {record.title}")
     for note in found.notes:
         print(note)
+    if len(found.faults) == 1:
+        raise InputError(found.faults[0])
     if found.faults:
-        for fault in found.faults:
-            print(fault, file=sys.stderr)
-        n = len(found.faults)
-        raise InputError(f"check: {n} {'fault' if n == 1 else 'faults'} in {profile}, told above; correct and check again")
+        print(*found.faults, sep="\n", file=sys.stderr)
+        raise InputError(f"check: {len(found.faults)} faults in {profile}, told above; correct and check again")
     _check_sources(record)
     for name in record.cell_types:
         if record.simulated:

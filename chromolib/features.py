@@ -85,6 +85,11 @@ def load(path: Path) -> xr.Dataset:
     missing = [name for name in _MEANING if name not in store.variables]
     if missing or "settings" not in store.attrs:
         raise InputError(f"{path}: lacks {missing[0] if missing else 'settings'}, expected a feature store; {advice}")
+    return indexed(store)
+
+
+def indexed(store: xr.Dataset) -> xr.Dataset:
+    """The store with gene_id and region as what `sel` takes."""
     return store.set_xindex("gene_id").set_xindex("region")
 
 
@@ -313,7 +318,7 @@ def _lay_out(
     )
     for name, (meaning, unit) in _MEANING.items():
         store[name].attrs = {"long_name": meaning, "units": unit.format(scale=SCALES[scale])}
-    return store
+    return indexed(store)
 
 
 def _text(values: Sequence[str]) -> np.ndarray:
