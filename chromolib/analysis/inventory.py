@@ -29,7 +29,7 @@ def gaps(data: GeneDataset) -> pd.DataFrame:
         The same for all marks: cut_genes, share of genes whose window ends beyond the chromosome; off_chromosome, share of
         the positions of all windows that lie there; lone_genes, share of genes without a pCRE.
     """
-    store = data.store.sel(gene=data.genes["gene_id"].tolist(), mark=list(data.marks))
+    store = data.store.sel(gene_id=data.genes["gene_id"].tolist(), mark=list(data.marks))
     base_bp = int(store.attrs["base_bp"])
     start = store["tss"].values[:, None] - data.frame_bp // 2 + base_bp * np.arange(store.sizes["bin"])
     on_bp = np.clip(np.minimum(start + base_bp, store["chrom_bp"].values[:, None]) - np.maximum(start, 0), 0, None)  # (g, l)

@@ -69,7 +69,7 @@ def gene_tracks(data: GeneDataset, gene: str) -> pd.DataFrame:
         if region.what == "promoter":
             depth = store["promoter"].sel(gene_id=find_gene(data, gene)["gene_id"]).values     # (l, m)
         else:
-            pcre = store.get_index("region").get_loc(region.region)
+            pcre = store.indexes["region"].get_loc(region.region)
             depth = store["pcre_depth"].values[row[pcre] : row[pcre + 1]]
         start = region.start + base_bp * np.arange(len(depth))
         position = (start + np.minimum(start + base_bp, region.end)) / 2                    # the last bin may be short
@@ -109,15 +109,19 @@ def example_gene(data: GeneDataset, gene: str | None = None) -> pd.Series:
     """The row of `gene`, or where none is named, of the most expressed gene among those with most pCREs."""
     if gene:
         return find_gene(data, gene)
-    n_pcres = (data.store["gene_pcre"] >= 0).sum("rank").to_series()
-    genes = data.genes.assign(n_pcres=data.genes["gene_id"].map(n_pcres))
+    genes = _with_n_pcres(data)
     return genes.sort_values(["n_pcres", "expression"], ascending=False, kind="stable").iloc[0].drop("n_pcres")
+
+
+def _with_n_pcres(data: GeneDataset) -> pd.DataFrame:
+    """The genes with the number of pCREs that the store has of each."""
+    n_pcres = (data.store["gene_pcre"] >= 0).sum("rank").sel(gene_id=data.genes["gene_id"].tolist()).values
+    return data.genes.assign(n_pcres=n_pcres)
 
 
 def folds(data: GeneDataset) -> pd.DataFrame:
     """The cross-validation folds: fold, chromosomes, genes, share_on, share_with_pcres, pcres_per_gene."""
-    n_pcres = (data.store["gene_pcre"] >= 0).sum("rank").to_series()
-    genes = data.genes.assign(n_pcres=data.genes["gene_id"].map(n_pcres))
+    genes = _with_n_pcres(data)
     by_fold = genes.groupby("fold")
     return pd.DataFrame(
         {
