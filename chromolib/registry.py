@@ -92,7 +92,12 @@ def registry() -> dict[str, Source]:
     path, source_id = ROOT / "data" / "sources.yml", None
     found: dict[str, Source] = {}
     try:
-        for name, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(entries, dict):
+            raise InputError(f"{path}: found a {type(entries).__name__}, expected entries, each with a name of its own")
+        for name, entry in entries.items():
+            if not isinstance(entry, dict):
+                raise InputError(f"{path}: {name}: found {entry!r}, expected the fields of an entry; its first lines explain them")
             for source_id, fields in _files(name, entry):
                 found[source_id] = Source.model_validate(fields)
     except yaml.YAMLError as error:

@@ -63,7 +63,7 @@ class _Web(http.server.BaseHTTPRequestHandler):
 
 
 class _Ftp(socketserver.StreamRequestHandler):
-    """As much of FTP as a passive download needs: USER, PASS, TYPE, SIZE, MDTM, EPSV, REST, RETR, QUIT."""
+    """As much of FTP as a passive download needs: USER, PASS, TYPE, SIZE, MDTM, PASV, REST, RETR, QUIT."""
 
     def handle(self) -> None:
         files, user, start = self.server.files, "", 0
@@ -80,9 +80,10 @@ class _Ftp(socketserver.StreamRequestHandler):
             elif command in ("SIZE", "MDTM"):
                 there = argument in files
                 self._say(f"213 {len(files[argument]) if command == 'SIZE' else 20200101000000}" if there else "550 No such file.")
-            elif command == "EPSV":
+            elif command == "PASV":
                 data = socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler)
-                self._say(f"229 Entering Extended Passive Mode (|||{data.server_address[1]}|)")
+                high, low = divmod(data.server_address[1], 256)
+                self._say(f"227 Entering Passive Mode (127,0,0,1,{high},{low}).")
             elif command == "REST":
                 start = int(argument)
                 self._say("350 from there")
