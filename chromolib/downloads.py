@@ -172,7 +172,7 @@ def _try(url: str, part: Path, transfer: Transfer, login: str) -> None:
         if answer.start and (answer.start, answer.total) != (have, note["size"]):
             discard(part)
             raise Broken(f"found another file than the one begun ({answer.total} bytes, before {note['size']})")
-        with part.open("ab" if answer.start else "wb", buffering=0) as file:  # no buffer: what came is kept if killed
+        with part.open("ab" if answer.start else "wb") as file:  # blocks pass its buffer by: if killed, what came is kept
             if not answer.start:
                 _note_path(part).write_text(json.dumps({"url": url, "size": answer.total, "version": answer.version}))
             shutil.copyfileobj(Watched(answer, part.name, transfer), file, _BLOCK)

@@ -24,7 +24,7 @@ import pooch
 from . import downloads
 from .config import DemoInputs, InputError, Profile, RawInputs
 from .downloads import Transfer
-from .files import hold
+from .files import hold, is_full
 from .integrity import SUMS, UNREADABLE, find_damage, one_line, record, recorded, sha256_of
 from .registry import Group, Source, entry, ids_in, mirrored_path
 
@@ -191,9 +191,10 @@ def fetch_all(
     paths = {source_id: _path(source_id, raw_dir, local_files) for source_id in ids}
     first = {path: source_id for source_id, path in reversed(paths.items())}  # two cell types may share a file
     wanted = [source_id for source_id, path in paths.items() if first[path] == source_id]
-    sizes = plan(wanted, raw_dir, local_files).query("status == 'to fetch'")["size"]
+    planned = plan(wanted, raw_dir, local_files)
+    n_bytes = int(planned.loc[planned["status"] == "to fetch", "size"].sum())
     failures: dict[str, InputError] = {}
-    with _sharing(Transfer(int(sizes.sum())), parallel) as (transfer, pool):
+    with _sharing(Transfer(n_bytes), parallel) as (transfer, pool):
         jobs = {name: pool.submit(_fetch, name, Path(raw_dir), name in local_files, paths[name], transfer, say) for name in wanted}
         for name, job in jobs.items():
             try:
@@ -364,6 +365,8 @@ def _try(source: Source, address: str, raw_dir: Path, transfer: Transfer) -> str
     except (OSError, ValueError, tarfile.TarError) as error:
         if not _is_web(address):
             downloads.discard(part)
+        if is_full(error):
+            raise InputError(f"{part}: no room ({one_line(error)}); make room or set CHROMOLIB_DATA, then the same command goes on") from None
         return str(error) if isinstance(error, downloads.Broken | ValueError) else one_line(error)
 
 

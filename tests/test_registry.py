@@ -14,8 +14,8 @@ from chromolib.registry import Source
 
 # Readers that are on their way and will have these names.
 TO_COME = {
-    "read_compartments", "read_domains", "read_gene_sets", "read_gtf", "read_matrices", "read_peaks",
-    "read_pickled_contacts", "read_pickled_fragments", "read_rsem", "read_segmentation",
+    "read_compartments", "read_gene_sets", "read_geo_contacts", "read_gtf", "read_hic", "read_peaks",
+    "read_release_contacts", "read_release_fragments", "read_rsem", "read_segments", "read_significant_contacts", "read_tads",
 }  # fmt: skip
 DIGEST = hashlib.sha256(b"x").hexdigest()
 REST = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import termios
 import threading
 import time
 from pathlib import Path
@@ -192,6 +194,20 @@ def test_archive_cut_anywhere_is_a_fault_and_no_traceback(tmp_path):
     assert "not readable" in sources.find_fault(demo, cut)
 
 
+def test_want_of_room_is_told_and_no_other_address_tried(tmp_path, register, monkeypatch):
+    register(table=source(("https://nowhere.invalid/a", "https://nowhere.invalid/b")))
+    asked = []
+
+    def fill(url, *_, **__):
+        asked.append(url)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sources.downloads, "download", fill)
+    with pytest.raises(InputError, match=r"table.csv.part: no room \(OSError: No space left on device\); make room or set CHROMOLIB_DATA"):
+        sources.fetch("table", tmp_path)
+    assert asked == ["https://nowhere.invalid/a"]
+
+
 # Files of unknown digest
 
 
@@ -316,6 +332,22 @@ def test_files_come_at_the_same_time(tmp_path, register):
         found = sources.fetch_all(list("abcd"), tmp_path, say=lambda line: None)
         assert time.monotonic() - begun < 0.45
         assert list(found) == list("abcd") and all(path.read_bytes() == WIDE[:300_000] for path in found.values())
+
+
+def test_a_terminal_shows_one_bar_for_all_files_and_an_output_that_is_kept_one_line_per_file(tmp_path, register, monkeypatch):
+    with serve(Files(a=WIDE, b=WIDE)) as web:
+        register(a=source(f"{web.url}/a", "a"), b=source(f"{web.url}/b", "b"))
+        said = []
+        sources.fetch_all(["a", "b"], tmp_path / "lines", say=said.append)
+        assert sorted(said) == [f"{name}: fetching {web.url}/{name} (about 1 kB)" for name in "ab"]
+        ours, theirs = os.openpty()
+        termios.tcsetwinsize(theirs, (40, 100))
+        with os.fdopen(theirs, "w") as terminal, monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", terminal)
+            sources.fetch_all(["a", "b"], tmp_path / "bar", say=lambda line: pytest.fail(line))
+            shown = os.read(ours, 100_000).decode()
+        os.close(ours)
+        assert "fetching: 100%" in shown and "6.00M/6.00M" in shown
 
 
 def test_one_file_that_fails_stops_no_other_and_all_that_fail_are_listed(tmp_path, register, web):
