@@ -195,7 +195,7 @@ def fetch_all(
     n_bytes = int(planned.loc[planned["status"] == "to fetch", "size"].sum())
     failures: dict[str, InputError] = {}
     with _sharing(Transfer(n_bytes), parallel) as (transfer, pool):
-        jobs = {name: pool.submit(_fetch, name, Path(raw_dir), name in local_files, paths[name], transfer, say) for name in wanted}
+        jobs = {name: pool.submit(_fetch, name, Path(raw_dir), local_files, transfer, say) for name in wanted}
         for name, job in jobs.items():
             try:
                 job.result()
@@ -233,11 +233,11 @@ def _path(source_id: str, raw_dir: Path, local_files: Mapping[str, Path]) -> Pat
 
 
 def _fetch(
-    source_id: str, raw_dir: Path, is_own: bool, target: Path, transfer: Transfer, say: Callable[[str], None]
+    source_id: str, raw_dir: Path, local_files: Mapping[str, Path], transfer: Transfer, say: Callable[[str], None]
 ) -> None:
     source = entry(source_id)
-    if is_own:
-        return _check_own(source_id, source, target)
+    if source_id in local_files:
+        return _check_own(source_id, source, Path(local_files[source_id]))
     if _is_good(source_id, source, raw_dir):
         return
     lock = raw_dir / _HIDDEN / f"{quote(source.file, safe='')}.lock"
@@ -245,7 +245,9 @@ def _fetch(
         with hold(lock, wait=False) as owner:
             if owner is None:
                 if not _is_good(source_id, source, raw_dir):  # another may have fetched it by now
-                    _obtain(source_id, source, raw_dir, transfer, say)
+                    if source.inside:
+                        _fetch(source.inside, raw_dir, local_files, transfer, say)
+                    _obtain(source_id, source, raw_dir, _addresses(source, raw_dir, local_files), transfer, say)
                 return
         transfer.pause(_WAIT_S)
 
@@ -292,18 +294,14 @@ def find_fault(source: Source, path: Path, known: str | None = None, cache: Path
     return None
 
 
-def _obtain(source_id: str, source: Source, raw_dir: Path, transfer: Transfer, say: Callable[[str], None]) -> None:
+def _obtain(
+    source_id: str, source: Source, raw_dir: Path, addresses: list[str], transfer: Transfer, say: Callable[[str], None]
+) -> None:
     """Bring a source to its place from the first address that has it, or raise an InputError with all that was tried."""
     target = raw_dir / source.file
     failures = [f"{target}: {find_fault(source, target)}"] if target.exists() else []
-    if not source.has_address:
+    if not addresses:
         raise InputError(f"{source_id}: {'; '.join([*failures, _no_address(source)])}, or put the file at {target}")
-    if source.inside:
-        archive = _path(source.inside, raw_dir, {})
-        _fetch(source.inside, raw_dir, False, archive, transfer, say)
-        addresses = [str(archive)]
-    else:
-        addresses = [address for url in source.urls for address in _addresses(url)]
     for address in addresses:
         if not sys.stderr.isatty():  # a terminal shows a bar
             say(f"{source_id}: fetching {address} (about {source.size})")
@@ -333,12 +331,18 @@ def _way_out(source: Source) -> str:
     return f"{doubt}{page}set CHROMOLIB_MIRROR to a folder or URL that holds {held}, or "
 
 
-def _addresses(url: str) -> list[str]:
+def _addresses(source: Source, raw_dir: Path, local_files: Mapping[str, Path]) -> list[str]:
+    """Where a source may be had: in an archive that is there, else in a mirror and at each of its addresses."""
+    if source.inside:
+        return [str(_path(source.inside, raw_dir, local_files))]
     mirror = os.environ.get("CHROMOLIB_MIRROR")
-    if not mirror:
-        return [url]
-    path = mirrored_path(url)
-    return [f"{mirror.rstrip('/')}/{path if '://' in mirror else unquote(path)}", url]  # folders have names as they are
+    addresses = []
+    for url in source.urls:
+        if mirror:
+            path = mirrored_path(url)
+            addresses.append(f"{mirror.rstrip('/')}/{path if '://' in mirror else unquote(path)}")  # folders have names as they are
+        addresses.append(url)
+    return addresses
 
 
 def _try(source: Source, address: str, raw_dir: Path, transfer: Transfer) -> str | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
+import io
 import os
 import signal
 import subprocess
 import sys
 import tarfile
-import termios
 import threading
 import time
 from pathlib import Path
@@ -306,6 +306,8 @@ def test_one_member_of_a_large_archive_is_kept_and_files_are_taken_from_it(tmp_p
     found = sources.fetch_all(["H1", "LI"], raw_dir)
     assert found["H1"].read_bytes() == b"chr1\t0\t40000\n" and found["LI"].read_bytes() == b"chr2\t0\t40000\n"
     assert [path for path, _ in web.asked] == ["/outer.tar.gz"] and seen(raw_dir) == ["H1.bed", "LI.bed", "SHA256SUMS", "tads.tgz"]
+    own = make_archive(tmp_path / "own.tgz", {"GM.bed": b"chr3\t0\t40000\n"})
+    assert sources.fetch_all(["GM"], tmp_path / "other", local_files={"tads": own})["GM"].read_bytes() == b"chr3\t0\t40000\n"
     with pytest.raises(InputError, match="GM: .*tads.tgz: the archive holds no GM.bed; put the file at"):
         sources.fetch("GM", raw_dir)
 
@@ -340,13 +342,12 @@ def test_a_terminal_shows_one_bar_for_all_files_and_an_output_that_is_kept_one_l
         said = []
         sources.fetch_all(["a", "b"], tmp_path / "lines", say=said.append)
         assert sorted(said) == [f"{name}: fetching {web.url}/{name} (about 1 kB)" for name in "ab"]
-        ours, theirs = os.openpty()
-        termios.tcsetwinsize(theirs, (40, 100))
-        with os.fdopen(theirs, "w") as terminal, monkeypatch.context() as patch:
+        terminal = io.StringIO()
+        terminal.isatty = lambda: True
+        with monkeypatch.context() as patch:
             patch.setattr(sys, "stderr", terminal)
             sources.fetch_all(["a", "b"], tmp_path / "bar", say=lambda line: pytest.fail(line))
-            shown = os.read(ours, 100_000).decode()
-        os.close(ours)
+        shown = terminal.getvalue()
         assert "fetching: 100%" in shown and "6.00M/6.00M" in shown
 
 
@@ -434,7 +435,7 @@ def test_patterns_of_raw_inputs_name_sources():
 def test_groups_of_the_paper_s_profile_hold_its_cell_types_and_marks():
     profile = load_profile("roadmap")
     core, figure, mouse = (sources.ids_for(profile, (group,)) for group in ("core", "figure", "mouse"))
-    assert len(core) == 77 + 3 + 22 and len(figure) == 11 + 4 + 5 + 11 + 1 + 3 + 1 and "encode-mouse-rna" in mouse
+    assert len(core) == 77 + 3 + 22 and len(figure) == 11 + 4 + 5 + 1 + 11 + 1 + 3 + 1 and "encode-mouse-rna" in mouse
     assert set(sources.ids_for(profile, ("core", "mouse"))) == {*core, *mouse}
     of_one = sources.ids_for(profile, ("core", "figure"), "E004")
     assert "roadmap-segmentation/E004" in of_one and not any("E003" in name for name in of_one)
