@@ -23,6 +23,13 @@ CellType = Annotated[str | None, typer.Option(help="One cell type of the profile
 def fetch(
     profile: Annotated[str | None, typer.Argument(help="Name of a profile in data/profiles, or path of a .yml file.")] = None,
     list_profiles: Annotated[bool, typer.Option("--list", help="Only say which profiles there are, and which sources each reads.")] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="core (what features are made from, the default), figure, mouse or optional; may be repeated."),
+    ] = None,
+    cell_type: CellType = None,
+    parallel: Annotated[int, typer.Option(min=1, help="Files at a time.")] = 4,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would come, from where and how large it is.")] = False,
 ) -> None:
     """Download and verify what a profile needs."""
     from . import sources
@@ -37,11 +44,14 @@ def fetch(
         raise InputError(f"fetch: which profile? expected one of {', '.join(profile_names())}, a path, or --list")
     record = load_profile(profile)
     _check_sources(record)
-    paths = sources.fetch_profile(record)
-    for path in paths:
-        print(path)
-    if not paths:
+    ids = sources.ids_for(record, only or ("core",), cell_type)
+    if not ids:
         print(f"profile {profile} needs no download")
+    elif dry_run:
+        _print_plan(sources.plan(ids, record.raw_dir, record.local_files))
+    else:
+        for path in sources.fetch_profile(record, ids, parallel=parallel):
+            print(path)
 
 
 @app.command()
@@ -187,14 +197,34 @@ def _cell_types(profile, cell_type: str | None) -> list[str]:
 
 def _check_sources(profile) -> None:
     """Say before anything is fetched that a profile names a source which nobody knows."""
-    from . import sources
+    from . import registry, sources
 
-    for source_id in sources.all_ids_of(profile):
-        if source_id not in sources.registry():
+    for name in [*sources.all_ids_of(profile), *profile.local_files, *profile.sources]:
+        try:
+            registry.ids_in(name) if name in profile.sources else registry.entry(name)
+        except InputError:
             raise InputError(
-                f"profile {profile.name}: found source {source_id!r}, expected ids of data/sources.yml; "
-                "correct inputs, cell_types or other_cell_types, or add it there"
-            )
+                f"profile {profile.name}: found source {name!r}, expected ids of data/sources.yml; "
+                "correct inputs, cell_types, other_cell_types, sources or local_files, or add it there"
+            ) from None
+
+
+def _print_plan(plan) -> None:
+    """A line per file, and the total of each status."""
+    width = plan["id"].str.len().max()
+    for row in plan.itertuples():
+        doubt = "" if row.status == "there" or row.evidence == "verified" else f" ({row.evidence}, not verified)"
+        begun = f", {_amount(row.there)} of it there" if 0 < row.there < row.size else ""
+        print(f"{row.status:10} {_amount(row.size):>7} {row.id:{width}} {row.address}{begun}{doubt}")
+    for status, rows in plan.groupby("status", sort=False):
+        print(f"{status}: {len(rows)} of {len(plan)} files, {'' if status == 'there' else 'about '}{_amount(rows['size'].sum())}")
+
+
+def _amount(n_bytes: int) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= size:
+            return f"{n_bytes / size:.3g} {unit}" if n_bytes < 1000 * size else f"{n_bytes / size:.0f} {unit}"
+    return f"{n_bytes} B"
 
 
 def _check_writable(path: Path) -> None:

@@ -14,7 +14,16 @@ from typing import Annotated, Any, Literal, get_args
 
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = ROOT / "data" / "profiles"
@@ -319,6 +328,8 @@ class Profile(_Section):
     rules: Rules = Rules()
     # Cell types whose published RPKM make the baseline "mean of the other cell types"; raw inputs take their own matrix.
     other_cell_types: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()                  # of data/sources.yml, what analyses read besides the inputs
+    local_files: dict[str, Path] = {}              # source -> a user's own file in its place; relative to this file
     training: Training = Training()
     example_gene: str | None = None                # id or symbol that notebooks show; None: the one with most contacts
     notebooks: tuple[str, ...] = ("01_preprocess", "02_train", "results")
@@ -331,6 +342,12 @@ class Profile(_Section):
         if not marks or len(set(marks)) != len(marks):
             raise ValueError(f"expected at least one mark, each once; found {list(marks)}")
         return marks
+
+    @field_validator("local_files")
+    @classmethod
+    def _paths_are_beside_the_profile(cls, files: dict[str, Path], info: ValidationInfo) -> dict[str, Path]:
+        folder = (info.context or {}).get("folder", Path())
+        return {source_id: folder / path for source_id, path in files.items()}
 
     @field_validator("bin_bp")
     @classmethod
@@ -443,7 +460,7 @@ def try_profile(name: str | os.PathLike[str]) -> tuple[Profile | None, list[str]
         return None, [f"unknown profile {str(name)!r}: expected one of {', '.join(profile_names())}, or a path to a .yml file"]
     try:
         text = path.read_text(encoding="utf-8")
-        profile = Profile.model_validate(yaml.safe_load(text))
+        profile = Profile.model_validate(yaml.safe_load(text), context={"folder": path.resolve().parent})
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         return None, [f"{path}: not readable as YAML: {' '.join(str(error).split())}; correct it"]
     except ValidationError as error:

@@ -11,7 +11,8 @@ from chromolib.config import ROOT
 
 # design.md's list, from what knows nothing to what knows everything; the analyses share a place.
 ORDER = [
-    "config", "files", "genome", "sources", "readers", "depth", "contacts", "published", "features", "simulate", "stack",
+    "config", "files", "genome", "registry", "integrity", "downloads", "sources",
+    "readers", "depth", "align", "contacts", "inputs", "features", "simulate", "stack",
     "attention", "batch",
     "dataset", "evaluation", "model", "baselines", "train", "released", "machine", "runs", "workers", "grid", "analysis",
     "plots", "book", "cli",

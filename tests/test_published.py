@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from chromolib import readers, sources
+from chromolib import downloads, readers, registry, sources
 from chromolib.config import MARKS, ROOT, InputError
 from chromolib.depth import mean_per_bin
 from chromolib.genome import Region, load_genome
@@ -429,12 +429,12 @@ def fetch_or_skip(source_id, folder, mirror):
     ],
 )
 def test_a_file_that_is_there_but_wrong_is_no_reason_to_skip(monkeypatch, tmp_path, source_id, content, outcome):
-    def offline(url, target):
+    def offline(*_, **__):
         raise OSError("offline")
 
-    monkeypatch.setattr(sources, "_download", offline)
+    monkeypatch.setattr(downloads, "download", offline)
     if content is not None:
-        path = tmp_path / unquote(sources._mirrored_path(sources.registry()[source_id]))
+        path = tmp_path / unquote(registry.mirrored_path(registry.entry(source_id).urls[0]))
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
     with pytest.raises(outcome):

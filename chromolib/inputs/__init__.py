@@ -5,7 +5,6 @@ In: a profile. Out: Parts of one cell type, the files they come from, and expres
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import pandas as pd
 from .. import readers, sources
 from ..config import ROOT, DemoInputs, OwnInputs, Profile, PublishedInputs, RawInputs
 from ..genome import Genome
+from ..integrity import sha256_of
 from ..readers import published as tables
 from . import demo, published, raw
 from .files import files_of
@@ -65,8 +65,9 @@ def source_files(profile: Profile, cell_type: str) -> list[dict[str, str]]:
     """
     paths = check_there(profile, cell_type)
     if isinstance(profile.inputs, (RawInputs, OwnInputs)):
+        known = profile.work_dir / ".digests"
         named = files_of(profile, cell_type).named()
-        return [{"what": what, "file": path.name, "sha256": _digest(path)} for what, path in named]
+        return [{"what": what, "file": path.name, "sha256": sha256_of(path, known)} for what, path in named]
     ids = [(what, source_id) for what, group in sources.ids_of(profile, cell_type).items() for source_id in group]
     files = [
         {"what": what, "file": path.name, "sha256": sources.entry(source_id).sha256}
@@ -74,13 +75,8 @@ def source_files(profile: Profile, cell_type: str) -> list[dict[str, str]]:
     ]
     # Tables of this repository that a reader uses beside them.
     if isinstance(profile.inputs, PublishedInputs):
-        files.append({"what": "pilot regions", "file": tables.PILOT_TABLE.name, "sha256": _digest(tables.PILOT_TABLE)})
+        files.append({"what": "pilot regions", "file": tables.PILOT_TABLE.name, "sha256": sha256_of(tables.PILOT_TABLE)})
     if isinstance(profile.inputs, DemoInputs):
         symbols = ROOT / "data" / profile.inputs.symbols
-        files.append({"what": "symbols", "file": symbols.name, "sha256": _digest(symbols)})
+        files.append({"what": "symbols", "file": symbols.name, "sha256": sha256_of(symbols)})
     return files
-
-
-def _digest(path: Path) -> str:
-    with readers.reading(path, "an input file"), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .. import readers, sources
-from ..config import InputError, OwnInputs, Profile, RawInputs, SampleFormat, Scale
-
-SOURCE = "source:"  # before an id of data/sources.yml that stands for a path
+from ..config import InputError, OwnInputs, Profile, SampleFormat, Scale
 
 
 class Sample(NamedTuple):
@@ -71,21 +69,14 @@ def files_of(profile: Profile, cell_type: str) -> Files:
     )
 
 
-def source_ids(inputs: RawInputs, cell_type: str, marks: tuple[str, ...]) -> list[str]:
-    """Ids of data/sources.yml that raw inputs name for one cell type, each once."""
-    patterns = [inputs.expression, inputs.annotation, inputs.gene_info, inputs.fasta, *inputs.contacts]
-    named = [pattern.format(cell_type=cell_type) for pattern in patterns if pattern]
-    named += [inputs.reads.format(cell_type=cell_type, mark=mark) for mark in marks]
-    return list(dict.fromkeys(text.removeprefix(SOURCE) for text in named if text.startswith(SOURCE)))
-
-
 def _place_of(profile: Profile) -> Callable[[str], Path]:
     """Function from a name in raw inputs to a path: below the raw folder, or fetched where it is a source."""
 
     def place(text: str) -> Path:
-        if not text.startswith(SOURCE):
+        if not text.startswith(sources.PREFIX):
             return profile.raw_dir / text
-        return sources.fetch(text.removeprefix(SOURCE), profile.raw_dir)
+        source_id = text.removeprefix(sources.PREFIX)
+        return sources.fetch(source_id, profile.raw_dir, local=profile.local_files.get(source_id))
 
     return place
 
