@@ -5,13 +5,19 @@ In: files as their providers publish them. Out: tables with 0-based positions in
 """
 
 from .annotation import read_gene_info, read_transcripts
+from .chicago import read_ibed, read_peak_matrix
 from .demo import DEMO_FRAME_BP, demo_promoter, read_demo, read_demo_predictions
 from .expression import read_expression
-from .interactions import read_contacts
+from .interactions import read_contacts, read_geo_contacts, read_significant_contacts
+from .matrices import read_hic
+from .own import read_own_contacts
+from .pickles import read_release_contacts, read_release_fragments
 from .reads import read_reads
 from .table import checked, reading, stat
 
 __all__ = [
     "DEMO_FRAME_BP", "checked", "demo_promoter", "read_contacts", "read_demo", "read_demo_predictions",
-    "read_expression", "read_gene_info", "read_reads", "read_transcripts", "reading", "stat",
+    "read_expression", "read_gene_info", "read_geo_contacts", "read_hic", "read_ibed", "read_own_contacts",
+    "read_peak_matrix", "read_reads", "read_release_contacts", "read_release_fragments", "read_significant_contacts",
+    "read_transcripts", "reading", "stat",
 ]  # fmt: skip
