@@ -57,7 +57,7 @@ def read_own_contacts(path: Path, genome: Genome, *, cell_type: str | None = Non
         problems.sort()
         said = "; ".join(f"line {line:,}: {what}" for line, what in problems[:_N_SHOWN])
         more = f"; and {len(problems) - _N_SHOWN:,} more" if len(problems) > _N_SHOWN else ""
-        raise InputError(f"{path}: {len(problems):,} problems, {said}{more}; correct these lines")
+        raise InputError(f"{path}: {said}{more}; correct these lines")
     is_other = _other_cell_types(path, table, cell_type)
     kept, counts = table[~is_other], {"other cell types": is_other.sum()}
     form = _form(header)

@@ -81,8 +81,8 @@ def read_release_fragments(path: Path, genome: Genome) -> pd.DataFrame:
         is_one_base = tss["chrom"].notna() & (tss["end"] - tss["start"] == 1)
         holds = (held["chrom"] == tss["chrom"]) & (held["start"] <= tss["start"]) & (tss["start"] <= held["end"])
         if (wrong := ~(is_one_base & holds)).any():
-            row = table.iloc[int(wrong.argmax())]
-            raise ValueError(f"{str(row.key)[:60]!r} -> {str(row.fragment)[:60]!r}")
+            key = table["key"].iloc[int(wrong.argmax())]
+            raise ValueError(f"{key[:60]!r} -> {str(fragment_of[key])[:60]!r}")
     table = pd.DataFrame({"chrom": tss["chrom"], "tss": tss["start"], "fragment": table["fragment"]})
     size = table["chrom"].map(genome.sizes).astype(float).fillna(0)
     on_genome = (held["end"] <= size) & (table["tss"] < size)

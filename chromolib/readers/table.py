@@ -115,7 +115,7 @@ def position_of(path: Path, header: Sequence[str], name: str) -> int:
     """Position of a column, counted from 0; an InputError where the header has none or several of that name."""
     if header.count(name) != 1:
         raise InputError(
-            f"{path}: {header.count(name) or 'no'} column {name!r}, expected one; found {', '.join(header)[:300]}; "
+            f"{path}: {header.count(name) or 'no'} columns {name!r}, expected one; found {', '.join(header)[:300]}; "
             "correct the name in the header or fetch the file again"
         )
     return header.index(name)
