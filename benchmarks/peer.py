@@ -256,8 +256,8 @@ def write_files(parts: list[GeneDataset], folder: Path) -> tuple[Path, Path]:
     store, arrays = parts[0].store, folder / "npy"
     arrays.mkdir()
     base_bp, half = int(store.attrs["base_bp"]), int(store.attrs["frame_bp"]) // 2
-    row_of = {gene: i for i, gene in enumerate(store["gene"].values.tolist())}
-    names, row, rows = store["pcre"].values, store["pcre_row"].values, []
+    row_of = {gene: i for i, gene in enumerate(store["gene_id"].values.tolist())}
+    names, row, rows = store["region"].values, store["pcre_row"].values, []
     for gene in pd.concat(part.genes for part in parts).itertuples():
         i = row_of[gene.gene_id]
         np.save(arrays / f"{gene.chrom}:{gene.tss - half}-{gene.tss + half}.npy", store["promoter"].values[i].repeat(base_bp, 0).T)
@@ -275,6 +275,6 @@ def write_files(parts: list[GeneDataset], folder: Path) -> tuple[Path, Path]:
 
 def whole_windows(data: GeneDataset) -> GeneDataset:
     """The genes whose window lies on their chromosome as a whole: the release cannot read others."""
-    half, size = data.frame_bp // 2, dict(zip(data.store["gene"].values, data.store["chrom_bp"].values, strict=True))
+    half, size = data.frame_bp // 2, dict(zip(data.store["gene_id"].values, data.store["chrom_bp"].values, strict=True))
     inside = (data.genes["tss"] >= half) & (data.genes["tss"] + half <= data.genes["gene_id"].map(size))
     return data.select(genes=data.genes.loc[inside, "gene_id"].tolist())

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .config import ROOT, InputError, load_profile, profile_names
+from .config import InputError, load_profile, profile_names
 
 app = typer.Typer(
     help="Chromoformer as a book that runs.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -79,12 +79,12 @@ def simulate(
 def preprocess(profile: ProfileName, cell_type: CellType = None) -> None:
     """Build the features of a profile's cell types where they are missing or out of date."""
     from . import features
-    from .simulate import ensure_raw
+    from .dataset import open_store
 
     record = load_profile(profile)
     for name in _cell_types(record, cell_type):
-        ensure_raw(record)
-        print(features.ensure(record, name))
+        open_store(record, name)
+        print(features.path_of(record, name))
 
 
 @app.command()
@@ -158,24 +158,27 @@ def book(profile: Annotated[str, typer.Argument(help="Name or path of a profile.
 
 @app.command()
 def check(profile: ProfileName) -> None:
-    """Validate a profile and its inputs without computing; what it reads from the network is fetched."""
+    """Validate a profile and its inputs without computing: everything that is wrong, with file and line."""
     from . import inputs
-    from .genome import profile_genome
+    from .inputs import faults
 
-    record = load_profile(profile)
-    genome = profile_genome(record)
-    record.train_config()
-    for name in record.notebooks:
-        if not (ROOT / "notebooks" / f"{name}.ipynb").is_file():
-            raise InputError(f"profile {record.name}: notebooks: no notebook {name!r}; see notebooks/")
+    found = faults.find(profile)
+    record = found.profile
+    if record is not None:
+        print(f"{record.name}: {record.title}")
+    for note in found.notes:
+        print(note)
+    if found.faults:
+        for fault in found.faults:
+            print(fault, file=sys.stderr)
+        n = len(found.faults)
+        raise InputError(f"check: {n} {'fault' if n == 1 else 'faults'} in {profile}, told above; correct and check again")
     _check_sources(record)
-    print(f"{record.name}: {record.title}")
-    print(f"genome {genome.name}, {len(genome.sizes)} chromosomes in folds {', '.join(map(str, genome.fold_ids))}")
     for name in record.cell_types:
         if record.simulated:
             print(f"{name}: inputs are simulated when they are needed")
         else:
-            print(f"{name}: {len(inputs.files(record, name))} input files are there")
+            print(f"{name}: {len(inputs.check_there(record, name))} input files are there")
 
 
 def _cell_types(profile, cell_type: str | None) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = ROOT / "data" / "profiles"
@@ -170,22 +170,77 @@ class Simulation(_Section):
     mouse: Mouse | None = None
 
 
+class Rules(_Section):
+    """Choices between files and genes. The defaults are the release's; where the paper's text has another, it says so."""
+
+    min_contact: float = 1.5  # contacts above it count, those equal to it do not; the paper takes 10 for Hi-C of even bins
+    tss: Literal["all", "promoter"] = "all"  # whose contacts a gene has: of all its TSSs, or of its promoter's alone
+    repeated: Literal["first", "strongest"] = "first"  # contact of a region that several TSSs touch: of the first that does
+    max_pcre_bp: int | None = Field(None, ge=1)  # wider ones are left out; None: the frame
+    label: Literal["at-or-above", "above"] = "at-or-above"  # what is high, by the median; the paper writes above
+    truncate_bp: int | None = Field(None, ge=1)  # reads are cut to it; Roadmap's are 36 bp long as published
+    max_reads: int | None = Field(None, ge=1)  # of a cell type and mark, drawn at random; the release: 30,000,000, the paper: 3,000,000
+    clip_depth: int | None = Field(None, ge=1)  # the release: 100 for mouse and CTCF, none for human marks
+    seed: int = 0  # of max_reads
+
+
+AnnotationFormat = Literal["refgene", "gtf", "table"]
+ExpressionFormat = Literal["rpkm", "rsem", "table"]
+ContactsFormat = Literal["3div", "geo", "geo-significant", "pickles", "matrices", "ibed", "table"]
+SampleFormat = Literal["tagAlign", "bed", "bam", "bigwig", "fastq"]
+
+
 class RawInputs(_Section):
-    """Public raw files. Paths are relative to the profile's raw folder; {cell_type} and {mark} are filled in."""
+    """Public raw files. Paths are relative to the profile's raw folder, or "source:" and an id of data/sources.yml.
+
+    {cell_type} and {mark} are filled in.
+    """
 
     kind: Literal["raw"]
     simulation: Simulation | None = None  # given: `simulate` writes the files below
     reads: str = "alignments/{cell_type}-{mark}.tagAlign.gz"
+    reads_format: SampleFormat = "tagAlign"
+    scale: Scale = "depth"                # what a bigWig holds; reads have depth
+    fasta: str | None = None              # sequence of the genome, where reads are fastq
     expression: str = "expression/RPKM.pc.gz"
+    expression_format: ExpressionFormat = "rpkm"
     annotation: str = "annotation/refGene.txt.gz"
-    gene_info: str = "annotation/gene_info.txt"
+    annotation_format: AnnotationFormat = "refgene"
+    gene_info: str | None = "annotation/gene_info.txt"  # symbols of refgene -> ids of expression
     contacts: tuple[str, ...] = ("contacts/{cell_type}.po.txt.gz", "contacts/{cell_type}.pp.txt.gz")
-    min_frequency: float = 1.5  # paper: contacts above it count (strict)
+    contacts_format: ContactsFormat = "3div"
 
     @model_validator(mode="after")
     def _names_are_known(self) -> RawInputs:
-        for pattern in (self.reads, self.expression, self.annotation, self.gene_info, *self.contacts):
+        patterns = (self.reads, self.expression, self.annotation, self.gene_info, self.fasta, *self.contacts)
+        for pattern in filter(None, patterns):
             _names_in(pattern, ("cell_type", "mark"))
+        return self
+
+
+class OwnInputs(_Section):
+    """A user's own files; paths are relative to the folder of the profile's file. See the book's page on own data."""
+
+    kind: Literal["own"]
+    samples: str                                # CSV: cell_type, mark, path, format and, for a bigWig, scale
+    expression: str                             # gene_id and a column per cell type
+    expression_format: ExpressionFormat = "table"
+    annotation: str                             # where genes start
+    annotation_format: AnnotationFormat = "table"
+    gene_info: str | None = None                # symbols of refgene -> ids of expression; without it, the ids are symbols
+    contacts: tuple[str, ...] = ()              # none: a network of promoters alone; {cell_type} is filled in
+    contacts_format: ContactsFormat = "table"
+    fasta: str | None = None                    # sequence of the genome, where a sample is fastq
+
+    @field_validator("contacts", mode="before")
+    @classmethod
+    def _may_be_one(cls, contacts: Any) -> Any:
+        return [contacts] if isinstance(contacts, str) else contacts
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> OwnInputs:
+        for pattern in (self.expression, *self.contacts):
+            _names_in(pattern, ("cell_type",))
         return self
 
 
@@ -250,7 +305,8 @@ class Profile(_Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     title: str
-    genome: str                                    # a build in data/genomes.yml
+    genome: str                                    # a build in data/genomes.yml, or the name of that in chrom_sizes
+    chrom_sizes: str | None = None                 # file of any other build, relative to the profile's own folder
     cell_types: dict[str, str] = Field(min_length=1)  # id -> name for readers
     marks: tuple[str, ...] = MARKS
     folds: dict[int, tuple[str, ...]] | None = None  # fold -> chromosomes; None: the build's own
@@ -259,12 +315,15 @@ class Profile(_Section):
     bin_bp: tuple[int, ...] = ModelConfig.bin_bp   # of the network, coarse to fine
     max_pcres: int = 8
     log_base: Literal["e", "2"] = "e"              # Deviates: the paper writes log2; the release's weights need ln
-    inputs: Annotated[RawInputs | DemoInputs | PublishedInputs, Field(discriminator="kind")]
+    inputs: Annotated[RawInputs | OwnInputs | DemoInputs | PublishedInputs, Field(discriminator="kind")]
+    rules: Rules = Rules()
     # Cell types whose published RPKM make the baseline "mean of the other cell types"; raw inputs take their own matrix.
     other_cell_types: tuple[str, ...] = ()
     training: Training = Training()
     example_gene: str | None = None                # id or symbol that notebooks show; None: the one with most contacts
     notebooks: tuple[str, ...] = ("01_preprocess", "02_train", "results")
+
+    _folder: Path = PrivateAttr(PROFILES)          # of the file that it was read from
 
     @field_validator("marks")
     @classmethod
@@ -323,6 +382,11 @@ class Profile(_Section):
         return isinstance(self.inputs, RawInputs) and self.inputs.simulation is not None
 
     @property
+    def folder(self) -> Path:
+        """Folder of the file that the profile was read from; a user's own files are named relative to it."""
+        return self._folder
+
+    @property
     def raw_dir(self) -> Path:
         return data_root() / "raw" / self.name
 
@@ -362,20 +426,50 @@ def load_profile(name: str | os.PathLike[str]) -> Profile:
     Raises
     ------
     InputError
-        Unknown name, unreadable YAML, or a setting that does not fit; the message names the file and the setting.
+        Unknown name, unreadable YAML, or a setting that does not fit; the message names the file, the line and the setting.
     """
+    profile, faults = try_profile(name)
+    if profile is None:
+        raise InputError(faults[0])
+    return profile
+
+
+def try_profile(name: str | os.PathLike[str]) -> tuple[Profile | None, list[str]]:
+    """As `load_profile`, but with everything that is wrong, a line each, in place of an error."""
     path = Path(name)
     if path.suffix not in (".yml", ".yaml"):
         path = PROFILES / f"{name}.yml"
     if not path.is_file():
-        raise InputError(f"unknown profile {str(name)!r}: expected one of {', '.join(profile_names())}, or a path to a .yml file")
+        return None, [f"unknown profile {str(name)!r}: expected one of {', '.join(profile_names())}, or a path to a .yml file"]
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Profile.model_validate(values)
+        text = path.read_text(encoding="utf-8")
+        profile = Profile.model_validate(yaml.safe_load(text))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+        return None, [f"{path}: not readable as YAML: {' '.join(str(error).split())}; correct it"]
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "top level"
-        found = first["msg"].removeprefix("Value error, ")  # pydantic's words for an error that a validator raised
-        raise InputError(f"{path}: {where}: {found}; see data/profiles for examples") from None
+        return None, [_fault_of(path, text, fault) for fault in error.errors()]
+    profile._folder = path.resolve().parent
+    return profile, []
+
+
+def _fault_of(path: Path, text: str, fault: Any) -> str:
+    """One line about one error of pydantic."""
+    where = ".".join(str(part) for part in fault["loc"]) or "top level"
+    found = fault["msg"].removeprefix("Value error, ")  # pydantic's words for an error that a validator raised
+    return f"{path}:{_line_of(text, fault['loc'])}: {where}: {found}; see data/profiles for examples"
+
+
+def _line_of(text: str, location: Sequence[str | int]) -> int:
+    """The line, from 1, of a setting in YAML, or of the section that should hold it."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = node.start_mark.line if node else 0
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == str(part)]
+            if not found:  # a missing setting, or pydantic's word for the kind of a section
+                continue
+            line, node = found[0][0].start_mark.line, found[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line
+    return line + 1

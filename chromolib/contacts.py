@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pybedtools
@@ -15,17 +16,23 @@ import pybedtools
 from .config import InputError
 
 
-def all_tss(transcripts: pd.DataFrame, gene_info: pd.DataFrame, gene_ids: Iterable[str]) -> pd.DataFrame:
+def all_tss(
+    transcripts: pd.DataFrame, gene_info: pd.DataFrame | None, gene_ids: Iterable[str], *, is_listed: bool = False
+) -> pd.DataFrame:
     """TSSs of each gene: the first is that of its promoter, all of them have contacts.
-
-    Transcripts are given to genes by symbol; a symbol that names several of `gene_ids` names none.
 
     Parameters
     ----------
-    transcripts, gene_info : DataFrame
-        As `readers.read_transcripts` and `readers.read_gene_info` give them.
+    transcripts : DataFrame
+        chrom, strand, tss, symbol, and unless they are listed start, end and transcript, as `readers.read_transcripts` gives
+        them; with gene_id where there is no `gene_info`.
+    gene_info : DataFrame, optional
+        As `readers.read_gene_info` gives it. Transcripts are given to genes by symbol; a symbol that names several of
+        `gene_ids` names none.
     gene_ids : iterable of str
         Genes with expression.
+    is_listed : bool
+        Whether the rows of a gene are in order already.
 
     Returns
     -------
@@ -36,21 +43,29 @@ def all_tss(transcripts: pd.DataFrame, gene_info: pd.DataFrame, gene_ids: Iterab
 
     Source: the release orders the transcripts of mouse genes so; its order of human ones is not published.
     """
-    wanted = gene_info[gene_info["gene_id"].isin(set(gene_ids))]
-    is_shared = wanted["symbol"].duplicated(keep=False)
-    found = wanted[~is_shared].merge(transcripts, on="symbol")
-    found = found.assign(length=found["end"] - found["start"], on_y=found["chrom"] == "chrY")
-    found = found.sort_values(["gene_id", "on_y", "length", "transcript"], ascending=[True, True, False, True])
+    wanted, counts = set(gene_ids), {}
+    if gene_info is None:
+        found = transcripts[transcripts["gene_id"].isin(wanted)]
+        n_unique = len(wanted)
+    else:
+        named = gene_info[gene_info["gene_id"].isin(wanted)]
+        is_shared = named["symbol"].duplicated(keep=False)
+        found = named.loc[~is_shared, ["gene_id", "symbol"]].merge(transcripts, on="symbol")
+        n_unique = int((~is_shared).sum())
+        counts = {"no symbol": len(wanted) - named["gene_id"].nunique(), "symbol of several genes": len(named) - n_unique}
+    if is_listed:
+        found = found.sort_values("gene_id", kind="stable")
+    else:
+        found = found.assign(length=found["end"] - found["start"], on_y=found["chrom"] == "chrY")
+        found = found.sort_values(["gene_id", "on_y", "length", "transcript"], ascending=[True, True, False, True])
     # Deviates: the release takes the contacts of all TSSs; one on another chromosome would carry signal of a gene's
     # training fold into its held-out fold.
     is_home = found["chrom"] == found.groupby("gene_id")["chrom"].transform("first")
     found = found[is_home]
     tss = found.drop_duplicates(["gene_id", "chrom", "tss", "strand"])[["gene_id", "symbol", "chrom", "tss", "strand"]]
     tss = tss.assign(order=tss.groupby("gene_id").cumcount()).reset_index(drop=True)
-    n_named, n_unique, n_found = wanted["gene_id"].nunique(), (~is_shared).sum(), tss["gene_id"].nunique()
-    counts = {
-        "no symbol": len(set(gene_ids)) - n_named,
-        "symbol of several genes": n_named - n_unique,
+    n_found = tss["gene_id"].nunique()
+    counts |= {
         "no transcript": n_unique - n_found,
         "transcripts on another chromosome than the gene's first": (~is_home).sum(),
     }
@@ -99,7 +114,9 @@ def neighbours(contacts: pd.DataFrame, min_frequency: float) -> pd.DataFrame:
     return both.rename(columns={"frequency": "contact"})
 
 
-def pairs_of_genes(tss: pd.DataFrame, fragments: pd.Series, near: pd.DataFrame) -> pd.DataFrame:
+def pairs_of_genes(
+    tss: pd.DataFrame, fragments: pd.Series, near: pd.DataFrame, *, repeated: Literal["first", "strongest"] = "first"
+) -> pd.DataFrame:
     """Regions that each gene touches: gene_id, region, contact, each gene and region once.
 
     Parameters
@@ -109,10 +126,13 @@ def pairs_of_genes(tss: pd.DataFrame, fragments: pd.Series, near: pd.DataFrame) 
     fragments : Series
         The fragment of each row of `tss`, as `fragment_of_tss` gives it.
     near : DataFrame
-        As `neighbours` gives it. A region reached from several TSSs has the contact of the first of them.
+        As `neighbours` gives it.
+    repeated : str
+        Which contact a region has that several TSSs reach: that of the first of them, as in the release, or the strongest.
     """
     reached = tss.assign(fragment=fragments).dropna(subset="fragment").merge(near, on="fragment")
-    reached = reached.sort_values(["gene_id", "order"], kind="stable")
+    by, ascending = (["order"], [True]) if repeated == "first" else (["contact"], [False])
+    reached = reached.sort_values(["gene_id", *by], ascending=[True, *ascending], kind="stable")
     return reached.drop_duplicates(["gene_id", "region"])[["gene_id", "region", "contact"]].reset_index(drop=True)
 
 

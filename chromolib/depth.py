@@ -96,7 +96,7 @@ def bin_mean(path: Path, regions: Sequence[Region], bin_bp: int) -> np.ndarray:
         ceil(width / bin_bp) bins of each region, one region after the other; the last bin of a region averages only the
         positions it has.
     """
-    with _open(path) as bigwig:
+    with open_bigwig(path) as bigwig:
         sizes = bigwig.chroms()
         if unknown := next((region for region in regions if region.chrom not in sizes), None):
             found = ", ".join(list(sizes)[:3])
@@ -105,7 +105,8 @@ def bin_mean(path: Path, regions: Sequence[Region], bin_bp: int) -> np.ndarray:
     return np.concatenate(rows) if rows else np.empty(0, np.float32)
 
 
-def _open(path: Path):
+def open_bigwig(path: Path):
+    """A bigWig of pyBigWig's, to be used in a with block; an InputError where the file is none."""
     try:
         return pyBigWig.open(str(path))
     except RuntimeError:

@@ -23,21 +23,43 @@ from .files import whole_folder
 from .genome import Genome, Region, load_genome, profile_genome
 from .inputs.parts import Parts, labels, turn_minus
 
-VERSION = 2  # of what is written here; raise it when the same inputs give other numbers
-_VARIABLES = (
-    "promoter", "pcre_depth", "pcre_row", "gene_pcre", "contact",
-    "symbol", "chrom", "chrom_bp", "tss", "strand", "fold", "expression", "label",
-)  # fmt: skip
+VERSION = 3  # of what is written here; raise it when the same inputs give other numbers
+# Of a store: variable -> what it is, and its unit. All of them are there.
+_MEANING = {
+    "promoter": ("signal around the TSS, genome order", "{scale}"),
+    "pcre_depth": ("signal of all pCREs, one after the other", "{scale}"),
+    "pcre_row": ("pCRE i has rows pcre_row[i]:pcre_row[i + 1]", "1"),
+    "gene_pcre": ("pCRE of each gene and rank, -1 where there is none", "1"),
+    "contact": ("normalised frequency of contact with the promoter, 0 where there is no pCRE", "1"),
+    "gene_id": ("id of the gene", "text"),
+    "region": ("pCRE as chrom:start-end, 0-based, end excluded", "text"),
+    "mark": ("histone mark or other feature", "text"),
+    "bin_start": ("first position of a promoter bin, from the TSS", "bp"),
+    "symbol": ("name of the gene", "text"),
+    "chrom": ("chromosome", "text"),
+    "chrom_bp": ("length of the chromosome", "bp"),
+    "tss": ("transcription start site, 0-based", "bp"),
+    "strand": ("strand", "+ or -"),
+    "fold": ("fold in which the gene is held out", "1"),
+    "expression": ("expression", "RPKM"),
+    "label": ("1 if expression is high for the cell type, else 0", "1"),
+}
 
 
 
 def ensure(profile: Profile, cell_type: str) -> Path:
     """Path of the feature store of one cell type; builds it where it is missing or its settings or inputs changed."""
-    path = profile.work_dir / profile.check_cell_type(cell_type) / "features.zarr"
-    settings = _settings(profile, cell_type)
+    path = path_of(profile, cell_type)
+    files = inputs.source_files(profile, cell_type)
+    settings = _settings(profile, cell_type, files)
     if not _is_current(path, settings):
-        save(build(profile, cell_type).assign_attrs(settings=settings), path)
+        save(build(profile, cell_type).assign_attrs(settings=settings, source_files=json.dumps(files)), path)
     return path
+
+
+def path_of(profile: Profile, cell_type: str) -> Path:
+    """Where the features of a cell type are kept."""
+    return profile.work_dir / profile.check_cell_type(cell_type) / "features.zarr"
 
 
 def save(store: xr.Dataset, path: Path) -> None:
@@ -60,10 +82,10 @@ def load(path: Path) -> xr.Dataset:
         store = xr.open_zarr(path, chunks=None, zarr_format=2, consolidated=True)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: not a feature store ({' '.join(str(error).split())}); {advice}") from None
-    missing = [name for name in _VARIABLES if name not in store]
+    missing = [name for name in _MEANING if name not in store.variables]
     if missing or "settings" not in store.attrs:
         raise InputError(f"{path}: lacks {missing[0] if missing else 'settings'}, expected a feature store; {advice}")
-    return store
+    return store.set_xindex("gene_id").set_xindex("region")
 
 
 def build(profile: Profile, cell_type: str) -> xr.Dataset:
@@ -78,7 +100,9 @@ def build(profile: Profile, cell_type: str) -> xr.Dataset:
         and its last bin averages only the bp it has.
         gene_pcre, contact (gene, rank): index of the pCRE and its contact, strongest first; -1 and 0 where none is.
         Per gene: symbol, chrom, chrom_bp, tss, strand, fold, expression (RPKM), label.
-        attrs["dropped"] is JSON: {what: {reason: count}}.
+        Coordinates: gene_id (gene), region (pcre), mark, and bin_start (bin), in bp from the TSS. Each variable says what it
+        is and in which unit; attrs["dropped"] is JSON: {what: {reason: count}}, attrs["source_files"], where `ensure` wrote
+        the store, JSON: [{what, file, sha256}].
     """
     genome = profile_genome(profile)
     return assemble(profile, genome, cell_type, inputs.read(profile, cell_type, genome))
@@ -95,7 +119,7 @@ def assemble(profile: Profile, genome: Genome, cell_type: str, parts: Parts) -> 
         )
     genes = genes[has_fold].reset_index(drop=True)
     pairs = contacts.strongest(
-        parts.pairs[parts.pairs["gene_id"].isin(genes["gene_id"])], max_width_bp=profile.frame_bp, max_pcres=profile.max_pcres
+        parts.pairs[parts.pairs["gene_id"].isin(genes["gene_id"])], max_width_bp=profile.rules.max_pcre_bp or profile.frame_bp, max_pcres=profile.max_pcres
     )
     dropped = parts.dropped | {
         "genes without a fold": {"chromosome in no fold": int((~has_fold).sum())},
@@ -116,7 +140,9 @@ def assemble(profile: Profile, genome: Genome, cell_type: str, parts: Parts) -> 
                 f"base_bp={profile.base_bp}; correct one of the two"
             )
         pcre_depth = parts.read_bins(pcres) if pcres else np.empty((0, promoter.shape[2]), np.float32)
-    store = _lay_out(promoter, pcre_depth, genes, pairs, profile.marks, genome, profile.base_bp, profile.max_pcres)
+    store = _lay_out(
+        promoter, pcre_depth, genes, pairs, profile.marks, genome, profile.base_bp, profile.max_pcres, parts.scale
+    )
     return store.assign_attrs(
         profile=profile.name,
         cell_type=cell_type,
@@ -183,7 +209,7 @@ def from_matrix(
     if is_oriented:
         signal = turn_minus(signal, genes["strand"])
     pairs = pd.DataFrame({"gene_id": [], "region": [], "contact": [], "rank": []}).astype({"rank": int})
-    store = _lay_out(signal, np.empty((0, len(marks)), np.float32), genes, pairs, marks, genome, base_bp, 0)
+    store = _lay_out(signal, np.empty((0, len(marks)), np.float32), genes, pairs, marks, genome, base_bp, 0, scale)
     return store.assign_attrs(
         profile="matrix",
         cell_type=cell_type,
@@ -248,7 +274,7 @@ def _numbers(column: pd.Series) -> np.ndarray:
 
 def _lay_out(
     promoter: np.ndarray, pcre_depth: np.ndarray, genes: pd.DataFrame, pairs: pd.DataFrame, marks: Sequence[str],
-    genome: Genome, base_bp: int, max_pcres: int,
+    genome: Genome, base_bp: int, max_pcres: int, scale: Scale,
 ) -> xr.Dataset:  # fmt: skip
     """The arrays and names of a store; pCREs are in the order in which `pairs` names them first."""
     pcre_of_pair, names = pd.factorize(pairs["region"])
@@ -269,7 +295,7 @@ def _lay_out(
         "expression": genes["expression"].to_numpy(np.float64),
         "label": genes["label"].to_numpy(np.int64),
     }
-    return xr.Dataset(
+    store = xr.Dataset(
         {
             "promoter": (("gene", "bin", "mark"), promoter),
             "pcre_depth": (("row", "mark"), pcre_depth),
@@ -278,8 +304,16 @@ def _lay_out(
             "contact": (("gene", "rank"), contact),
             **{name: (("gene",), values) for name, values in per_gene.items()},
         },
-        coords={"gene": _text(genes["gene_id"]), "mark": _text(marks), "pcre": _text(names)},
+        coords={
+            "gene_id": (("gene",), _text(genes["gene_id"])),
+            "mark": _text(marks),
+            "region": (("pcre",), _text(names)),
+            "bin_start": (("bin",), (np.arange(promoter.shape[1]) - promoter.shape[1] // 2) * base_bp),
+        },
     )
+    for name, (meaning, unit) in _MEANING.items():
+        store[name].attrs = {"long_name": meaning, "units": unit.format(scale=SCALES[scale])}
+    return store
 
 
 def _text(values: Sequence[str]) -> np.ndarray:
@@ -287,7 +321,7 @@ def _text(values: Sequence[str]) -> np.ndarray:
     return np.asarray(list(values), dtype=np.str_) if len(values) else np.empty(0, "<U1")
 
 
-def _settings(profile: Profile, cell_type: str) -> str:
+def _settings(profile: Profile, cell_type: str, files: list[dict[str, str]]) -> str:
     """Everything that decides what a store holds, as JSON: two equal texts mean that nothing need be computed again."""
     genome = profile_genome(profile)
     return json.dumps(
@@ -301,7 +335,8 @@ def _settings(profile: Profile, cell_type: str) -> str:
             "simulated": profile.simulated,
             "genome": [genome.name, dict(genome.sizes), dict(genome.folds)],
             "inputs": profile.inputs.model_dump(mode="json"),
-            "files": inputs.fingerprints(profile, cell_type),
+            "rules": profile.rules.model_dump(mode="json"),
+            "files": files,
         }
     )
 

@@ -1,6 +1,6 @@
 """Genome builds and regions.
 
-In: data/genomes.yml and region strings. Out: chromosome sizes (bp), cross-validation folds, 0-based half-open regions.
+In: data/genomes.yml or a chrom.sizes file, and region strings. Out: chromosome sizes (bp), cross-validation folds, 0-based half-open regions.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import yaml
 
 from .config import ROOT, InputError, Profile
 
+MAX_CHROM_BP = 2**31  # positions are kept in 32 bits
+# UCSC and Ensembl: chr6_cox_hap2, chr1_random, chrUn_x, GL000191.1, KI270711.1, chrM, MT, chrEBV
+_UNPLACED = re.compile(r"_(random|alt|fix|hap\d+)$|^chrUn|^(GL|KI|JH)\d|^(chr)?(M|MT|EBV)$")
 _REGION = re.compile(r"^([^:\s]+):(\d+)-(\d+)$")
 
 
@@ -79,8 +83,12 @@ def load_genome(name: str) -> Genome:
 
 
 def profile_genome(profile: Profile) -> Genome:
-    """The profile's build, with the profile's own folds where it names them."""
-    genome = load_genome(profile.genome)
+    """The profile's build, from its own file of sizes where it has one, with its own folds where it names them."""
+    if profile.chrom_sizes is None:
+        genome = load_genome(profile.genome)
+    else:
+        sizes = read_sizes(profile.folder / profile.chrom_sizes)
+        genome = Genome(profile.genome, sizes, deal_folds(sizes))
     if profile.folds is None:
         return genome
     folds = {chrom: fold for fold, chroms in profile.folds.items() for chrom in chroms}
@@ -88,3 +96,36 @@ def profile_genome(profile: Profile) -> Genome:
     if unknown or len(folds) != sum(map(len, profile.folds.values())):
         raise InputError(f"profile {profile.name}: folds: {unknown or 'a chromosome stands in two folds'}; expected chromosomes of {genome.name}, each once")
     return Genome(genome.name, genome.sizes, folds)
+
+
+def read_sizes(path: Path) -> dict[str, int]:
+    """Chromosome -> length in bp, from a chrom.sizes file; UCSC's unplaced contigs, haplotypes and mitochondria are left out."""
+    sizes: dict[str, int] = {}
+    expected = "two columns without a header, chromosome and length in bp"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise InputError(f"{path}: {reason}, expected {expected}; correct chrom_sizes in the profile") from None
+    for number, line in enumerate(lines, start=1):
+        chrom, *rest = line.split() or [""]
+        if not chrom:
+            continue
+        if not rest or not rest[0].isascii() or not rest[0].isdigit() or not 0 < int(rest[0]) < MAX_CHROM_BP or chrom in sizes:
+            what = "a chromosome for the second time" if chrom in sizes else f"{line.strip()[:60]!r}"
+            raise InputError(f"{path}:{number}: found {what}, expected {expected}; correct the line")
+        sizes[chrom] = int(rest[0])
+    sizes = {chrom: size for chrom, size in sizes.items() if not _UNPLACED.search(chrom)}
+    if len(sizes) < 2:
+        raise InputError(f"{path}: {len(sizes)} chromosomes, expected 2 or more, since whole ones are held out; correct it")
+    return sizes
+
+
+def deal_folds(sizes: Mapping[str, int]) -> dict[str, int]:
+    """Chromosome -> fold: from the longest on, each to the fold that has the fewest bp so far; 4 folds, or one a chromosome."""
+    filled = dict.fromkeys(range(1, min(4, len(sizes)) + 1), 0)
+    folds = {}
+    for chrom in sorted(sizes, key=lambda chrom: (-sizes[chrom], chrom)):
+        folds[chrom] = min(filled, key=lambda fold: filled[fold])
+        filled[folds[chrom]] += sizes[chrom]
+    return {chrom: folds[chrom] for chrom in sizes}

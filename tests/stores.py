@@ -47,9 +47,9 @@ def random_store(
             "chrom_bp": ("gene", np.full(n_genes, chrom_bp)),
         },
         coords={
-            "gene": [f"ENSG{i:011d}" for i in range(n_genes)],
+            "gene_id": ("gene", [f"ENSG{i:011d}" for i in range(n_genes)]),
             "mark": list(marks),
-            "pcre": [f"chr1:{s}-{s + w}" for s, w in zip(start, width, strict=True)],
+            "region": ("pcre", [f"chr1:{s}-{s + w}" for s, w in zip(start, width, strict=True)]),
         },
         attrs={"profile": "made", "cell_type": "T01", "genome": "hg19", "base_bp": base_bp, "frame_bp": frame_bp,
                "signal": "depth", "simulated": 1},

@@ -38,8 +38,8 @@ def hand_store(strands="+-+", tss=None, chrom_bp=10_000, depth=None):
             "contact": (("gene", "rank"), contact),
             **{name: ("gene", np.array(values)) for name, values in per_gene.items()},
         },
-        coords={"gene": [f"G{i}" for i in range(n)], "mark": ["A"],
-                "pcre": ["chr1:1000-1250", "chr1:2000-2100", "chr1:3000-3400"]},
+        coords={"gene_id": ("gene", [f"G{i}" for i in range(n)]), "mark": ["A"],
+                "region": ("pcre", ["chr1:1000-1250", "chr1:2000-2100", "chr1:3000-3400"])},
         attrs={"profile": "hand", "cell_type": "T1", "genome": "hg19", "base_bp": BASE_BP, "frame_bp": FRAME_BP,
                "signal": "depth", "simulated": 1, "dropped": '{"pCREs": {"too wide": 2, "too weak": 5}}'},
     )  # fmt: skip

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from chromolib import Chromoformer, GeneDataset, features, inputs, load_dataset, pair, predict, readers
-from chromolib.config import ROOT, InputError, Profile, load_profile
+from chromolib.config import ROOT, InputError, Profile, Rules, load_profile
 from chromolib.genome import load_genome
 from chromolib.train import network_for
 
@@ -79,7 +79,7 @@ def toy(tmp_path, monkeypatch):
 
 def test_raw_files_to_features_by_hand(toy):
     store = features.load(features.ensure(toy, "T1")).load()
-    assert store["gene"].values.tolist() == ["G1", "G2", "G3"]
+    assert store["gene_id"].values.tolist() == ["G1", "G2", "G3"]
     assert store["symbol"].values.tolist() == ["A", "B", "C"]
     assert store["tss"].values.tolist() == [10_000, 100, 50_000]
     assert store["strand"].values.tolist() == ["+", "-", "+"]
@@ -96,7 +96,7 @@ def test_raw_files_to_features_by_hand(toy):
 
 def test_pcres_are_ranked_and_their_last_bin_averages_what_it_has(toy):
     store = features.load(features.ensure(toy, "T1")).load()
-    assert store["pcre"].values.tolist() == ["chr1:20000-20250", "chr1:30000-30100", "chr4:20000-20100"]
+    assert store["region"].values.tolist() == ["chr1:20000-20250", "chr1:30000-30100", "chr4:20000-20100"]
     assert store["gene_pcre"].values.tolist() == [[0, 1, -1], [-1, -1, -1], [2, -1, -1]]
     np.testing.assert_array_equal(store["contact"], np.float32([[3, 2, 0], [0, 0, 0], [2.5, 0, 0]]))
     assert store["pcre_row"].values.tolist() == [0, 3, 4, 5]
@@ -114,15 +114,15 @@ def test_what_was_left_out_is_counted(toy):
 def test_genes_without_a_fold_are_dropped_and_counted(toy):
     profile = toy.model_copy(update={"folds": {1: ("chr2",), 2: ("chr4",)}})
     store = features.build(profile, "T1")
-    assert store["gene"].values.tolist() == ["G2", "G3"] and store["fold"].values.tolist() == [1, 2]
-    assert store["pcre"].values.tolist() == ["chr4:20000-20100"]
+    assert store["gene_id"].values.tolist() == ["G2", "G3"] and store["fold"].values.tolist() == [1, 2]
+    assert store["region"].values.tolist() == ["chr4:20000-20100"]
     assert json.loads(store.attrs["dropped"])["genes without a fold"] == {"chromosome in no fold": 1}
     with pytest.raises(InputError, match="none of 3 genes lies on a chromosome of a fold"):
         features.build(toy.model_copy(update={"folds": {1: ("chr3",)}}), "T1")
 
 
 def test_genes_may_have_no_contact_at_all(toy):
-    profile = toy.model_copy(update={"inputs": toy.inputs.model_copy(update={"min_frequency": 99.0})})
+    profile = toy.model_copy(update={"rules": Rules(min_contact=99)})
     store = features.load(features.ensure(profile, "T1")).load()
     assert dict(store.sizes) == {"gene": 3, "bin": 8, "mark": 2, "rank": 3, "pcre": 0, "row": 0, "edge": 1}
 
@@ -137,7 +137,7 @@ def test_a_store_is_built_again_only_when_settings_or_inputs_change(toy):
     assert features.load(features.ensure(fewer, "T1")).sizes["rank"] == 1
     features.ensure(toy, "T1")
     (toy.raw_dir / "annotation/gene_info.txt").write_text("G1\t1\t1\t1\t1\tprotein_coding\tA\n")
-    assert features.load(features.ensure(toy, "T1"))["gene"].values.tolist() == ["G1"]
+    assert features.load(features.ensure(toy, "T1"))["gene_id"].values.tolist() == ["G1"]
     assert sorted(file.name for file in path.parent.iterdir()) == ["depth", "features.zarr"]
 
 
@@ -199,7 +199,7 @@ def test_demo_has_its_genes_and_pairs(demo):
     assert (store["strand"] == "+").sum() == 56
     has = (store["gene_pcre"] >= 0).sum("rank")
     assert int((has > 0).sum()) == 89 and int((has == 8).sum()) == 58
-    assert store["symbol"].sel(gene="ENSG00000134982").item() == "APC"
+    assert store["symbol"].sel(gene_id="ENSG00000134982").item() == "APC"
     assert set(store["fold"].values.tolist()) == {1, 2, 3, 4}
     assert json.loads(store.attrs["dropped"])["pCREs of genes"] == {}
 
@@ -207,9 +207,9 @@ def test_demo_has_its_genes_and_pairs(demo):
 def test_demo_keeps_the_order_of_its_table(demo):
     profile, store = demo
     genes, _ = readers.read_demo(profile.raw_dir / "chromoformer-demo.tar.gz")
-    names = store["pcre"].values
+    names = store["region"].values
     ours = [names[row[row >= 0]].tolist() for row in store["gene_pcre"].values]
-    assert store["gene"].values.tolist() == genes["gene_id"].tolist() and ours == genes["pcres"].tolist()
+    assert store["gene_id"].values.tolist() == genes["gene_id"].tolist() and ours == genes["pcres"].tolist()
 
 
 def test_demo_depth_is_that_of_its_arrays(demo):
@@ -221,7 +221,7 @@ def test_demo_depth_is_that_of_its_arrays(demo):
             return np.load(io.BytesIO(tar.extractfile(members[f"{region}.npy"]).read())).astype(float)
 
         promoter, pcre = array("chr1:3546667-3586667"), array("chr1:3008934-3016866")
-    gene = store.sel(gene="ENSG00000116213")
+    gene = store.sel(gene_id="ENSG00000116213")
     expected = promoter.reshape(7, 400, 100).mean(2).T
     np.testing.assert_allclose(gene["promoter"], expected, rtol=1e-6)
     assert promoter.any()

@@ -59,7 +59,7 @@ def profile(monkeypatch):
     """A real profile of both cell types; `others` of three more and of the second."""
     smoke = load_profile("smoke")
     inputs = smoke.inputs.model_copy(update={"simulation": None})
-    genes = stores()[0]["gene"].values
+    genes = stores()[0]["gene_id"].values
     table = pd.DataFrame(np.random.default_rng(3).uniform(0, 6, (N, 4)), index=genes, columns=["T02", "T03", "T04", "T05"])
     monkeypatch.setattr(fold_change, "others_expression", lambda profile, cell_type: table.drop(columns=cell_type, errors="ignore"))
     return smoke.model_copy(update={"inputs": inputs, "cell_types": {"T01": "one", "T02": "other"}})

@@ -82,7 +82,7 @@ class Raw:
         """gene_id, region, contact, rank as features reads them; is_intra, is_active, is_bound by TADs, segments, peaks."""
         seen, tss = self.contacts(cell_type), self.tss()
         at = contacts.fragment_of_tss(tss, contacts.bait_fragments(seen))
-        near = contacts.neighbours(seen, self.profile.inputs.min_frequency)
+        near = contacts.neighbours(seen, self.profile.rules.min_contact)
         pairs = contacts.pairs_of_genes(tss, at, near)
         pairs = contacts.strongest(pairs, max_width_bp=FRAME_BP, max_pcres=self.profile.max_pcres)
         bait = ends_of(at[tss["order"] == 0].set_axis(tss.loc[tss["order"] == 0, "gene_id"]).loc[pairs["gene_id"]])

@@ -35,7 +35,7 @@ def smoke():
     profile = load_profile("smoke")
     simulate.ensure_raw(profile)
     store = features.load(features.ensure(profile, "S01")).load()
-    genes = simulate.read_truth(profile, "genes", "S01").set_index("gene_id").loc[store["gene"].values]
+    genes = simulate.read_truth(profile, "genes", "S01").set_index("gene_id").loc[store["gene_id"].values]
     return profile, store, genes
 
 
@@ -180,9 +180,9 @@ def test_every_gene_arrives_with_the_expression_and_contacts_planted(smoke):
     np.testing.assert_allclose(truth.BASE + up - genes["repression"], genes["log2_rpkm"], atol=5e-4)
     pcres = simulate.read_truth(profile, "pcres", "S01").set_index(["gene_id", "rank"])
     gene, rank = np.nonzero(store["gene_pcre"].values >= 0)
-    found = pcres.loc[list(zip(store["gene"].values[gene], rank, strict=True))]
+    found = pcres.loc[list(zip(store["gene_id"].values[gene], rank, strict=True))]
     assert len(found) == len(pcres)
-    assert (found["region"] == store["pcre"].values[store["gene_pcre"].values[gene, rank]]).all()
+    assert (found["region"] == store["region"].values[store["gene_pcre"].values[gene, rank]]).all()
     np.testing.assert_allclose(found["contact"], store["contact"].values[gene, rank], atol=1e-4)
 
 

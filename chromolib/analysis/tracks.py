@@ -38,7 +38,7 @@ def gene_contacts(data: GeneDataset, gene: str) -> pd.DataFrame:
     store = data.store.sel(gene=row["gene_id"])
     index = store["gene_pcre"].values
     index = index[index >= 0][: data.max_pcres]
-    regions = [Region.parse(name) for name in store["pcre"].values[index]]
+    regions = [Region.parse(name) for name in store["region"].values[index]]
     return pd.DataFrame(
         {
             "region": [str(region) for region in regions],

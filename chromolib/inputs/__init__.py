@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .. import readers, sources
-from ..config import ROOT, DemoInputs, Profile, PublishedInputs, RawInputs
+from ..config import ROOT, DemoInputs, OwnInputs, Profile, PublishedInputs, RawInputs
 from ..genome import Genome
 from ..readers import published as tables
 from . import demo, published, raw
+from .files import files_of
 from .parts import Parts
 
-_SOURCES = {"raw": raw, "release-demo": demo, "published": published}
+_SOURCES = {"raw": raw, "own": raw, "release-demo": demo, "published": published}
 
 
 def read(profile: Profile, cell_type: str, genome: Genome) -> Parts:
@@ -32,10 +32,9 @@ def others_expression(profile: Profile, cell_type: str) -> pd.DataFrame | None:
 
     Raw inputs: the profile's other cell types. Published ones: `other_cell_types` of the profile.
     """
-    if isinstance(profile.inputs, RawInputs):
+    if isinstance(profile.inputs, (RawInputs, OwnInputs)):
         others = [name for name in profile.cell_types if name != profile.check_cell_type(cell_type)]
-        path = profile.raw_dir / profile.inputs.expression
-        table = readers.read_expression(path, others).set_index("gene_id") if others else None
+        table = raw.read_expression(profile, others).set_index("gene_id") if others else None
     else:
         ids = sources.other_targets(profile, cell_type)
         paths = {name: sources.fetch(source_id, profile.raw_dir) for name, source_id in ids.items()}
@@ -44,25 +43,44 @@ def others_expression(profile: Profile, cell_type: str) -> pd.DataFrame | None:
     return None if table is None else np.log2(table + 1)
 
 
-def files(profile: Profile, cell_type: str) -> list[Path]:
+def check_there(profile: Profile, cell_type: str) -> list[Path]:
     """Paths of all raw files that a cell type needs, or an InputError that names the first one missing or unreadable."""
-    if not isinstance(profile.inputs, RawInputs):
-        groups = sources.ids_of(profile, profile.check_cell_type(cell_type))
-        return [sources.fetch(source_id, profile.raw_dir) for group in groups.values() for source_id in group]
-    paths = [path for group in raw.files(profile, profile.check_cell_type(cell_type)).values() for path in group]
-    for path in paths:
-        readers.stat(path)
-    return paths
+    profile.check_cell_type(cell_type)
+    if isinstance(profile.inputs, (RawInputs, OwnInputs)):
+        paths = [path for _, path in files_of(profile, cell_type).named()]
+        for path in paths:
+            readers.stat(path)
+        return paths
+    groups = sources.ids_of(profile, cell_type)
+    return [sources.fetch(source_id, profile.raw_dir) for group in groups.values() for source_id in group]
 
 
-def fingerprints(profile: Profile, cell_type: str) -> list[Any]:
-    if not isinstance(profile.inputs, RawInputs):
-        ids = [source_id for group in sources.ids_of(profile, cell_type).values() for source_id in group]
-        digests = [sources.entry(source_id).sha256 for source_id in ids]
-        if isinstance(profile.inputs, PublishedInputs):
-            digests.append(hashlib.sha256(tables.PILOT_TABLE.read_bytes()).hexdigest())
-        if isinstance(profile.inputs, DemoInputs):
-            digests.append(hashlib.sha256((ROOT / "data" / profile.inputs.symbols).read_bytes()).hexdigest())
-        return digests
-    paths = files(profile, cell_type)
-    return [[path.name, readers.stat(path).st_size, readers.stat(path).st_mtime_ns] for path in paths]
+def source_files(profile: Profile, cell_type: str) -> list[dict[str, str]]:
+    """Every file that the features of a cell type are made from: what, file (its name), sha256.
+
+    Raises
+    ------
+    InputError
+        A file is missing or unreadable.
+    """
+    paths = check_there(profile, cell_type)
+    if isinstance(profile.inputs, (RawInputs, OwnInputs)):
+        named = files_of(profile, cell_type).named()
+        return [{"what": what, "file": path.name, "sha256": _digest(path)} for what, path in named]
+    ids = [(what, source_id) for what, group in sources.ids_of(profile, cell_type).items() for source_id in group]
+    files = [
+        {"what": what, "file": path.name, "sha256": sources.entry(source_id).sha256}
+        for (what, source_id), path in zip(ids, paths, strict=True)
+    ]
+    # Tables of this repository that a reader uses beside them.
+    if isinstance(profile.inputs, PublishedInputs):
+        files.append({"what": "pilot regions", "file": tables.PILOT_TABLE.name, "sha256": _digest(tables.PILOT_TABLE)})
+    if isinstance(profile.inputs, DemoInputs):
+        symbols = ROOT / "data" / profile.inputs.symbols
+        files.append({"what": "symbols", "file": symbols.name, "sha256": _digest(symbols)})
+    return files
+
+
+def _digest(path: Path) -> str:
+    with readers.reading(path, "an input file"), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -28,9 +28,10 @@ class Parts(NamedTuple):
     scale: Scale = "depth"
 
 
-def labels(expression: pd.Series) -> pd.Series:
-    """1 for expression at or above the median, else 0."""
-    return (expression >= expression.median()).astype(int)
+def labels(expression: pd.Series, rule: str = "at-or-above") -> pd.Series:
+    """1 for expression at or above the median, or, by the rule "above", only above it; else 0."""
+    median = expression.median()
+    return ((expression >= median) if rule == "at-or-above" else (expression > median)).astype(int)
 
 
 def turn_minus(signal: np.ndarray, strand: pd.Series) -> np.ndarray:

@@ -1,11 +1,11 @@
-"""Public raw files as parts of features: reads, expression, annotation, contacts.
+"""Raw files as parts of features: reads or other signal, expression, annotation, contacts.
 
-In: a profile of kind raw. Out: Parts; depth in reads over a base pair.
+In: a profile of kind raw or own. Out: Parts; depth in reads over a base pair, or the scale of the bigWigs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,53 +13,131 @@ import pandas as pd
 from tqdm import tqdm
 
 from .. import contacts, depth, readers
-from ..config import Profile
-from ..depth import bin_mean
+from ..config import InputError, Profile
 from ..genome import Genome, Region
-from .parts import Parts, labels
+from .files import Files, Sample, files_of
+from .parts import Parts, labels, no_pairs
+
+Counts = dict[str, dict[str, int]]  # what -> reason -> rows
 
 
 def read(profile: Profile, cell_type: str, genome: Genome) -> Parts:
-    paths = files(profile, cell_type)
-    expression = readers.read_expression(paths["expression"][0], [cell_type])
-    transcripts = readers.read_transcripts(paths["annotation"][0], genome)
-    gene_info = readers.read_gene_info(paths["gene_info"][0])
-    tables = [readers.read_contacts(path, genome) for path in paths["contacts"]]
-
-    tss = contacts.all_tss(transcripts, gene_info, expression["gene_id"])
-    genes = tss[tss["order"] == 0].merge(expression.rename(columns={cell_type: "expression"}), on="gene_id")
-    genes["label"] = labels(genes["expression"])
-    touching = pd.concat(tables, ignore_index=True)
-    fragments = contacts.fragment_of_tss(tss, contacts.bait_fragments(touching))
-    pairs = contacts.pairs_of_genes(tss, fragments, contacts.neighbours(touching, profile.inputs.min_frequency))
-
-    bigwigs = [profile.work_dir / cell_type / "depth" / f"{mark}.bw" for mark in profile.marks]
-    rows = list(zip(profile.marks, paths["reads"], bigwigs, strict=True))
-    counts = {
-        f"reads of {mark}": depth.ensure(reads, bigwig, genome)["dropped"]
-        for mark, reads, bigwig in tqdm(rows, desc=f"{cell_type} depth", unit="mark", disable=None)
-    }
+    files = files_of(profile, cell_type)
+    expression = read_expression(profile, [cell_type]).rename(columns={cell_type: "expression"})
+    tss, dropped = read_tss(profile, files, genome, expression["gene_id"])
+    genes = tss[tss["order"] == 0].merge(expression, on="gene_id")
+    genes["label"] = labels(genes["expression"], profile.rules.label)
+    tables = {path: read_contacts(profile, path, genome, cell_type) for path in files.contacts}
+    pairs, of_pairs = pairs_of(profile, list(tables.values()), tss)
+    of_contacts = {f"contacts of {path.name}": table.attrs["dropped"] for path, table in tables.items()}
+    bigwigs, of_signal = ensure_signal(profile, cell_type, files, genome)
 
     def read_bins(regions: Sequence[Region]) -> np.ndarray:
-        return np.stack([bin_mean(path, regions, profile.base_bp) for path in bigwigs], axis=1)
+        return np.stack([depth.bin_mean(path, regions, profile.base_bp) for path in bigwigs], axis=1)
 
-    dropped = counts | {
-        "transcripts": transcripts.attrs["dropped"],
-        "names of genes": gene_info.attrs["dropped"],
-        "genes with expression": tss.attrs["dropped"],
-    }
-    for path, table in zip(paths["contacts"], tables, strict=True):
-        dropped[f"contacts of {path.name}"] = table.attrs["dropped"]
-    return Parts(genes, pairs, read_bins, dropped)
+    return Parts(genes, pairs, read_bins, of_signal | dropped | of_contacts | of_pairs, scale=files.samples[0].scale)
 
 
-def files(profile: Profile, cell_type: str) -> dict[str, list[Path]]:
-    def fill(pattern: str, **names: str) -> Path:
-        return profile.raw_dir / pattern.format(cell_type=cell_type, **names)
+def read_expression(profile: Profile, cell_types: Sequence[str]) -> pd.DataFrame:
+    """Expression of some cell types: gene_id and a column each. Genes that one of several files lacks are left out."""
+    read_from = {
+        "rpkm": readers.read_expression,
+        "table": readers.read_expression_table,
+        "rsem": lambda path, names: readers.read_rsem(path).rename(columns={"expression": names[0]}),
+    }[profile.inputs.expression_format]
+    paths: dict[Path, list[str]] = {}
+    for name in cell_types:
+        paths.setdefault(files_of(profile, name).expression, []).append(name)
+    tables = [read_from(path, names).set_index("gene_id")[names] for path, names in paths.items()]
+    return pd.concat(tables, axis=1, join="inner")[list(cell_types)].reset_index()
 
-    inputs = profile.inputs
-    return {
-        "reads": [fill(inputs.reads, mark=mark) for mark in profile.marks],
-        "contacts": [fill(pattern) for pattern in inputs.contacts],
-        **{name: [fill(getattr(inputs, name))] for name in ("expression", "annotation", "gene_info")},
-    }
+
+def read_tss(
+    profile: Profile, files: Files, genome: Genome, gene_ids: pd.Series
+) -> tuple[pd.DataFrame, Counts]:
+    """TSSs of the genes with expression, as `contacts.all_tss` gives them, and what was dropped."""
+    transcripts, gene_info = read_annotation(profile, files.annotation, files.gene_info, genome)
+    tss = tss_of(profile, transcripts, gene_info, gene_ids)
+    if tss.empty:
+        known = gene_info if gene_info is not None else transcripts
+        raise InputError(
+            f"{files.annotation}: none of its {known['gene_id'].nunique():,} genes ({known['gene_id'].min()}, ...) is one of the "
+            f"{len(gene_ids):,} of {files.expression} ({gene_ids.min()}, ...); expected the same ids; rename one side"
+        )
+    dropped = {"transcripts": transcripts.attrs["dropped"], "genes with expression": tss.attrs["dropped"]}
+    return tss, dropped | ({} if gene_info is None else {"names of genes": gene_info.attrs["dropped"]})
+
+
+def read_annotation(
+    profile: Profile, path: Path, gene_info: Path | None, genome: Genome, faults: list[str] | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Transcripts, and the table that gives them to genes by symbol where they have no gene_id of their own."""
+    form = profile.inputs.annotation_format
+    if form == "table":
+        return readers.read_tss_table(path, genome, faults), None
+    if form == "gtf":
+        return readers.read_gtf(path, genome), None
+    transcripts = readers.read_transcripts(path, genome)
+    if gene_info is None:
+        return transcripts.assign(gene_id=transcripts["symbol"]), None
+    return transcripts, readers.read_gene_info(gene_info)
+
+
+def tss_of(
+    profile: Profile, transcripts: pd.DataFrame, gene_info: pd.DataFrame | None, gene_ids: Iterable[str]
+) -> pd.DataFrame:
+    """As `contacts.all_tss`: rows of a table that a user wrote are in order already."""
+    is_listed = profile.inputs.annotation_format == "table"
+    return contacts.all_tss(transcripts, gene_info, gene_ids, is_listed=is_listed)
+
+
+def read_contacts(
+    profile: Profile, path: Path, genome: Genome, cell_type: str, faults: list[str] | None = None
+) -> pd.DataFrame:
+    """A file of contacts, between fragments (kind, frag1, frag2, frequency) or of genes (gene_id, region, contact)."""
+    form = profile.inputs.contacts_format
+    if form == "table":
+        return readers.read_contact_table(path, genome, cell_type, faults)
+    return {"3div": readers.read_contacts}[form](path, genome)
+
+
+def pairs_of(profile: Profile, tables: Sequence[pd.DataFrame], tss: pd.DataFrame) -> tuple[pd.DataFrame, Counts]:
+    """Regions that each gene touches by the profile's rules: gene_id, region, contact; and what was dropped."""
+    rules, dropped, pairs = profile.rules, {}, [no_pairs()]
+    if rules.tss == "promoter":
+        tss = tss[tss["order"] == 0]
+    if links := [table for table in tables if "gene_id" in table]:
+        table = pd.concat(links, ignore_index=True)
+        is_known, is_frequent = table["gene_id"].isin(tss["gene_id"]), table["contact"] > rules.min_contact
+        counts = {
+            "gene without a TSS or expression": (~is_known).sum(),
+            f"contact of {rules.min_contact:g} or less": (is_known & ~is_frequent).sum(),
+        }
+        kept = readers.checked(table.loc[is_known & is_frequent, ["gene_id", "region", "contact"]], counts)
+        dropped["contacts of genes"] = kept.attrs["dropped"]
+        pairs.append(kept)
+    if touching := [table for table in tables if "gene_id" not in table]:
+        table = pd.concat(touching, ignore_index=True)
+        fragments = contacts.fragment_of_tss(tss, contacts.bait_fragments(table))
+        near = contacts.neighbours(table, rules.min_contact)
+        pairs.append(contacts.pairs_of_genes(tss, fragments, near, repeated=rules.repeated))
+        n_without = tss["gene_id"].nunique() - tss["gene_id"][fragments.notna()].nunique()
+        dropped["genes with contacts"] = {"no TSS in a fragment": n_without} if n_without else {}
+    return pd.concat(pairs, ignore_index=True).drop_duplicates(["gene_id", "region"]), dropped
+
+
+def ensure_signal(profile: Profile, cell_type: str, files: Files, genome: Genome) -> tuple[list[Path], Counts]:
+    """A bigWig of each mark, made from reads where it is missing or out of date; and what was dropped of the reads."""
+    bigwigs, dropped = [], {}
+    for mark in tqdm(profile.marks, desc=f"{cell_type} depth", unit="mark", disable=None):
+        samples = [sample for sample in files.samples if sample.mark == mark]
+        if samples[0].format == "bigwig":
+            bigwigs.append(samples[0].path)
+            continue
+        bigwigs.append(profile.work_dir / cell_type / "depth" / f"{mark}.bw")
+        dropped[f"reads of {mark}"] = _ensure_depth(profile, samples, bigwigs[-1], genome)["dropped"]
+    return bigwigs, dropped
+
+
+def _ensure_depth(profile: Profile, samples: list[Sample], path: Path, genome: Genome) -> dict:
+    return depth.ensure(samples[0].path, path, genome)

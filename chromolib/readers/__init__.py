@@ -10,14 +10,14 @@ from .demo import DEMO_FRAME_BP, demo_promoter, read_demo, read_demo_predictions
 from .expression import read_expression
 from .interactions import read_contacts, read_geo_contacts, read_significant_contacts
 from .matrices import read_hic
-from .own import read_own_contacts
 from .pickles import read_release_contacts, read_release_fragments
 from .reads import read_reads
-from .table import checked, reading, stat
+from .table import checked, first_bytes, reading, stat
+from .written import read_contact_table, read_expression_table, read_samples, read_tss_table
 
 __all__ = [
-    "DEMO_FRAME_BP", "checked", "demo_promoter", "read_contacts", "read_demo", "read_demo_predictions",
-    "read_expression", "read_gene_info", "read_geo_contacts", "read_hic", "read_ibed", "read_own_contacts",
-    "read_peak_matrix", "read_reads", "read_release_contacts", "read_release_fragments", "read_significant_contacts",
-    "read_transcripts", "reading", "stat",
+    "DEMO_FRAME_BP", "checked", "demo_promoter", "first_bytes", "read_contact_table", "read_contacts", "read_demo",
+    "read_demo_predictions", "read_expression", "read_expression_table", "read_gene_info", "read_geo_contacts", "read_hic",
+    "read_ibed", "read_peak_matrix", "read_reads", "read_release_contacts", "read_release_fragments", "read_samples",
+    "read_significant_contacts", "read_transcripts", "read_tss_table", "reading", "stat",
 ]  # fmt: skip

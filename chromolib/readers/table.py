@@ -57,6 +57,12 @@ def compression(path: Path) -> str | None:
         return "gzip" if file.read(2) == b"\x1f\x8b" else "infer"
 
 
+def first_bytes(path: Path, n: int = 16) -> bytes:
+    """The first bytes of a file, unpacked where it is gzip."""
+    with reading(path, "an input file"), gzip.open(path) if compression(path) == "gzip" else open(path, "rb") as file:
+        return file.read(n)
+
+
 def read_lines(path: Path) -> list[str]:
     data = path.read_bytes()
     return (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8").splitlines()

@@ -124,6 +124,7 @@ def _settings(profile: Profile) -> dict:
         "marks": list(profile.marks),
         "frame_bp": profile.frame_bp,
         "max_pcres": profile.max_pcres,
+        "rules": profile.rules.model_dump(mode="json"),
         "inputs": profile.inputs.model_dump(mode="json"),
     }
 

@@ -128,7 +128,7 @@ def best_scores(genes: pd.DataFrame) -> dict[str, float]:
 
 def find_pairs(layout: Layout, seen: pd.DataFrame, gene_ids: pd.Series, profile: Profile) -> pd.DataFrame:
     """The pCREs of each gene, found in a contact table as in a real one: gene_id, region, contact, rank."""
-    near = contacts.neighbours(seen[["kind", "frag1", "frag2", "frequency"]], profile.inputs.min_frequency)
+    near = contacts.neighbours(seen[["kind", "frag1", "frag2", "frequency"]], profile.rules.min_contact)
     rows = layout.transcripts
     at = pd.Series(names_of(layout.fragments).iloc[rows["fragment"]].to_numpy(), index=rows.index)
     tss = pd.DataFrame({"gene_id": gene_ids.iloc[rows["gene"]].to_numpy(), "order": rows["order"]})

@@ -1,0 +1,219 @@
+"""Everything that is wrong with a profile and its files, found before anything is computed.
+
+In: a profile's name or path. Out: lines of text, each with file, line where there is one, what was found and what is
+expected; and notes on what fits.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pysam
+from tqdm import tqdm
+
+from .. import depth, readers
+from ..config import ROOT, InputError, OwnInputs, Profile, try_profile
+from ..genome import Genome, profile_genome
+from . import raw
+from .files import Sample
+
+TOOLS = ("bwa", "samtools")  # that a sample of format fastq needs
+
+
+class Findings(NamedTuple):
+    """What a check found."""
+
+    profile: Profile | None
+    faults: list[str]
+    notes: list[str]
+
+
+def find(name: str) -> Findings:
+    """Check a profile and, where it is of a user's own data, every file that it names."""
+    profile, faults = try_profile(name)
+    notes: list[str] = []
+    if profile is None:
+        return Findings(None, faults, notes)
+    genome = _tried(faults, profile_genome, profile)
+    _tried(faults, profile.train_config)
+    for notebook in profile.notebooks:
+        if not (ROOT / "notebooks" / f"{notebook}.ipynb").is_file():
+            faults.append(f"profile {profile.name}: notebooks: no notebook {notebook!r}; see notebooks/")
+    if genome is not None:
+        folds = ", ".join(map(str, genome.fold_ids))
+        notes.append(f"genome {genome.name}, {len(genome.sizes)} chromosomes in folds {folds}")
+        if isinstance(profile.inputs, OwnInputs):
+            _check_own(profile, genome, faults, notes)
+    return Findings(profile, list(dict.fromkeys(faults)), notes)
+
+
+def _tried(faults: list[str], function, *args, **options):
+    """What a function returns; None where it raises an InputError, which becomes a fault."""
+    try:
+        return function(*args, **options)
+    except InputError as error:
+        faults.append(str(error))
+        return None
+
+
+def _check_own(profile: Profile, genome: Genome, faults: list[str], notes: list[str]) -> None:
+    inputs, here = profile.inputs, profile.folder
+    samples = _tried(faults, readers.read_samples, here / inputs.samples, faults)
+    if samples is not None:
+        _check_samples(profile, genome, samples, faults)
+    expression = _expression(profile, faults)
+    tss = None if expression is None else _check_genes(profile, genome, expression, faults, notes)
+    for cell_type in profile.cell_types:
+        for pattern in inputs.contacts:
+            path = here / pattern.format(cell_type=cell_type)
+            _check_contacts(profile, genome, cell_type, path, tss, faults, notes)
+
+
+# Signal
+
+
+def _check_samples(profile: Profile, genome: Genome, samples: pd.DataFrame, faults: list[str]) -> None:
+    sheet = profile.folder / profile.inputs.samples
+    for name, known in (("cell_type", tuple(profile.cell_types)), ("mark", profile.marks)):
+        for row in samples[~samples[name].isin(known)].drop_duplicates(name).itertuples():
+            found = getattr(row, name)
+            faults.append(
+                f"{sheet}:{row.line}: {name} is {found!r}, expected one of the profile's, {', '.join(known)}; correct one of the two"
+            )
+    used = samples[samples["cell_type"].isin(list(profile.cell_types)) & samples["mark"].isin(profile.marks)]
+    for cell_type in profile.cell_types:
+        rows = used[used["cell_type"] == cell_type]
+        missing = [mark for mark in profile.marks if mark not in set(rows["mark"])]
+        if missing:
+            faults.append(f"{sheet}: no sample of {', '.join(missing)} in {cell_type}; add rows, or leave the marks out of the profile")
+        for mark, group in rows.groupby("mark"):
+            if (group["format"] == "bigwig").any() and len(group) > 1:
+                faults.append(
+                    f"{sheet}:{group['line'].iloc[1]}: {len(group)} files of {mark} in {cell_type}, of which one is a bigWig; "
+                    "expected one file, or replicates as reads; leave the others out"
+                )
+    if used["scale"].nunique() > 1:
+        faults.append(
+            f"{sheet}: samples hold {' and '.join(sorted(used['scale'].unique()))}, expected one scale, since a network reads only "
+            "one; make all of them from reads, or none"
+        )
+    for row in tqdm(list(used.itertuples()), desc="reading samples", unit="file", disable=None):
+        path = sheet.parent / row.path
+        if not path.is_file():
+            faults.append(f"{sheet}:{row.line}: no file {path}; correct path, which is relative to the sheet")
+        else:
+            _tried(faults, _check_sample, Sample(row.mark, path, row.format, row.scale), profile, genome, faults)
+
+
+def _check_sample(sample: Sample, profile: Profile, genome: Genome, faults: list[str]) -> None:
+    path = sample.path
+    if sample.format == "fastq":
+        _check_fastq(path, profile, faults)
+    elif sample.format == "bigwig":
+        with depth.open_bigwig(path) as bigwig:
+            faults += _length_faults(path, bigwig.chroms(), genome)
+    elif sample.format == "bam":
+        with readers.reading(path, "a BAM file"), pysam.AlignmentFile(str(path), "rb") as bam:
+            faults += _length_faults(path, dict(zip(bam.references, bam.lengths, strict=True)), genome)
+    else:
+        dropped = readers.read_reads(path, genome).attrs["dropped"]
+        if n := dropped.get("past the end of its chromosome"):
+            faults.append(
+                f"{path}: {n:,} reads past the end of their chromosome, expected none on {genome.name}; is `genome` of the "
+                "profile the build that they were aligned to?"
+            )
+
+
+def _check_fastq(path: Path, profile: Profile, faults: list[str]) -> None:
+    if profile.inputs.fasta is None:
+        faults.append(f"{path}: reads that are not aligned yet, but the profile names no inputs.fasta; add the genome's sequence")
+    elif not (profile.folder / profile.inputs.fasta).is_file():
+        faults.append(f"{profile.folder / profile.inputs.fasta}: no such file, expected the genome's sequence; correct inputs.fasta")
+    if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
+        faults.append(f"{' and '.join(missing)}: not found on PATH, needed for {path}; install them (apt or conda: {' '.join(missing)})")
+    if readers.first_bytes(path)[:1] != b"@":
+        faults.append(f"{path}:1: does not begin with @, expected FASTQ; correct path or format")
+
+
+def _length_faults(path: Path, found: Mapping[str, int], genome: Genome) -> list[str]:
+    """What chromosomes of a file say against its being of this build."""
+    shared = [chrom for chrom in genome.sizes if chrom in found]
+    if not shared:
+        there, expected = (", ".join(list(names)[:3]) for names in (found, genome.sizes))
+        return [f"{path}: no chromosome of {genome.name}, found {there}, ...; expected {expected}, ...; name them alike"]
+    other = [chrom for chrom in shared if found[chrom] != genome.sizes[chrom]]
+    if not other:
+        return []
+    said = (
+        f"{path}: {other[0]} has {found[other[0]]:,} bp, expected {genome.sizes[other[0]]:,} as in {genome.name} ({len(other)} of "
+        f"{len(shared)} chromosomes differ); is `genome` of the profile the build that the reads were aligned to?"
+    )
+    return [said]
+
+
+# Genes
+
+
+def _expression(profile: Profile, faults: list[str]) -> pd.DataFrame | None:
+    """Expression of all cell types as it can be read: gene_id and a column each."""
+    if profile.inputs.expression_format != "table":
+        return _tried(faults, raw.read_expression, profile, list(profile.cell_types))
+    paths: dict[Path, list[str]] = {}
+    for name in profile.cell_types:
+        paths.setdefault(profile.folder / profile.inputs.expression.format(cell_type=name), []).append(name)
+    found = [_tried(faults, readers.read_expression_table, path, names, faults) for path, names in paths.items()]
+    return found[0] if all(table is not None for table in found) else None
+
+
+def _check_genes(
+    profile: Profile, genome: Genome, expression: pd.DataFrame, faults: list[str], notes: list[str]
+) -> pd.DataFrame | None:
+    """Do expression and annotation speak of the same genes? Returns their TSSs; None where none can be had."""
+    inputs, here = profile.inputs, profile.folder
+    annotation, gene_info = here / inputs.annotation, inputs.gene_info and here / inputs.gene_info
+    read = _tried(faults, raw.read_annotation, profile, annotation, gene_info, genome, faults)
+    if read is None:
+        return None
+    with_tss = set((read[0] if read[1] is None else read[1])["gene_id"])
+    with_expression = set(expression["gene_id"])
+    tss = raw.tss_of(profile, *read, with_expression)
+    n_both = tss["gene_id"].nunique()
+    counts = (
+        f"{len(with_expression):,} genes of {here / inputs.expression} and {len(with_tss):,} of {annotation}: {n_both:,} in both"
+    )
+    if not n_both:
+        bare = [{gene.partition(".")[0] for gene in genes} for genes in (with_expression, with_tss)]
+        hint = "cut the versions behind the dot" if bare[0] & bare[1] else "name them alike"
+        found = " and ".join(min(genes, default="none") for genes in (with_expression, with_tss))
+        faults.append(f"{counts} (found {found}), expected the same ids; {hint}")
+        return None
+    notes.append(counts)
+    in_fold = tss[tss["order"] == 0]["chrom"].map(genome.folds).value_counts()
+    notes.append("genes by fold: " + ", ".join(f"{fold}: {in_fold.get(fold, 0):,}" for fold in genome.fold_ids))
+    if empty := [str(fold) for fold in genome.fold_ids if not in_fold.get(fold, 0)]:
+        faults.append(f"profile {profile.name}: no gene in fold {', '.join(empty)}, expected some in each; set folds in the profile")
+    return tss
+
+
+# Contacts
+
+
+def _check_contacts(
+    profile: Profile, genome: Genome, cell_type: str, path: Path, tss: pd.DataFrame | None, faults: list[str], notes: list[str]
+) -> None:
+    """Can contacts be read, and do any of them begin at one of the genes?"""
+    table = _tried(faults, raw.read_contacts, profile, path, genome, cell_type, faults)
+    if table is None or tss is None:
+        return
+    pairs, _ = raw.pairs_of(profile, [table], tss)
+    n_genes = pairs["gene_id"].nunique()
+    notes.append(f"{cell_type}: {len(pairs):,} contacts of {n_genes:,} of {tss['gene_id'].nunique():,} genes in {path}")
+    if not n_genes:
+        faults.append(
+            f"{path}: none of {len(table):,} contacts of {cell_type} is of a gene with a TSS and above "
+            f"min_contact={profile.rules.min_contact:g}; expected some; are gene ids, coordinates and rules.min_contact right?"
+        )

@@ -1,0 +1,111 @@
+"""Which files a profile of raw data names.
+
+In: a profile and, for a user's own data, its sample sheet. Out: paths of one cell type, of which all are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from .. import readers, sources
+from ..config import InputError, OwnInputs, Profile, RawInputs, SampleFormat, Scale
+
+SOURCE = "source:"  # before an id of data/sources.yml that stands for a path
+
+
+class Sample(NamedTuple):
+    """One file of signal."""
+
+    mark: str
+    path: Path
+    format: SampleFormat
+    scale: Scale
+
+
+class Files(NamedTuple):
+    """The raw files of one cell type."""
+
+    samples: list[Sample]  # of each mark of the profile, in its order; several of one are replicates
+    expression: Path
+    annotation: Path
+    gene_info: Path | None
+    contacts: list[Path]
+    fasta: Path | None
+
+    def named(self) -> list[tuple[str, Path]]:
+        """Every file and what it is, each once."""
+        named = [(f"signal of {sample.mark}", sample.path) for sample in self.samples]
+        named += [(name, getattr(self, name)) for name in ("expression", "annotation", "gene_info", "fasta")]
+        named += [("contacts", path) for path in self.contacts]
+        return list(dict.fromkeys((what, path) for what, path in named if path is not None))
+
+
+def files_of(profile: Profile, cell_type: str) -> Files:
+    """The files of one cell type.
+
+    Raises
+    ------
+    InputError
+        The sample sheet is wrong or names no sample of a mark, or a source of the registry could not be had. Whether
+        the files are there is for `check_there` to say.
+    """
+    inputs = profile.inputs
+    place = (lambda text: profile.folder / text) if isinstance(inputs, OwnInputs) else _place_of(profile)
+
+    def fill(pattern: str, **names: str) -> Path:
+        return place(pattern.format(cell_type=cell_type, **names))
+
+    if isinstance(inputs, OwnInputs):
+        samples = own_samples(profile, cell_type)
+    else:
+        samples = [Sample(mark, fill(inputs.reads, mark=mark), inputs.reads_format, inputs.scale) for mark in profile.marks]
+    return Files(
+        samples,
+        fill(inputs.expression),
+        fill(inputs.annotation),
+        inputs.gene_info and fill(inputs.gene_info),
+        [fill(pattern) for pattern in inputs.contacts],
+        inputs.fasta and fill(inputs.fasta),
+    )
+
+
+def source_ids(inputs: RawInputs, cell_type: str, marks: tuple[str, ...]) -> list[str]:
+    """Ids of data/sources.yml that raw inputs name for one cell type, each once."""
+    patterns = [inputs.expression, inputs.annotation, inputs.gene_info, inputs.fasta, *inputs.contacts]
+    named = [pattern.format(cell_type=cell_type) for pattern in patterns if pattern]
+    named += [inputs.reads.format(cell_type=cell_type, mark=mark) for mark in marks]
+    return list(dict.fromkeys(text.removeprefix(SOURCE) for text in named if text.startswith(SOURCE)))
+
+
+def _place_of(profile: Profile) -> Callable[[str], Path]:
+    """Function from a name in raw inputs to a path: below the raw folder, or fetched where it is a source."""
+
+    def place(text: str) -> Path:
+        if not text.startswith(SOURCE):
+            return profile.raw_dir / text
+        return sources.fetch(text.removeprefix(SOURCE), profile.raw_dir)
+
+    return place
+
+
+def own_samples(profile: Profile, cell_type: str) -> list[Sample]:
+    """The samples of one cell type as the sheet lists them, in the order of the profile's marks."""
+    path = profile.folder / profile.inputs.samples
+    table = readers.read_samples(path)
+    rows = table[table["cell_type"] == cell_type]
+    if missing := [mark for mark in profile.marks if mark not in set(rows["mark"])]:
+        raise InputError(
+            f"{path}: no sample of {missing[0]} in {cell_type}, found {', '.join(rows['mark'].unique()) or 'none'}; "
+            f"add a row, or leave the mark out of {profile.name}"
+        )
+    rows = rows[rows["mark"].isin(profile.marks)]
+    samples = [Sample(row.mark, path.parent / row.path, row.format, row.scale) for row in rows.itertuples()]
+    scales = {sample.scale for sample in samples}
+    if len(scales) > 1:
+        raise InputError(
+            f"{path}: samples of {cell_type} hold {' and '.join(sorted(scales))}, expected one scale: a network reads only "
+            "one; make all of them from reads, or none"
+        )
+    return sorted(samples, key=lambda sample: profile.marks.index(sample.mark))

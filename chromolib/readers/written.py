@@ -1,0 +1,255 @@
+"""Tables that users write: a sample sheet, expression, starts of genes, contacts.
+
+In: CSV or TSV with a header. Out: checked tables with the line of each row, and everything that is wrong, a line of text
+each; positions in bp, 0-based, end excluded.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+import pandas as pd
+
+from ..config import SCALES, InputError, SampleFormat
+from ..genome import Genome
+from .table import checked, reading
+
+MAX_LINES = 5  # that are named of one kind of fault; the others are counted
+
+
+class Rule(NamedTuple):
+    """What a column has to hold."""
+
+    holds: Callable[[pd.Series], Any]  # the column as text -> True where a cell is right
+    expected: str  # in words
+
+
+def _is_text(column: pd.Series) -> pd.Series:
+    return column != ""
+
+
+def _is_count(column: pd.Series) -> pd.Series:
+    return column.str.fullmatch(r"\d{1,10}")
+
+
+def _is_amount(column: pd.Series) -> np.ndarray:
+    """Finite numbers of 0 or more."""
+    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    return np.isfinite(values) & (values >= 0)
+
+
+def _is_region(column: pd.Series) -> pd.Series:
+    ends = column.str.extract(r"^[^:\s]+:(\d{1,10})-(\d{1,10})$").astype(np.float64)
+    return ends[0] < ends[1]
+
+
+TEXT = Rule(_is_text, "text")
+AMOUNT = Rule(_is_amount, "a number of 0 or more")
+REGION = Rule(_is_region, "chrom:start-end with start < end")
+STRAND = Rule(lambda column: column.isin(["+", "-"]), "+ or -")
+
+
+def one_of(values: Sequence[str]) -> Rule:
+    return Rule(lambda column: column.isin(list(values)), f"one of {', '.join(values)}")
+
+
+def read_samples(path: Path, faults: list[str] | None = None) -> pd.DataFrame:
+    """Read a sample sheet: cell_type, mark, path, format, and scale where a bigWig holds something else than depth.
+
+    Several rows of one cell type and mark are replicates, whose reads are put together.
+
+    Parameters
+    ----------
+    faults : list of str, optional
+        Takes everything that is wrong; rows with a fault are left out. Without it, the first fault is an InputError.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, mark, path (text as written), format, scale, line.
+    """
+    rules = {"cell_type": TEXT, "mark": TEXT, "path": TEXT, "format": one_of(get_args(SampleFormat))}
+    table = _read(path, rules, {"scale": one_of([*SCALES, ""])}, faults, example="cell_type,mark,path,format")
+    if "scale" not in table:
+        table["scale"] = ""
+    is_bigwig = table["format"] == "bigwig"
+    expected = f"one of {', '.join(SCALES)}: a bigWig does not say what it holds"
+    table = _refuse(path, table, is_bigwig & (table["scale"] == ""), table["scale"], "scale", expected, faults)
+    wrong = (table["format"] != "bigwig") & ~table["scale"].isin(["", "depth"])
+    table = _refuse(path, table, wrong, table["scale"], "scale", "depth, since only a bigWig can hold anything else", faults)
+    table = table.assign(scale=table["scale"].mask(table["scale"] == "", "depth"))
+    return checked(table, {})
+
+
+def read_expression_table(path: Path, cell_types: Sequence[str], faults: list[str] | None = None) -> pd.DataFrame:
+    """Read expression that a user has written: gene_id, and a column for each cell type asked for.
+
+    Any unit that is 0 or more and grows with expression will do; the book calls it RPKM.
+
+    Returns
+    -------
+    DataFrame
+        gene_id, the cell types (float64), line. `faults` as in `read_samples`.
+    """
+    rules = {"gene_id": TEXT} | dict.fromkeys(cell_types, AMOUNT)
+    table = _read(path, rules, {}, faults, example=",".join(["gene_id", *cell_types]))
+    table = _refuse(path, table, table["gene_id"].duplicated(), table["gene_id"], "gene_id", "each gene once", faults)
+    return checked(table.astype(dict.fromkeys(cell_types, np.float64)), {})
+
+
+def read_tss_table(path: Path, genome: Genome, faults: list[str] | None = None) -> pd.DataFrame:
+    """Read starts of genes that a user has written: gene_id, chrom, tss (0-based), strand and, where known, symbol.
+
+    A gene may have several rows; the first is the one that the promoter is centred on.
+
+    Returns
+    -------
+    DataFrame
+        gene_id, symbol, chrom, tss, strand, line; rows on chromosomes that `genome` does not have are dropped and counted.
+        `faults` as in `read_samples`.
+    """
+    rules = {"gene_id": TEXT, "chrom": TEXT, "tss": Rule(_is_count, "a position, 0-based"), "strand": STRAND}
+    table = _read(path, rules, {"symbol": Rule(lambda column: column.notna(), "text")}, faults, example="gene_id,chrom,tss,strand")
+    table["tss"] = table["tss"].astype(np.int64)
+    table["symbol"] = table["symbol"].mask(table["symbol"] == "", table["gene_id"]) if "symbol" in table else table["gene_id"]
+    kept = _on_genome(path, table, genome, faults)
+    wrong = kept["tss"] >= kept["chrom"].map(genome.sizes).astype(np.float64)
+    expected = f"a position on its chromosome of {genome.name}; is the genome another build?"
+    kept = _refuse(path, kept, wrong, kept["tss"].astype(str), "tss", expected, faults)
+    dropped = {f"chromosome not in {genome.name}": len(table) - len(kept) - int(wrong.sum())}
+    return checked(kept[["gene_id", "symbol", "chrom", "tss", "strand", "line"]], dropped)
+
+
+def read_contact_table(
+    path: Path, genome: Genome, cell_type: str | None = None, faults: list[str] | None = None
+) -> pd.DataFrame:
+    """Read contacts that a user has written, in one of two forms; a column cell_type, where there is one, is filtered on.
+
+    gene_id, region, contact: which regions a gene touches. frag1, frag2, frequency: fragments of an experiment, of which the
+    one that holds a TSS gives its gene the other (`contacts.fragment_of_tss`); both directions count.
+
+    Returns
+    -------
+    DataFrame
+        gene_id, region, contact and line; or kind ("pp": both ends may be promoters), frag1, frag2, frequency and line. Rows
+        on chromosomes that `genome` does not have are dropped and counted. `faults` as in `read_samples`.
+    """
+    header = _split(path)[0][0]
+    first, second, value = ("gene_id", "region", "contact") if "gene_id" in header else ("frag1", "frag2", "frequency")
+    regions = [second] if first == "gene_id" else [first, second]
+    rules = {first: REGION if first in regions else TEXT, second: REGION, value: AMOUNT}
+    example = "gene_id,region,contact or frag1,frag2,frequency"
+    table = _read(path, rules, {"cell_type": TEXT}, faults, example=example)
+    counts = {}
+    if "cell_type" in table and cell_type is not None:
+        here = table["cell_type"] == cell_type
+        counts["another cell type"] = (~here).sum()
+        table = table[here]
+    n_elsewhere = 0
+    for name in regions:
+        ends = table[name].str.extract(r"^(?P<chrom>[^:]+):\d+-(?P<end>\d+)$").astype({"end": np.int64})
+        kept = _on_genome(path, table.join(ends), genome, faults)
+        n_elsewhere += len(table) - len(kept)
+        wrong = kept["end"] > kept["chrom"].map(genome.sizes).astype(np.float64)
+        expected = f"a region on its chromosome of {genome.name}; is the genome another build?"
+        table = _refuse(path, kept, wrong, kept[name], name, expected, faults).drop(columns=["chrom", "end"])
+    pair = table[first] + " with " + table[second]
+    table = _refuse(path, table, pair.duplicated(), pair, f"{first} and {second}", "each pair once", faults)
+    table = table.astype({value: np.float64})[[first, second, value, "line"]]
+    if first in regions:
+        table.insert(0, "kind", "pp")
+    return checked(table, counts | {f"chromosome not in {genome.name}": n_elsewhere})
+
+
+def _split(path: Path) -> tuple[list[list[str]], list[int]]:
+    """Fields of the header and of each row that is not empty, and their lines; separated by TABs where the header has one."""
+    with reading(path, "a table with a header, CSV or TSV"):
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
+        if "\0" in text:
+            raise ValueError("holds NUL bytes")
+        header = text.partition("\n")[0]
+        reader = csv.reader(io.StringIO(text), delimiter="\t" if "\t" in header else ",")
+        try:
+            rows = [([field.strip() for field in row], reader.line_num) for row in reader if any(map(str.strip, row))]
+        except csv.Error as error:
+            raise ValueError(f"line {reader.line_num}: {error}") from None
+        if not rows:
+            raise ValueError("it is empty")
+    return [row for row, _ in rows], [line for _, line in rows]
+
+
+def _read(
+    path: Path, rules: Mapping[str, Rule], optional: Mapping[str, Rule], faults: list[str] | None, *, example: str
+) -> pd.DataFrame:
+    """The rows that keep all rules, as text, with their `line`; further columns are left out."""
+    (header, *rows), (_, *lines) = _split(path)
+    repeated = [name for name in rules | optional if header.count(name) > 1]
+    missing = [name for name in rules if name not in header]
+    if missing or repeated:
+        what = f"no column {missing[0]!r}" if missing else f"two columns {repeated[0]!r}"
+        raise InputError(f"{path}:1: {what}, found {', '.join(header)[:100]}; expected {example}; correct the header")
+    fits = [len(row) == len(header) for row in rows]
+    said = [f"{path}:{line}: {len(row)} fields, expected {len(header)} as in the header; correct the row"
+            for row, line, fit in zip(rows, lines, fits, strict=True) if not fit]  # fmt: skip
+    _tell(path, said, faults)
+    table = pd.DataFrame([row for row, fit in zip(rows, fits, strict=True) if fit], columns=header, dtype="str")
+    table = table[[name for name in (*rules, *optional) if name in header]]
+    table["line"] = np.array([line for line, fit in zip(lines, fits, strict=True) if fit], np.int64)
+    bad = pd.Series(False, index=table.index)
+    for name, rule in (rules | optional).items():
+        if name in table:
+            wrong = ~np.asarray(rule.holds(table[name]), bool)
+            _tell(path, _faults_in(path, table, wrong, table[name], name, rule.expected), faults)
+            bad |= wrong
+    table = table[~bad]
+    if table.empty and faults is None:
+        raise InputError(f"{path}: holds no rows below the header, expected {example}; add some")
+    return table
+
+
+def _on_genome(path: Path, table: pd.DataFrame, genome: Genome, faults: list[str] | None) -> pd.DataFrame:
+    """Rows whose `chrom` the genome has; a fault where none has."""
+    known = table["chrom"].isin(list(genome.sizes))
+    if len(table) and not known.any():
+        found, expected = ", ".join(table["chrom"].unique()[:3]), ", ".join(list(genome.sizes)[:3])
+        said = (
+            f"{path}:{table['line'].iloc[0]}: no chromosome of {genome.name} in {len(table):,} rows, found {found}, ...; "
+            f"expected {expected}, ...; name them alike"
+        )
+        _tell(path, [said], faults)
+    return table[known]
+
+
+def _refuse(
+    path: Path, table: pd.DataFrame, wrong: pd.Series, found: pd.Series, name: str, expected: str, faults: list[str] | None
+) -> pd.DataFrame:
+    """The table without wrong rows, of which `faults` is told."""
+    wrong = np.asarray(wrong, bool)
+    _tell(path, _faults_in(path, table, wrong, found, name, expected), faults)
+    return table[~wrong]
+
+
+def _faults_in(path: Path, table: pd.DataFrame, wrong: np.ndarray, found: pd.Series, name: str, expected: str) -> list[str]:
+    """A line of text for each wrong cell."""
+    rows = np.flatnonzero(wrong)
+    return [
+        f"{path}:{table['line'].iloc[row]}: {name} is {found.iloc[row][:60]!r}, expected {expected}; correct the row"
+        for row in rows
+    ]
+
+
+def _tell(path: Path, found: list[str], faults: list[str] | None) -> None:
+    """Add faults of one kind, of many the first and a count; where there is no list to add to, the first is an InputError."""
+    if found and faults is None:
+        raise InputError(found[0])
+    if found:
+        faults.extend(found[:MAX_LINES])
+        if len(found) > MAX_LINES:
+            faults.append(f"{path}: {len(found) - MAX_LINES:,} more rows like the last")
