@@ -9,6 +9,7 @@ import bz2
 import gzip
 import io
 import pickle
+import re
 import signal
 import tarfile
 import warnings
@@ -29,7 +30,7 @@ from chromolib.config import InputError
 from chromolib.genome import Genome, Region
 from chromolib.readers import published
 
-from .test_interactions import FRAGMENTS, GEO, HEADER, IBED, LINKS, PEAKS, PO, PP, SIGNIFICANT, TWO, near_and_score
+from .test_interactions import GEO, HEADER, IBED, PEAKS, PO, PP, SIGNIFICANT, TWO, near_and_score
 from .test_published import make_patternchrome
 from .test_readers import FAM138A, GENE, META, OR4F5, make_demo, npy
 
@@ -59,12 +60,18 @@ def are_contacts(table, *, further=()):
         assert all(Region.parse(text).width > 0 for text in table[name].unique())
 
 
-def are_own_contacts(table):
-    if "gene_id" not in table:
-        return are_contacts(table)
-    is_table(table, ["gene_id", "region", "contact"], contact="float64")
-    assert (np.isfinite(table["contact"]) & (table["contact"] > 0)).all() and (table["gene_id"] != "").all()
-    assert all(Region.parse(text).width > 0 for text in table["region"])
+def is_written(*columns, **types):
+    """Of tables that users write."""
+
+    def check(table):
+        is_table(table, [*columns, "line"], line="int64", **types)
+        assert all(np.isfinite(table[name]).all() for name in types)
+        assert table["line"].is_monotonic_increasing and (table["line"] > 1).all()
+        for name in {"region", "frag1", "frag2"} & set(columns):
+            assert all(Region.parse(text).width > 0 for text in table[name])
+        assert (table[columns[0]] != "").all()
+
+    return check
 
 
 def are_fragments_of_tss(table):
@@ -76,7 +83,7 @@ def are_fragments_of_tss(table):
 
 def are_reads(table):
     is_table(table, ["chrom", "start", "end"], chrom="category", start="int64", end="int64")
-    size = table["chrom"].astype(str).map(TOY.sizes)
+    size = table["chrom"].astype(str).map(TOY.sizes).astype(float)
     assert ((table["start"] >= 0) & (table["start"] < table["end"]) & (table["end"] <= size)).all()
 
 
@@ -88,7 +95,7 @@ def is_expression(table):
 def are_transcripts(table):
     is_table(table, ["transcript", "chrom", "strand", "start", "end", "symbol", "tss"], start="int64", end="int64")
     assert table["strand"].isin(["+", "-"]).all() and (table["start"] < table["end"]).all()
-    assert (table["tss"] < table["chrom"].map(TOY.sizes)).all() and (table["tss"] >= 0).all()
+    assert (table["tss"] < table["chrom"].map(TOY.sizes).astype(float)).all() and (table["tss"] >= 0).all()
 
 
 def are_names_of_genes(table):
@@ -114,6 +121,12 @@ def is_signal(result):
     genes, depth = result if isinstance(result, tuple) else (None, result)
     assert depth.dtype == np.float32 and np.isfinite(depth).all() and (depth >= 0).all()
     assert genes is None or len(genes) == len(depth)
+
+
+def is_deepdiff(result):
+    genes, counts = result
+    is_table(genes, ["gene_id", "symbol"])
+    is_signal((genes, counts))
 
 
 def are_targets(table):
@@ -190,6 +203,10 @@ TSS = pickle.dumps({"chr1:7-8": "chr1:1-9", "chr2:7-8": None, "chr1:9-10": "chr1
 READS = "chr1\t10\t46\tN\t1000\t+\nchr2\t40\t76\tN\t1000\t-\nchrM\t5\t41\tN\t1000\t+\nchr1\t99990\t100026\tN\t1000\t+\n"
 RPKM = "gene_id\tE000\tE003\nENSG1\t23.265\t43.985\nENSG2\t0.872\t0.000\nENSG3\t55.2\t1e1\n"
 INFO = "ENSG1\tX\t9988\t9989\t-1\tprotein_coding\tTSPAN6\ttetraspanin 6\t[HGNC]\nENSG2\t1\t5\t9\t1\tlincRNA\tNAN\nENSG3\t1\t5\t9\t1\tlincRNA\n"
+LINKS = "gene_id,region,contact\nG1,chr1:100-200,1.7\nG2,chr9:100-200,2e0\nG3,chr2:1-50000,0.5\n"
+FRAGMENTS = "frag1\tfrag2\tfrequency\tcell_type\nchr1:100-200\tchr1:900-1000\t1.7\tA\nchr1:100-200\tchr1:900-1000\t1.7\tB\n"
+SAMPLES = "cell_type,mark,path,format,scale\nA,H3K4me3,a.bed.gz,bed,\nA,H3K27ac,a.bw,bigwig,depth\n"
+STARTS = "gene_id,chrom,tss,strand,symbol\nG1,chr1,500,+,A\nG2,chr2,49999,-,\nG3,chrM,5,+,C\n"
 G1, G2 = "ENSG00000000001", "ENSG00000000002"
 WINDOWS = f"chr1\t100\t20100\t{G1}_A\nchr2\t500\t20500\t{G2}_NA\n"
 BOUNDS = (
@@ -215,8 +232,17 @@ CASES = {
     "Hi-C": Case(lambda path: readers.read_hic(path, TOY), TWO, are_contacts, "nij.chr1"),
     "Hi-C, archive": Case(lambda path: readers.read_hic(path, TOY), TWO, are_contacts, "norm.tar.gz", lambda data: tar(**{"nij/nij.chr1": data})),
     "Hi-C, damaged archive": Case(lambda path: readers.read_hic(path, TOY), tar(**{"nij.chr1": TWO.encode()}), are_contacts, "norm.tar.gz"),
-    "own links": Case(lambda path: readers.read_own_contacts(path, TOY), LINKS, are_own_contacts),
-    "own fragments": Case(lambda path: readers.read_own_contacts(path, TOY), FRAGMENTS, are_own_contacts),
+    "written links": Case(lambda path: readers.read_contact_table(path, TOY), LINKS, is_written("gene_id", "region", "contact", contact="float64")),
+    "written fragments": Case(
+        lambda path: readers.read_contact_table(path, TOY, "A"), FRAGMENTS, is_written("kind", "frag1", "frag2", "frequency", frequency="float64")
+    ),
+    "written samples": Case(readers.read_samples, SAMPLES, is_written("cell_type", "mark", "path", "format", "scale")),
+    "written expression": Case(
+        lambda path: readers.read_expression_table(path, ["A", "B"]), "gene_id,A,B\nG1,1.5,2\nG2,0,1e1\n", is_written("gene_id", "A", "B", A="float64", B="float64")
+    ),
+    "written TSS": Case(
+        lambda path: readers.read_tss_table(path, TOY), STARTS, is_written("gene_id", "symbol", "chrom", "tss", "strand", tss="int64")
+    ),
     "reads": Case(lambda path: readers.read_reads(path, TOY), READS, are_reads),
     "expression": Case(lambda path: readers.read_expression(path, ["E003"]), RPKM, is_expression),
     "transcripts": Case(lambda path: readers.read_transcripts(path, TOY), OR4F5 + FAM138A, are_transcripts),
@@ -232,8 +258,8 @@ CASES = {
     ),
     "PatternChrome": Case(lambda path: published.read_patternchrome(path, "H3K4me3", n_genes=2), gzip.decompress(made(make_patternchrome)), is_signal),
     "pilot": Case(published.read_pilot_track, npz(TRACK), is_signal),
-    "pilot, array": Case(published.read_pilot_track, TRACK, is_signal, pack=npz),
-    "DeepDiff": Case(published.read_deepdiff, COUNTS, is_signal, pack=None),
+    "pilot, header": Case(published.read_pilot_track, TRACK[:128], is_signal, pack=lambda header: npz(header + TRACK[128:])),
+    "DeepDiff": Case(published.read_deepdiff, COUNTS, is_deepdiff),
     "targets": Case(lambda path: published.read_targets({"E003": path}, beside(path, "genes", f"{G1}\n{G2}\n".encode())), "1.5\n2\n", are_targets),
     "list of genes": Case(lambda path: published.read_targets({"E003": beside(path, "values", b"1.5\n2\n")}, path), f"{G1}\n{G2}\n", are_targets),
     "windows of genes": Case(published.read_gene_windows, WINDOWS, are_starts_of_genes),
@@ -383,11 +409,6 @@ def read_or_refuse(case: Case, path: Path) -> str | None:
     return None
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("fuzz")
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_whole_files_are_read(tmp_path, name):
     case = CASES[name]
@@ -397,9 +418,9 @@ def test_whole_files_are_read(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_malformed_files_are_read_well_or_refused_in_one_line(tmp_path_factory, name):
+def test_malformed_files_are_read_well_or_refused_in_one_line(tmp_path, name):
     case = CASES[name]
-    path = tmp_path_factory.mktemp("fuzz") / case.file
+    path = tmp_path / case.file
 
     @settings(
         max_examples=N_EXAMPLES, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
@@ -410,3 +431,37 @@ def test_malformed_files_are_read_well_or_refused_in_one_line(tmp_path_factory, 
         read_or_refuse(case, path)
 
     check()
+
+
+def header(text):
+    """A .npy file without numbers, whose header is damaged as `text` is."""
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        pytest.param("ibed", IBED.replace("bait_chr", "bait\x1c\u2028chr").encode(), r"bait\\x1c\\u2028chr", id="control characters"),
+        pytest.param("expression", RPKM.replace("43.985", "4" + "x" * 5000).encode(), r"'4x{58}\.\.\.", id="endless fields"),
+        pytest.param("GEO", GEO.replace("\tNA\t", "\t3\t").encode(), None, id="a distance between two chromosomes"),
+        pytest.param("transcripts", b"", "holds no transcripts", id="an empty file without types"),
+        pytest.param("windows of genes", WINDOWS.replace("100", "Inf", 1).encode(), "expected GeneFile", id="an infinite position"),
+        pytest.param("bounds of genes", BOUNDS.replace("start\t", "").encode(), "expected gene bounds", id="more fields than names"),
+        pytest.param("demo, array", header("{'descr': '<f2',\n"), "is damaged", id="a header that does not end"),
+        pytest.param("demo, array", npz(npy(np.ones(3))), "is no single array", id="an .npz for an .npy"),
+        pytest.param("pilot", npz(b"no array"), "arr_0 is no array", id="a member that is no array"),
+        pytest.param(
+            "pilot", npz(header("{'descr': '<f4', 'fortran_order': False, 'shape': (10" + "0" * 30 + ",)}\n")), "is damaged",
+            id="more values than can be counted",
+        ),
+        pytest.param("demo, predictions", b"gene_id,prediction\nENSG1,\n", "could not convert", id="a prediction that is missing"),
+        pytest.param("demo, predictions", b"gene_id,x\nENSG1,2\n", "no column prediction", id="a column that is missing"),
+        pytest.param("demo, predictions", b"gene_id,prediction\nENSG2,2\n", "has one of two predictions", id="predictions of other genes"),
+    ],
+)  # fmt: skip
+def test_faults_that_damage_has_found_stay_mended(tmp_path, name, data, said):
+    case = CASES[name]
+    path = tmp_path / case.file
+    path.write_bytes(case.pack(data) if case.pack else data)
+    found = read_or_refuse(case, path)
+    assert found is None if said is None else re.search(said, found)

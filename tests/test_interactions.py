@@ -190,7 +190,7 @@ def test_contacts_of_geo_are_found_by_their_header(tmp_path, kind):
         ("npc.po.all.txt", GEO.replace("dist_res", "res"), "no columns 'dist_res', expected one; found frag1, frag2, freq"),
         ("npc.po.all.txt", GEO.replace("freq", "dist_res"), "2 columns 'dist_res', expected one"),
         ("npc.all.txt", GEO, r"its name holds neither \.po\. nor \.pp\."),
-        ("npc.po.all.txt", GEO.replace("\t1000\t", "\t1002\t"), "in 2 of 2 rows, the first in line 2, dist does not lie"),
+        ("npc.po.all.txt", GEO.replace("\t1000\t", "\t1002\t"), "in 1 of 2 rows, the first in line 2, dist does not lie"),
         ("npc.po.all.txt", GEO.replace("\t2.5", ""), "line 2: 4 fields, not 5"),
     ],
 )

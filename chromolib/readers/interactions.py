@@ -107,7 +107,7 @@ def read_geo_contacts(path: Path, genome: Genome, *, frequency: str = "dist_res"
         if has_dist := header.count("dist") == 1 and frequency != "dist":
             columns["dist"] = (header.index("dist"), NUMBER)
         table, spans = pair_up(read_columns(path, header, columns).assign(kind=kind[1]))
-    is_broken = ~_agrees(table, spans) if has_dist else np.zeros(len(table), bool)
+    is_broken = ~_agrees(table, spans) & (distance(table, spans) >= 0) if has_dist else np.zeros(len(table), bool)
     _refuse_many(path, is_broken, f"dist does not lie between the fragments; expected {expected}")
     return contact_table(
         path,

@@ -10,12 +10,14 @@ import gzip
 import os
 import re
 import tarfile
+import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -187,6 +189,25 @@ def other_than(path: Path, found: pd.Series, wanted: str | None, what: str) -> n
         asked = f"no {what} {wanted!r}" if wanted is not None else f"several {what}s and none asked for"
         raise InputError(f"{path}: {asked}, found {', '.join(names)[:300] or 'no rows'}; ask for one of them")
     return np.zeros(len(found), bool) if wanted is None else (found != wanted).to_numpy(bool)
+
+
+@contextmanager
+def numpy_errors() -> Iterator[None]:
+    """What NumPy says of a damaged .npy or .npz, in errors of many kinds, is a ValueError."""
+    try:
+        yield
+    except (SyntaxError, tokenize.TokenError, MemoryError, OverflowError, RuntimeError) as error:  # of headers, sizes, encryption
+        raise ValueError(f"is damaged ({type(error).__name__})") from None
+
+
+def read_csv(source: Path | BinaryIO, **options: Any) -> pd.DataFrame:
+    """pandas.read_csv that raises a ValueError where pandas warns of fields it leaves out, or cannot cast a number."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return pd.read_csv(source, **options)
+    except (TypeError, OverflowError, Warning) as error:
+        raise ValueError(str(error)) from None
 
 
 def checked(table: pd.DataFrame, dropped: dict[str, int]) -> pd.DataFrame:
