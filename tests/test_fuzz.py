@@ -32,7 +32,7 @@ from chromolib.readers import published
 
 from .test_interactions import GEO, HEADER, IBED, PEAKS, PO, PP, SIGNIFICANT, TWO, near_and_score
 from .test_published import make_patternchrome
-from .test_readers import FAM138A, GENE, META, OR4F5, make_demo, npy
+from .test_readers import GENE, META, make_demo, npy
 
 TOY = Genome("toy", {"chr1": 100_000, "chr2": 50_000}, {"chr1": 1, "chr2": 2})
 WIDE = Genome("wide", {"chr1": 2_000_000, "chr2": 2_000_000}, {"chr1": 1, "chr2": 2})
@@ -202,6 +202,10 @@ NEAR, SCORE = (pickle.dumps(content, protocol=protocol) for content, protocol in
 TSS = pickle.dumps({"chr1:7-8": "chr1:1-9", "chr2:7-8": None, "chr1:9-10": "chr1:1-9"})
 READS = "chr1\t10\t46\tN\t1000\t+\nchr2\t40\t76\tN\t1000\t-\nchrM\t5\t41\tN\t1000\t+\nchr1\t99990\t100026\tN\t1000\t+\n"
 RPKM = "gene_id\tE000\tE003\nENSG1\t23.265\t43.985\nENSG2\t0.872\t0.000\nENSG3\t55.2\t1e1\n"
+REFGENE = (
+    "585\tNM_001005484\tchr1\t+\t69090\t70008\t69090\t70008\t1\t69090,\t70008,\t0\tOR4F5\tcmpl\tcmpl\t0,\n"
+    "585\tNR_026818\tchr1\t-\t34610\t36081\t36081\t36081\t1\t34610,\t36081,\t0\tFAM138A\tunk\tunk\t-1,\n"
+)
 INFO = "ENSG1\tX\t9988\t9989\t-1\tprotein_coding\tTSPAN6\ttetraspanin 6\t[HGNC]\nENSG2\t1\t5\t9\t1\tlincRNA\tNAN\nENSG3\t1\t5\t9\t1\tlincRNA\n"
 LINKS = "gene_id,region,contact\nG1,chr1:100-200,1.7\nG2,chr9:100-200,2e0\nG3,chr2:1-50000,0.5\n"
 FRAGMENTS = "frag1\tfrag2\tfrequency\tcell_type\nchr1:100-200\tchr1:900-1000\t1.7\tA\nchr1:100-200\tchr1:900-1000\t1.7\tB\n"
@@ -245,7 +249,7 @@ CASES = {
     ),
     "reads": Case(lambda path: readers.read_reads(path, TOY), READS, are_reads),
     "expression": Case(lambda path: readers.read_expression(path, ["E003"]), RPKM, is_expression),
-    "transcripts": Case(lambda path: readers.read_transcripts(path, TOY), OR4F5 + FAM138A, are_transcripts),
+    "transcripts": Case(lambda path: readers.read_transcripts(path, TOY), REFGENE, are_transcripts),
     "gene info": Case(readers.read_gene_info, INFO, are_names_of_genes),
     "demo, table": Case(readers.read_demo, META + GENE, is_demo, pack=lambda data: made(lambda path: make_demo(path, **{DEMO_META: data}))),
     "demo, array": Case(
@@ -447,6 +451,7 @@ def header(text):
         pytest.param("transcripts", b"", "holds no transcripts", id="an empty file without types"),
         pytest.param("windows of genes", WINDOWS.replace("100", "Inf", 1).encode(), "expected GeneFile", id="an infinite position"),
         pytest.param("bounds of genes", BOUNDS.replace("start\t", "").encode(), "expected gene bounds", id="more fields than names"),
+        pytest.param("links", JEME.replace("-200", "-" + "9" * 30, 1).encode(), "expected JEME", id="an endless position"),
         pytest.param("demo, array", header("{'descr': '<f2',\n"), "is damaged", id="a header that does not end"),
         pytest.param("demo, array", npz(npy(np.ones(3))), "is no single array", id="an .npz for an .npy"),
         pytest.param("pilot", npz(b"no array"), "arr_0 is no array", id="a member that is no array"),

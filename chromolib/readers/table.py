@@ -42,7 +42,7 @@ def reading(path: Path, expected: str) -> Iterator[None]:
         raise InputError(
             f"{path}: no such file, expected {expected}; fetch it or correct the profile's inputs"
         ) from None
-    except (OSError, EOFError, zlib.error, ValueError, tarfile.TarError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, zlib.error, ValueError, OverflowError, tarfile.TarError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: {reason}; expected {expected}; fetch the file again") from None
 
