@@ -6,6 +6,7 @@ In: YAML that a user wrote. Out: frozen, checked records. Lengths are in base pa
 from __future__ import annotations
 
 import os
+import re
 import string
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -48,6 +49,13 @@ SCALES: dict[Scale, str] = {  # -> what a bin holds, for axes
 
 class InputError(ValueError):
     """Something a user gave is wrong. One line: what, where, found, expected, way out."""
+
+    def __init__(self, message: str) -> None:
+        """What is quoted from a damaged file may be endless (it is cut) and hold control characters (they are escaped)."""
+        short = re.sub(r"[^\s/]{256,}", lambda match: match[0][:60] + "...", message)  # longer than any name of a file
+        super().__init__(
+            "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in short)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,19 +13,6 @@ from chromolib.genome import Genome, load_genome
 
 GENOME = Genome("toy", {"chr1": 1000, "chrX": 500}, {"chr1": 1, "chrX": 2})
 HG19 = load_genome("hg19")
-HEADER = (
-    "type\tfrag1\tfrag2\tfrag1_cov\tfrag2_cov\tfreq\tdist\tall_capture_res\tall_capture_res\texp_value_dist\tdist_res"
-    "\t-log10(result)\n"
-)
-# Rows of the published tables of GM12878 and liver.
-PO = (
-    "GM.po\tchr1:915520-932176\tchr1:1041678-1048651\t9969\t5226\t12\t121316\t4.2857\t4.2857\t1.9875\t1.7686"
-    "\t1.65928294258351\n"
-)
-PP = (
-    "pp\tchr1:943049-965801\tchr1:1183838-1209657\t11837\t22511\t7\t242322\t1.9015\t3.6813\t1.1317\t2.1959"
-    "\t2.76719343781528\n"
-)
 
 
 def write(path, text, *, compress=False):
@@ -154,53 +141,6 @@ def test_gene_info_is_ragged_and_may_lack_symbols(tmp_path, compress):
 def test_wrong_gene_info_is_refused(tmp_path):
     with pytest.raises(InputError, match="'ENSG1' has 2 fields; expected Ensembl genes"):
         readers.read_gene_info(write(tmp_path / "gene_info", "ENSG1\tX\n"))
-
-
-# Contacts
-
-
-@pytest.mark.parametrize("compress", [True, False])
-def test_published_contacts_are_read_by_position(tmp_path, compress):
-    table = readers.read_contacts(write(tmp_path / "c.txt", HEADER + PO + PP, compress=compress), HG19)
-    assert table.astype(str).to_numpy().tolist() == [
-        ["po", "chr1:915520-932176", "chr1:1041678-1048651", "1.7686"],
-        ["pp", "chr1:943049-965801", "chr1:1183838-1209657", "2.1959"],
-    ]
-    assert table.attrs == {"kept": 2, "dropped": {}}
-
-
-def test_contacts_that_cannot_be_used_are_counted(tmp_path):
-    off_genome = PP.replace("chr1:", "chrUn:")
-    infinite = PP.replace("2.1959", "inf")
-    broken = PP.replace("242322", "242999")
-    text = HEADER + PP * 200 + off_genome + infinite + broken
-    table = readers.read_contacts(write(tmp_path / "c.txt", text), HG19)
-    assert table.attrs == {
-        "kept": 200,
-        "dropped": {"dist_res not a positive number": 1, "dist or dist_res inconsistent": 1, "not within hg19": 1},
-    }
-
-
-def test_a_table_without_contacts_is_empty(tmp_path):
-    assert len(readers.read_contacts(write(tmp_path / "c.txt", HEADER), HG19)) == 0
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "expected 3DIV contacts"),
-        (HEADER.replace("dist_res", "dist_dist") + PO, "column 11 is 'dist_dist', not 'dist_res'"),
-        (HEADER.replace("\tfreq", "") + PO, "column 9 is 'exp_value_dist', not 'all_capture_res'"),
-        (HEADER + PO.replace("1.9875", "9.9875"), "in 1 of 1 rows dist or dist_res does not follow"),
-        (HEADER + PO.replace("chr1:1041678-1048651", "chr2:1041678-1048651"), "in 1 of 1 rows"),
-        (HEADER + PO.replace("chr1:915520-932176", "chr1.915520.932176"), "frag1 is 'chr1.915520.932176' in a row"),
-        (HEADER + PO.replace("GM.po", "GM.oo"), "a row has the type 'oo'"),
-        (HEADER + PO.replace("1.7686", "high"), "expected 3DIV contacts"),
-    ],
-)
-def test_wrong_contacts_are_refused(tmp_path, text, message):
-    with pytest.raises(InputError, match=message):
-        readers.read_contacts(write(tmp_path / "c.txt", text), HG19)
 
 
 # The release's demo

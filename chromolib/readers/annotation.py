@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..genome import Genome
-from .table import checked, compression, read_lines, reading
+from .table import checked, compression, read_csv, read_lines, reading
 
 
 def read_transcripts(path: Path, genome: Genome) -> pd.DataFrame:
@@ -25,7 +25,7 @@ def read_transcripts(path: Path, genome: Genome) -> pd.DataFrame:
     """
     names = {1: "transcript", 2: "chrom", 3: "strand", 4: "start", 5: "end", 12: "symbol"}
     with reading(path, "refGene: 16 columns, the strand in the fourth"):
-        table = pd.read_csv(
+        table = read_csv(
             path,
             sep="\t",
             header=None,
@@ -37,6 +37,8 @@ def read_transcripts(path: Path, genome: Genome) -> pd.DataFrame:
             compression=compression(path),
         )
         table = table.rename(columns=names)
+        if table.empty:
+            raise ValueError("holds no transcripts")
         wrong = ~table["strand"].isin(["+", "-"]) | (table["start"] < 0) | (table["end"] <= table["start"])
         if wrong.any():
             row = table[wrong].iloc[0]

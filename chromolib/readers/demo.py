@@ -9,13 +9,14 @@ import io
 import re
 import tarfile
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 
 from ..config import MARKS, InputError
 from ..genome import Region
-from .table import checked, reading
+from .table import checked, numpy_errors, read_csv, reading
 
 DEMO_FRAME_BP = 40_000  # width of every promoter array of the release's demo, TSS at its middle
 _DEMO_TABLE = re.compile(r"^[^/]+/demo/demo_meta\.csv$")
@@ -78,10 +79,25 @@ def read_demo_predictions(archive: Path) -> pd.DataFrame:
         for member in tar:
             name = member.name.partition("/")[2]
             if member.isfile() and name in _DEMO_PREDICTIONS:
-                tables[name] = pd.read_csv(tar.extractfile(member)).set_index("gene_id")["prediction"]
+                tables[name] = _demo_prediction(archive, member.name, tar.extractfile(member))
     if missing := [name for name in _DEMO_PREDICTIONS if name not in tables]:
         raise InputError(f"{archive}: holds no {missing[0]}; expected the release's archive; fetch it again")
-    return pd.DataFrame({column: tables[name] for name, column in _DEMO_PREDICTIONS.items()}).reset_index()
+    predictions = pd.DataFrame({column: tables[name] for name, column in _DEMO_PREDICTIONS.items()})
+    if (lone := predictions.isna().any(axis=1)).any():
+        raise InputError(f"{archive}: {predictions.index[lone][0]} has one of two predictions; fetch the archive again")
+    return predictions.reset_index()
+
+
+def _demo_prediction(archive: Path, name: str, data: BinaryIO) -> pd.Series:
+    """One number for each gene."""
+    with reading(archive, f"gene_id, prediction and further columns in {name}"):
+        table = read_csv(data, dtype={"gene_id": str}, keep_default_na=False)
+        if missing := [column for column in ("gene_id", "prediction") if column not in table]:
+            raise ValueError(f"no column {missing[0]}, found {', '.join(table)[:200]}")
+        found = table.set_index("gene_id")["prediction"].astype(np.float64)
+        if not np.isfinite(found).all() or found.index.has_duplicates:
+            raise ValueError("a gene is listed twice or has a prediction that is no number")
+    return found
 
 
 def demo_promoter(chrom: str, tss: int) -> str:
@@ -90,8 +106,10 @@ def demo_promoter(chrom: str, tss: int) -> str:
 
 
 def _demo_array(archive: Path, name: str, data: io.BytesIO) -> np.ndarray:
-    with reading(archive, f"a NumPy array as {name}.npy"):
+    with reading(archive, f"a NumPy array as {name}.npy"), numpy_errors():
         array = np.load(data, allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("is no single array")  # noqa: TRY004
     expected = (len(MARKS), Region.parse(name).width)
     if array.dtype != np.float16 or array.shape != expected:
         raise InputError(
@@ -106,7 +124,7 @@ def _demo_array(archive: Path, name: str, data: io.BytesIO) -> np.ndarray:
 def _demo_genes(archive: Path, data: io.BytesIO) -> pd.DataFrame:
     where = f"{archive}: demo_meta.csv"
     with reading(archive, "a table of genes as demo_meta.csv"):
-        table = pd.read_csv(data, keep_default_na=False, dtype={"neighbors": str, "scores": str})
+        table = read_csv(data, keep_default_na=False, dtype={"neighbors": str, "scores": str})
         if missing := [name for name in _DEMO_COLUMNS if name not in table]:
             raise InputError(f"{where}: no column {missing[0]}, found {', '.join(table)}; fetch the archive again")
         pcres, scores = (

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..config import DEEPDIFF_MARKS, ROOT, InputError
 from ..genome import Region
-from .table import checked, reading
+from .table import checked, numpy_errors, read_csv, reading
 
 PATTERNCHROME_GENES, PATTERNCHROME_BINS, PATTERNCHROME_BP = 18_421, 200, 50
 PILOT_TABLE = ROOT / "data" / "encode-pilot-regions.csv"
@@ -113,13 +113,15 @@ def read_pilot_track(path: Path) -> np.ndarray:
     InputError
         The file is damaged, or holds another array, or values that are missing or below 0.
     """
-    with reading(path, f"a .npz with one array arr_0 of {PILOT_BINS:,} float32 values"):
+    with reading(path, f"a .npz with one array arr_0 of {PILOT_BINS:,} float32 values"), numpy_errors():
         archive = np.load(path, allow_pickle=False)
         names = list(getattr(archive, "files", ()))
         if names != ["arr_0"]:
             raise ValueError(f"holds the arrays {', '.join(names)}" if names else "is no .npz")
         with archive:
             track = archive["arr_0"]
+        if not isinstance(track, np.ndarray):
+            raise ValueError("arr_0 is no array")  # noqa: TRY004
         if track.dtype != np.float32 or track.shape != (PILOT_BINS,):
             raise ValueError(f"arr_0 is {track.dtype} {track.shape}")
         _check_signal(track, None)
@@ -360,7 +362,7 @@ def _read_table(path: Path, sep: str, types: Mapping[str, type], *, has_header: 
     Where it has a start and an end, 0 <= start < end. A ValueError says what is another.
     """
     named = types if has_header else dict(enumerate(types.values()))
-    table = pd.read_csv(path, sep=sep, header=0 if has_header else None, index_col=False, keep_default_na=False, dtype=named)
+    table = read_csv(path, sep=sep, header=0 if has_header else None, index_col=False, keep_default_na=False, dtype=named)
     if has_header and list(table) != list(types):
         raise ValueError(f"its columns are {', '.join(map(str, table))}")
     if table.shape[1] != len(types):

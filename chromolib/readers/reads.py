@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..config import InputError
 from ..genome import Genome
-from .table import checked, compression, reading
+from .table import checked, compression, read_csv, reading
 
 
 def read_reads(path: Path, genome: Genome) -> pd.DataFrame:
@@ -32,7 +32,7 @@ def read_reads(path: Path, genome: Genome) -> pd.DataFrame:
         The file is damaged or has other columns, or no read lies on `genome`.
     """
     with reading(path, "tagAlign: chrom, start, end, ... without a header"):
-        reads = pd.read_csv(
+        reads = read_csv(
             path,
             sep="\t",
             header=None,
