@@ -203,7 +203,7 @@ class Rules(_Section):
 
 AnnotationFormat = Literal["refgene", "gtf", "table"]
 ExpressionFormat = Literal["rpkm", "rsem", "table"]
-ContactsFormat = Literal["3div", "geo", "geo-significant", "pickles", "matrices", "ibed", "table"]
+ContactsFormat = Literal["3div", "geo", "geo-significant", "pickles", "matrices", "ibed", "peak-matrix", "table"]
 SampleFormat = Literal["tagAlign", "bed", "bam", "bigwig", "fastq"]
 
 
@@ -226,6 +226,8 @@ class RawInputs(_Section):
     gene_info: str | None = "annotation/gene_info.txt"  # symbols of refgene -> ids of expression
     contacts: tuple[str, ...] = ("contacts/{cell_type}.po.txt.gz", "contacts/{cell_type}.pp.txt.gz")
     contacts_format: ContactsFormat = "3div"
+    contacts_column: str | None = None    # of 3div and geo: what is the frequency; None: dist_res, by distance and capture
+    contacts_samples: dict[str, str] = {}  # cell type -> its name in a table of several, geo-significant or peak-matrix
 
     @model_validator(mode="after")
     def _names_are_known(self) -> RawInputs:
@@ -247,6 +249,8 @@ class OwnInputs(_Section):
     gene_info: str | None = None                # symbols of refgene -> ids of expression; without it, the ids are symbols
     contacts: tuple[str, ...] = ()              # none: a network of promoters alone; {cell_type} is filled in
     contacts_format: ContactsFormat = "table"
+    contacts_column: str | None = None          # as in RawInputs
+    contacts_samples: dict[str, str] = {}
     fasta: str | None = None                    # sequence of the genome, where a sample is fastq
 
     @field_validator("contacts", mode="before")

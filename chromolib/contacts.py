@@ -79,13 +79,13 @@ def bait_fragments(contacts: pd.DataFrame) -> list[str]:
     return sorted(set(contacts["frag1"].unique()) | set(contacts.loc[both, "frag2"].unique()))
 
 
-def fragment_of_tss(tss: pd.DataFrame, fragments: Iterable[str]) -> pd.Series:
-    """The fragment that holds each TSS, <NA> where none does; the ends of a fragment belong to it.
+def fragment_of_tss(tss: pd.DataFrame, fragments: Iterable[str], *, is_closed: bool = True) -> pd.Series:
+    """The fragment that holds each TSS, <NA> where none does; `is_closed`: whether its end belongs to it, as in capture Hi-C.
 
     `tss` holds chrom and tss; the series has its index. Where fragments overlap, the first by text counts.
     """
     spans = pd.Series(sorted(fragments), dtype="str").str.extract(r"^(?P<chrom>[^:]+):(?P<start>\d+)-(?P<last>\d+)$")
-    spans.insert(2, "end", spans["last"].astype("int64") + 1)
+    spans.insert(2, "end", spans["last"].astype("int64") + is_closed)
     points = pd.DataFrame({"chrom": tss["chrom"], "start": tss["tss"], "end": tss["tss"] + 1, "row": range(len(tss))})
     with tempfile.TemporaryDirectory() as folder:
         paths = {name: str(Path(folder) / f"{name}.bed") for name in ("points", "spans", "hits")}

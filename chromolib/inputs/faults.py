@@ -67,10 +67,8 @@ def _check_own(profile: Profile, genome: Genome, faults: list[str], notes: list[
         _check_samples(profile, genome, samples, faults)
     expression = _expression(profile, faults)
     tss = None if expression is None else _check_genes(profile, genome, expression, faults, notes)
-    for cell_type in profile.cell_types:
-        for pattern in inputs.contacts:
-            path = here / pattern.format(cell_type=cell_type)
-            _check_contacts(profile, genome, cell_type, path, tss, faults, notes)
+    for cell_type in profile.cell_types if inputs.contacts else []:
+        _check_contacts(profile, genome, cell_type, tss, faults, notes)
 
 
 # Signal
@@ -203,17 +201,18 @@ def _check_genes(
 
 
 def _check_contacts(
-    profile: Profile, genome: Genome, cell_type: str, path: Path, tss: pd.DataFrame | None, faults: list[str], notes: list[str]
+    profile: Profile, genome: Genome, cell_type: str, tss: pd.DataFrame | None, faults: list[str], notes: list[str]
 ) -> None:
     """Can contacts be read, and do any of them begin at one of the genes?"""
-    table = _tried(faults, raw.read_contacts, profile, path, genome, cell_type, faults)
-    if table is None or tss is None:
+    paths = [profile.folder / pattern.format(cell_type=cell_type) for pattern in profile.inputs.contacts]
+    tables = _tried(faults, raw.read_contacts, profile, paths, genome, cell_type, faults)
+    if tables is None or tss is None:
         return
-    pairs, _ = raw.pairs_of(profile, [table], tss)
-    n_genes = pairs["gene_id"].nunique()
-    notes.append(f"{cell_type}: {len(pairs):,} contacts of {n_genes:,} of {tss['gene_id'].nunique():,} genes in {path}")
+    pairs, _ = raw.pairs_of(profile, list(tables.values()), tss)
+    where, n_genes = ", ".join(map(str, paths)), pairs["gene_id"].nunique()
+    notes.append(f"{cell_type}: {len(pairs):,} contacts of {n_genes:,} of {tss['gene_id'].nunique():,} genes in {where}")
     if not n_genes:
         faults.append(
-            f"{path}: none of {len(table):,} contacts of {cell_type} is of a gene with a TSS and above "
+            f"{where}: none of {sum(map(len, tables.values())):,} contacts of {cell_type} is of a gene with a TSS and above "
             f"min_contact={profile.rules.min_contact:g}; expected some; are gene ids, coordinates and rules.min_contact right?"
         )

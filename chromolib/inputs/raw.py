@@ -27,7 +27,7 @@ def read(profile: Profile, cell_type: str, genome: Genome) -> Parts:
     tss, dropped = read_tss(profile, files, genome, expression["gene_id"])
     genes = tss[tss["order"] == 0].merge(expression, on="gene_id")
     genes["label"] = labels(genes["expression"], profile.rules.label)
-    tables = {path: read_contacts(profile, path, genome, cell_type) for path in files.contacts}
+    tables = read_contacts(profile, files.contacts, genome, cell_type)
     pairs, of_pairs = pairs_of(profile, list(tables.values()), tss)
     of_contacts = {f"contacts of {path.name}": table.attrs["dropped"] for path, table in tables.items()}
     bigwigs, of_signal = ensure_signal(profile, cell_type, files, genome)
@@ -92,13 +92,28 @@ def tss_of(
 
 
 def read_contacts(
-    profile: Profile, path: Path, genome: Genome, cell_type: str, faults: list[str] | None = None
-) -> pd.DataFrame:
-    """A file of contacts, between fragments (kind, frag1, frag2, frequency) or of genes (gene_id, region, contact)."""
-    form = profile.inputs.contacts_format
-    if form == "table":
-        return readers.read_contact_table(path, genome, cell_type, faults)
-    return {"3div": readers.read_contacts}[form](path, genome)
+    profile: Profile, paths: Sequence[Path], genome: Genome, cell_type: str, faults: list[str] | None = None
+) -> dict[Path, pd.DataFrame]:
+    """Contacts of each file, between fragments (kind, frag1, frag2, frequency) or of genes (gene_id, region, contact)."""
+    inputs = profile.inputs
+    form, sample = inputs.contacts_format, inputs.contacts_samples.get(cell_type, cell_type)
+    column = {} if inputs.contacts_column is None else {"frequency": inputs.contacts_column}
+    if form == "pickles":  # one says what touches what, the other how often
+        if len(paths) != 2:
+            raise InputError(
+                f"profile {profile.name}: inputs.contacts: {len(paths)} files, expected two pickles, of neighbours and of scores; name both"
+            )
+        return {paths[0]: readers.read_release_contacts(*paths, genome)}
+    read_from = {
+        "3div": lambda path: readers.read_contacts(path, genome, **column),
+        "geo": lambda path: readers.read_geo_contacts(path, genome, **column),
+        "geo-significant": lambda path: readers.read_significant_contacts(path, genome, sample=sample, **column),
+        "matrices": lambda path: readers.read_hic(path, genome, above=profile.rules.min_contact),
+        "ibed": lambda path: readers.read_ibed(path, genome),
+        "peak-matrix": lambda path: readers.read_peak_matrix(path, genome, sample=sample),
+        "table": lambda path: readers.read_contact_table(path, genome, cell_type, faults),
+    }[form]
+    return {path: read_from(path) for path in paths}
 
 
 def pairs_of(profile: Profile, tables: Sequence[pd.DataFrame], tss: pd.DataFrame) -> tuple[pd.DataFrame, Counts]:
@@ -118,7 +133,8 @@ def pairs_of(profile: Profile, tables: Sequence[pd.DataFrame], tss: pd.DataFrame
         pairs.append(kept)
     if touching := [table for table in tables if "gene_id" not in table]:
         table = pd.concat(touching, ignore_index=True)
-        fragments = contacts.fragment_of_tss(tss, contacts.bait_fragments(table))
+        is_closed = profile.inputs.contacts_format not in ("matrices", "table")
+        fragments = contacts.fragment_of_tss(tss, contacts.bait_fragments(table), is_closed=is_closed)
         near = contacts.neighbours(table, rules.min_contact)
         pairs.append(contacts.pairs_of_genes(tss, fragments, near, repeated=rules.repeated))
         n_without = tss["gene_id"].nunique() - tss["gene_id"][fragments.notna()].nunique()
