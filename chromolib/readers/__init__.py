@@ -5,6 +5,7 @@ In: files as their providers publish them. Out: tables with 0-based positions in
 """
 
 from .annotation import read_gene_info, read_transcripts
+from .bigwig import BigWig, load_bigwig
 from .demo import DEMO_FRAME_BP, demo_promoter, read_demo, read_demo_predictions
 from .expression import read_expression
 from .interactions import read_contacts
@@ -12,6 +13,6 @@ from .reads import read_reads
 from .table import checked, reading, stat
 
 __all__ = [
-    "DEMO_FRAME_BP", "checked", "demo_promoter", "read_contacts", "read_demo", "read_demo_predictions",
-    "read_expression", "read_gene_info", "read_reads", "read_transcripts", "reading", "stat",
+    "DEMO_FRAME_BP", "BigWig", "checked", "demo_promoter", "load_bigwig", "read_contacts", "read_demo",
+    "read_demo_predictions", "read_expression", "read_gene_info", "read_reads", "read_transcripts", "reading", "stat",
 ]  # fmt: skip
