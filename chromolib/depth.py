@@ -92,7 +92,7 @@ def pile_up(starts: np.ndarray, ends: np.ndarray, *, clip: int | None = None) ->
     event.sort()
     position = (event >> 1).astype(np.int32)
     depth = np.cumsum((event & 1).astype(np.int8) * 2 - 1, dtype=np.int32)
-    is_last = np.append(position[1:] != position[:-1], True)  # all events at one position count together
+    is_last = np.append(position[1:] != position[:-1], True)[: len(position)]  # all events at one position count together
     position, depth = position[is_last], depth[is_last]
     if clip is not None:
         depth = np.minimum(depth, clip)

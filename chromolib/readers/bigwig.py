@@ -80,7 +80,7 @@ class BigWig:
     def _items(self, file: BinaryIO, chrom_id: int, block: np.void) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         data = _bytes(file, int(block["offset"]), int(block["size"]))
         data = zlib.decompress(data) if self.is_compressed else data
-        found, start, _, step, span, kind, _, n = _SECTION.unpack_from(data)
+        found, start, _, step, span, kind, _, n = _SECTION.unpack(data[: _SECTION.size].ljust(_SECTION.size, b"\0"))
         if found != chrom_id or kind not in _ITEMS or len(data) != _SECTION.size + n * _ITEMS[kind].itemsize:
             raise ValueError(f"a block of data at byte {block['offset']} is not as the index says")
         items = np.frombuffer(data, _ITEMS[kind], n, _SECTION.size)
