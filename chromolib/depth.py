@@ -50,12 +50,12 @@ def ensure(
     paths = [reads_path] if isinstance(reads_path, str | Path) else list(reads_path)
     made_from = {
         "version": VERSION,
-        "files": [[file.name, stat.st_size, stat.st_mtime_ns] for file, stat in ((file, readers.stat(file)) for file in paths)],
+        "files": readers.fingerprint(paths),
         "genome": dict(genome.sizes),
         "options": {name: value for name, value in sorted({"clip": clip, **options}.items()) if value is not None},
     }
     note = path.with_suffix(".json")
-    found = _read_note(note)
+    found = read_note(note)
     if found.get("made_from") == made_from and _is_readable(path):
         return found["reads"]
     note.unlink(missing_ok=True)
@@ -65,7 +65,8 @@ def ensure(
     return reads.attrs
 
 
-def _read_note(note: Path) -> dict[str, Any]:
+def read_note(note: Path) -> dict[str, Any]:
+    """What a step wrote of its input beside its output; empty where it has not ended."""
     try:
         return json.loads(note.read_text())
     except (OSError, ValueError):  # none yet, or a kill cut it short

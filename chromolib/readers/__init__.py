@@ -10,9 +10,10 @@ from .demo import DEMO_FRAME_BP, demo_promoter, read_demo, read_demo_predictions
 from .expression import read_expression
 from .interactions import read_contacts
 from .reads import read_reads
-from .table import checked, reading, stat
+from .table import blocks_of_lines, checked, fingerprint, reading, stat
 
 __all__ = [
-    "DEMO_FRAME_BP", "BigWig", "checked", "demo_promoter", "load_bigwig", "read_contacts", "read_demo",
-    "read_demo_predictions", "read_expression", "read_gene_info", "read_reads", "read_transcripts", "reading", "stat",
+    "DEMO_FRAME_BP", "BigWig", "blocks_of_lines", "checked", "demo_promoter", "fingerprint", "load_bigwig", "read_contacts",
+    "read_demo", "read_demo_predictions", "read_expression", "read_gene_info", "read_reads", "read_transcripts", "reading",
+    "stat",
 ]  # fmt: skip

@@ -20,7 +20,7 @@ import pysam
 
 from ..config import InputError
 from ..genome import Genome
-from .table import checked, compression, reading
+from .table import blocks_of_lines, checked, open_bytes, reading
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # of each read: chromosome as index into the genome or -1, start, end
 
@@ -159,14 +159,8 @@ def _drawn(code: np.ndarray, start: np.ndarray, end: np.ndarray, n: int, seed: i
 # Kinds of files
 
 
-def _open(path: Path) -> pa.NativeFile:
-    """Bytes of a file, unpacked where it is gzip, also of several members as bgzip writes them."""
-    file = pa.OSFile(str(path))
-    return pa.CompressedInputStream(file, "gzip") if compression(path) == "gzip" else file
-
-
 def _kind(path: Path) -> str:
-    with _open(path) as file:
+    with open_bytes(path) as file:
         head = file.read(4)
     for first, what in _ALIENS.items():
         if head.startswith(first):
@@ -185,27 +179,12 @@ def _codes(names: Sequence[str], genome: Genome) -> np.ndarray:
 
 def _bed(path: Path, genome: Genome, tally: _Tally) -> Iterator[Part]:
     n_lines = 0
-    for block in _blocks(path):
+    for block in blocks_of_lines(path, _BLOCK_BYTES):
         n_here = block.count(b"\n") + (not block.endswith(b"\n"))
         names, code, start, end = _parsed(block, n_here) or _read_by_line(path, block, n_lines, tally)
         tally.contigs.update(dict.fromkeys(names))
         yield _codes(names, genome)[code], start, end
         n_lines += n_here
-
-
-def _blocks(path: Path) -> Iterator[bytes]:
-    """Whole lines, some megabytes at a time."""
-    with _open(path) as file:
-        rest = b""
-        while data := file.read(_BLOCK_BYTES):
-            cut = data.rfind(b"\n") + 1
-            if cut:
-                yield rest + data[:cut]
-                rest = data[cut:]
-            else:
-                rest += data
-        if rest:
-            yield rest
 
 
 def _parsed(block: bytes, n_lines: int) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray] | None:
