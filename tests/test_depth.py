@@ -1,13 +1,17 @@
 """Read depth, checked by hand and against bedtools."""
 
+import subprocess
+
 import numpy as np
 import pandas as pd
-import pybedtools
+import pyBigWig
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from chromolib import depth, readers
-from chromolib.config import InputError
-from chromolib.genome import Genome, Region
+from chromolib import depth, readers, simulate
+from chromolib.config import InputError, load_profile
+from chromolib.genome import Genome, Region, load_genome
 
 GENOME = Genome("toy", {"chr1": 1000, "chr2": 500}, {"chr1": 1, "chr2": 2})
 
@@ -44,14 +48,93 @@ def test_piled_up_reads_by_hand():
     ]
 
 
-def test_intervals_are_those_of_bedtools(tmp_path):
-    rng = np.random.default_rng(0)
-    starts = rng.integers(0, 964, 400)
-    peer = pybedtools.BedTool("".join(f"chr1\t{start}\t{start + 36}\n" for start in sorted(starts)), from_string=True)
-    (tmp_path / "sizes").write_text("chr1\t1000\n")
-    intervals = [(i.start, i.end, int(i[3])) for i in peer.genome_coverage(bg=True, g=str(tmp_path / "sizes"))]
-    ours = depth.pile_up(starts, starts + 36)
-    assert list(zip(*(part.tolist() for part in ours), strict=True)) == intervals
+def test_depth_is_clipped_where_asked():
+    starts, ends = np.array([0, 1, 2, 3]), np.array([10, 9, 8, 7])
+    start, end, value = depth.pile_up(starts, ends, clip=2)
+    assert (start.tolist(), end.tolist(), value.tolist()) == ([0, 1, 9], [1, 9, 10], [1, 2, 1])
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=40), st.one_of(st.none(), st.integers(1, 4)))
+@settings(max_examples=60, deadline=None)
+def test_intervals_are_the_counts_of_every_base(reads, clip):
+    """Also that they are in order, apart or of another depth, and never 0."""
+    starts = np.array([start for start, _ in reads], np.int32)
+    start, end, value = depth.pile_up(starts, starts + np.array([width for _, width in reads], np.int32), clip=clip)
+    counts, ours = np.zeros(90, int), np.zeros(90, int)
+    for first, width in reads:
+        counts[first : first + width] += 1
+    for first, last, n in zip(start, end, value, strict=True):
+        ours[first:last] += n
+    np.testing.assert_array_equal(ours, np.minimum(counts, clip or 99))
+    assert (start < end).all() and (value > 0).all()
+    assert all(end[i] < start[i + 1] or value[i] != value[i + 1] for i in range(len(start) - 1))
+
+
+# bedtools
+
+
+def of_bedtools(path, genome, folder):
+    """Depth of each base of each chromosome by `bedtools genomecov -bga`, from sorted reads as BED."""
+    (folder / "sizes").write_text("".join(f"{chrom}\t{size}\n" for chrom, size in genome.sizes.items()))
+    command = f"LC_ALL=C sort -k1,1 {path} | bedtools genomecov -bga -i - -g {folder}/sizes"
+    text = subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout
+    depths = {chrom: np.full(size, -1) for chrom, size in genome.sizes.items()}
+    for chrom, start, end, value in (line.split("\t") for line in text.splitlines()):
+        depths[chrom][int(start) : int(end)] = int(value)
+    return depths
+
+
+def of_bigwig(path, genome):
+    with pyBigWig.open(str(path)) as bigwig:
+        return {chrom: np.nan_to_num(bigwig.values(chrom, 0, size, numpy=True)) for chrom, size in genome.sizes.items()}
+
+
+def assert_same_depth(rows, tmp_path, genome=None):
+    """Ours from the rows as they are; bedtools gets them without contigs that its genome lacks, which it does not take."""
+    genome = genome or GENOME
+    table = pd.DataFrame(rows, columns=["chrom", "start", "end"])
+    table.to_csv(tmp_path / "reads.bed", sep="\t", header=False, index=False)
+    table[table["chrom"].isin(genome.sizes)].to_csv(tmp_path / "known.bed", sep="\t", header=False, index=False)
+    depth.ensure(tmp_path / "reads.bed", tmp_path / "x.bw", genome)
+    peer, ours = of_bedtools(tmp_path / "known.bed", genome, tmp_path), of_bigwig(tmp_path / "x.bw", genome)
+    for chrom in genome.sizes:
+        np.testing.assert_array_equal(ours[chrom], peer[chrom], err_msg=chrom)
+    regions = [Region(chrom, 0, size) for chrom, size in genome.sizes.items()]
+    bins = np.concatenate([depth.mean_per_bin(peer[chrom], 70) for chrom in genome.sizes])
+    np.testing.assert_array_equal(depth.bin_mean(tmp_path / "x.bw", regions, 70), bins)
+    np.testing.assert_array_equal(depth.bins_of_reads(readers.read_reads(tmp_path / "reads.bed", genome), regions, 70), bins)
+
+
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("chr2", 40, 76), ("chr1", 500, 536), ("chr1", 10, 46), ("chr2", 5, 41), ("chr1", 30, 66)],
+        [("chr1", 980, 1016), ("chr1", 999, 1035), ("chr2", 0, 500)],
+        [("chrUn", 0, 36), ("chr1", 0, 36), ("chrM", 5, 41)],
+        [("chr2", 100, 136)],
+        [("chr1", 77, 78)] * 40_000,
+        [("chr1", i, i + 36) for i in range(0, 972, 36)],
+        [(str(RANDOM.choice(["chr1", "chr2"])), start, start + RANDOM.integers(1, 90)) for start in RANDOM.integers(0, 499, 3000)],
+    ],
+    ids=["unsorted", "over an end", "contigs to drop", "one read, one chromosome empty", "40,000 on one base", "adjacent", "random"],
+)
+def test_depth_of_every_base_and_its_bins_are_those_of_bedtools(tmp_path, rows):
+    assert_same_depth(rows, tmp_path)
+
+
+def test_depth_of_simulated_reads_is_that_of_bedtools(tmp_path):
+    profile = load_profile("smoke")
+    simulate.ensure_raw(profile)
+    path = profile.raw_dir / profile.inputs.reads.format(cell_type="S01", mark="H3K27ac")
+    reads = readers.read_reads(path, load_genome(profile.genome)).astype({"chrom": str})
+    assert len(reads) > 10_000
+    assert_same_depth(reads, tmp_path, load_genome(profile.genome))
+
+
+# bigWig, bins
 
 
 def test_bins_of_a_bigwig_by_hand(tmp_path):
@@ -84,6 +167,33 @@ def test_depth_is_computed_again_only_when_its_reads_change(tmp_path):
     assert sorted(file.name for file in path.parent.iterdir()) == ["x.bw", "x.json"]
 
 
+def test_options_and_files_are_part_of_what_depth_is_made_from(tmp_path):
+    a, b, path = tmp_path / "a.bed", tmp_path / "b.bed", tmp_path / "x.bw"
+    a.write_text("chr1\t0\t50\nchr1\t0\t50\n")
+    b.write_text("chr1\t10\t60\n")
+
+    def bins(*files, **options):
+        depth.ensure(list(files), path, GENOME, **options)
+        return depth.bin_mean(path, [Region("chr1", 0, 60)], 10).tolist()
+
+    assert bins(a) == [2, 2, 2, 2, 2, 0]
+    assert bins(a, b) == [2, 3, 3, 3, 3, 1]
+    assert bins(a, b, clip=2) == [2, 2, 2, 2, 2, 1]
+    assert bins(a, b, truncate_bp=20) == [2, 3, 1, 0, 0, 0]
+    assert sum(bins(a, b, max_reads=2)) == 10
+    made = path.stat().st_ino
+    assert sum(bins(a, b, max_reads=2)) == 10 and path.stat().st_ino == made
+
+
+def test_depth_that_was_damaged_is_made_anew(tmp_path):
+    reads, path = tmp_path / "reads.bed", tmp_path / "x.bw"
+    reads.write_text("chr1\t0\t10\n")
+    depth.ensure(reads, path, GENOME)
+    path.write_bytes(path.read_bytes()[:-40])
+    depth.ensure(reads, path, GENOME)
+    assert depth.bin_mean(path, [Region("chr1", 0, 10)], 10).tolist() == [1.0]
+
+
 def test_another_genome_or_a_note_cut_short_makes_depth_anew(tmp_path):
     reads, path = tmp_path / "reads.bed", tmp_path / "x.bw"
     reads.write_text("chr1\t0\t10\n")
@@ -103,6 +213,27 @@ def test_an_unknown_chromosome_and_a_damaged_file_are_named(tmp_path):
     path.write_bytes(b"not a bigWig")
     with pytest.raises(InputError, match=r"x\.bw: not readable as bigWig"):
         depth.bin_mean(path, [Region("chr1", 0, 10)], 10)
+    with pytest.raises(InputError, match="reads: no chromosome chr9, found chr1, chr2"):
+        depth.bins_of_reads(pd.DataFrame([("chr1", 0, 1), ("chr2", 0, 1)], columns=["chrom", "start", "end"]), [Region("chr9", 0, 10)], 10)
+
+
+def test_a_region_without_width_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="0 positions"):
+        depth.bin_mean(make_bigwig(tmp_path / "x.bw", [("chr1", 0, 1)]), [Region("chr1", 10, 10)], 10)
+
+
+def test_bins_of_several_files_are_columns(tmp_path):
+    paths = [make_bigwig(tmp_path / f"{i}.bw", [("chr1", 0, 5)] * (i + 1)) for i in range(3)]
+    assert depth.bin_means(paths, [Region("chr1", 0, 15)], 10, n_workers=2).tolist() == [[0.5, 1.0, 1.5], [0, 0, 0]]
+
+
+def test_bigwig_has_zoom_levels_and_its_chromosomes_in_the_order_of_their_names(tmp_path):
+    genome = Genome("toy", {f"chr{i}": 100_000 for i in range(1, 13)}, {})
+    starts = np.random.default_rng(0).integers(0, 90_000, 5000)
+    reads = pd.DataFrame({"chrom": "chr10", "start": starts, "end": starts + 36})
+    depth.write_bigwig(tmp_path / "x.bw", reads, genome)
+    with pyBigWig.open(str(tmp_path / "x.bw")) as bigwig:
+        assert bigwig.header()["nLevels"] >= 1 and list(bigwig.chroms()) == sorted(genome.sizes)
 
 
 def test_reads_to_depth_to_bins(tmp_path):

@@ -55,7 +55,9 @@ def test_own_files_become_features(own):
     alone = store["gene_id"].values[store["gene_pcre"].values[:, 0] < 0]
     assert set(alone) == {"g0", "g6", "g12", "g23", "g29", "g35"}
     sources = json.loads(store.attrs["source_files"])
-    assert [entry["what"] for entry in sources[:3]] == ["signal of H3K4me3", "signal of H3K27ac", "expression"]
+    assert [entry["what"] for entry in sources[:3]] == [
+        "signal of H3K4me3 (bed, depth)", "signal of H3K27ac (bed, depth)", "expression",
+    ]  # fmt: skip
     assert all(re.fullmatch(r"[0-9a-f]{64}", entry["sha256"]) for entry in sources)
 
 
@@ -69,11 +71,12 @@ def test_depth_of_own_reads_is_their_count_by_hand(own):
 
 
 def test_replicates_are_put_together(own):
+    shutil.copy(own.parent / "T1-H3K4me3.bed", own.parent / "again.bed")
     with (own.parent / "samples.csv").open("a") as sheet:
-        sheet.write("T1,H3K4me3,T1-H3K4me3.bed,bed\n")
+        sheet.write("T1,H3K4me3,again.bed,bed\n")
     twice = features.load(features.ensure(load_profile(own), "T1"))["promoter"].values
     sheet = own.parent / "samples.csv"
-    sheet.write_text(sheet.read_text().removesuffix("T1,H3K4me3,T1-H3K4me3.bed,bed\n"))
+    sheet.write_text(sheet.read_text().removesuffix("T1,H3K4me3,again.bed,bed\n"))
     once = features.load(features.ensure(load_profile(own), "T1"))["promoter"].values
     assert once.any()
     np.testing.assert_array_equal(twice, once * [2, 1])

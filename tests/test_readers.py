@@ -9,61 +9,14 @@ import pytest
 
 from chromolib import readers
 from chromolib.config import InputError
-from chromolib.genome import Genome, load_genome
+from chromolib.genome import load_genome
 
-GENOME = Genome("toy", {"chr1": 1000, "chrX": 500}, {"chr1": 1, "chrX": 2})
 HG19 = load_genome("hg19")
 
 
 def write(path, text, *, compress=False):
     path.write_bytes(gzip.compress(text.encode()) if compress else text.encode())
     return path
-
-
-# Reads
-
-
-def test_reads_may_be_unsorted_with_further_columns_and_windows_line_ends(tmp_path):
-    text = "chrX\t40\t76\tN\t1000\t+\r\nchr1\t10\t46\tN\t1000\t-\textra\r\nchr1\t5\t41\r\n"
-    reads = readers.read_reads(write(tmp_path / "r.gz", text, compress=True), GENOME)
-    assert reads.astype({"chrom": str}).to_numpy().tolist() == [["chrX", 40, 76], ["chr1", 10, 46], ["chr1", 5, 41]]
-    assert reads.attrs == {"kept": 3, "dropped": {}, "clipped": 0}
-
-
-def test_reads_off_the_genome_are_counted_and_those_over_an_end_cut(tmp_path):
-    text = "chrUn_1\t0\t36\nchr1\t990\t1026\nchr1\t1000\t1036\nchrX\t464\t500\n"
-    reads = readers.read_reads(write(tmp_path / "r.bed", text), GENOME)
-    assert reads["end"].tolist() == [1000, 500]
-    assert reads.attrs == {
-        "kept": 2,
-        "dropped": {"contig not in toy": 1, "past the end of its chromosome": 1},
-        "clipped": 1,
-    }
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "none of 0 reads lies on toy"),
-        ("chr1\t5\n", "expected tagAlign"),
-        ("chr1\tfive\t41\n", "expected tagAlign"),
-        ("chr1\t5\t41\nchr1\t41\t41\n", r"row 2 is chr1:41-41, expected 0 <= start < end"),
-        ("1\t5\t41\n2\t5\t41\n", r"none of 2 reads lies on toy \(chromosomes found: 1, 2\); expected chr1"),
-    ],
-)
-def test_wrong_reads_are_refused_in_one_line(tmp_path, text, message):
-    with pytest.raises(InputError, match=message) as caught:
-        readers.read_reads(write(tmp_path / "r.bed", text), GENOME)
-    assert str(tmp_path / "r.bed") in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_a_truncated_or_missing_file_of_reads_is_named(tmp_path):
-    whole = gzip.compress(b"chr1\t5\t41\n" * 1000)
-    (tmp_path / "r.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"r\.gz: .*fetch the file again"):
-        readers.read_reads(tmp_path / "r.gz", GENOME)
-    with pytest.raises(InputError, match=r"none\.gz: no such file"):
-        readers.read_reads(tmp_path / "none.gz", GENOME)
 
 
 # Expression

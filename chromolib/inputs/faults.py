@@ -15,7 +15,7 @@ import pandas as pd
 import pysam
 from tqdm import tqdm
 
-from .. import depth, readers
+from .. import readers
 from ..config import ROOT, InputError, OwnInputs, Profile, try_profile
 from ..genome import Genome, profile_genome
 from . import raw
@@ -112,8 +112,7 @@ def _check_sample(sample: Sample, profile: Profile, genome: Genome, faults: list
     if sample.format == "fastq":
         _check_fastq(path, profile, faults)
     elif sample.format == "bigwig":
-        with depth.open_bigwig(path) as bigwig:
-            faults += _length_faults(path, bigwig.chroms(), genome)
+        faults += _length_faults(path, readers.load_bigwig(path).sizes, genome)
     elif sample.format == "bam":
         with readers.reading(path, "a BAM file"), pysam.AlignmentFile(str(path), "rb") as bam:
             faults += _length_faults(path, dict(zip(bam.references, bam.lengths, strict=True)), genome)

@@ -34,7 +34,7 @@ class Files(NamedTuple):
 
     def named(self) -> list[tuple[str, Path]]:
         """Every file and what it is, each once."""
-        named = [(f"signal of {sample.mark}", sample.path) for sample in self.samples]
+        named = [(f"signal of {sample.mark} ({sample.format}, {sample.scale})", sample.path) for sample in self.samples]
         named += [(name, getattr(self, name)) for name in ("expression", "annotation", "gene_info", "fasta")]
         named += [("contacts", path) for path in self.contacts]
         return list(dict.fromkeys((what, path) for what, path in named if path is not None))

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from .. import contacts, depth, readers
+from .. import align, contacts, depth, readers
 from ..config import InputError, Profile
 from ..genome import Genome, Region
 from .files import Files, Sample, files_of
@@ -33,7 +33,7 @@ def read(profile: Profile, cell_type: str, genome: Genome) -> Parts:
     bigwigs, of_signal = ensure_signal(profile, cell_type, files, genome)
 
     def read_bins(regions: Sequence[Region]) -> np.ndarray:
-        return np.stack([depth.bin_mean(path, regions, profile.base_bp) for path in bigwigs], axis=1)
+        return depth.bin_means(bigwigs, regions, profile.base_bp)
 
     return Parts(genes, pairs, read_bins, of_signal | dropped | of_contacts | of_pairs, scale=files.samples[0].scale)
 
@@ -151,9 +151,13 @@ def ensure_signal(profile: Profile, cell_type: str, files: Files, genome: Genome
             bigwigs.append(samples[0].path)
             continue
         bigwigs.append(profile.work_dir / cell_type / "depth" / f"{mark}.bw")
-        dropped[f"reads of {mark}"] = _ensure_depth(profile, samples, bigwigs[-1], genome)["dropped"]
+        dropped[f"reads of {mark}"] = _ensure_depth(profile, samples, files.fasta, bigwigs[-1], genome)["dropped"]
     return bigwigs, dropped
 
 
-def _ensure_depth(profile: Profile, samples: list[Sample], path: Path, genome: Genome) -> dict:
-    return depth.ensure(samples[0].path, path, genome)
+def _ensure_depth(profile: Profile, samples: list[Sample], fasta: Path | None, path: Path, genome: Genome) -> dict:
+    rules, paths = profile.rules, [sample.path for sample in samples]
+    options = {"truncate_bp": rules.truncate_bp, "max_reads": rules.max_reads, "seed": rules.seed, "clip": rules.clip_depth}
+    if samples[0].format == "fastq":
+        return align.ensure_depth(paths, fasta, path, genome, **options)
+    return depth.ensure(paths, path, genome, **options)

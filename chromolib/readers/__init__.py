@@ -5,6 +5,7 @@ In: files as their providers publish them. Out: tables with 0-based positions in
 """
 
 from .annotation import read_gene_info, read_transcripts
+from .bigwig import BigWig, load_bigwig
 from .chicago import read_ibed, read_peak_matrix
 from .demo import DEMO_FRAME_BP, demo_promoter, read_demo, read_demo_predictions
 from .expression import read_expression
@@ -12,12 +13,13 @@ from .interactions import read_contacts, read_geo_contacts, read_significant_con
 from .matrices import read_hic
 from .pickles import read_release_contacts, read_release_fragments
 from .reads import read_reads
-from .table import checked, first_bytes, reading, stat
+from .table import blocks_of_lines, checked, fingerprint, first_bytes, reading, stat
 from .written import read_contact_table, read_expression_table, read_samples, read_tss_table
 
 __all__ = [
-    "DEMO_FRAME_BP", "checked", "demo_promoter", "first_bytes", "read_contact_table", "read_contacts", "read_demo",
-    "read_demo_predictions", "read_expression", "read_expression_table", "read_gene_info", "read_geo_contacts", "read_hic",
-    "read_ibed", "read_peak_matrix", "read_reads", "read_release_contacts", "read_release_fragments", "read_samples",
-    "read_significant_contacts", "read_transcripts", "read_tss_table", "reading", "stat",
+    "DEMO_FRAME_BP", "BigWig", "blocks_of_lines", "checked", "demo_promoter", "fingerprint", "first_bytes", "load_bigwig",
+    "read_contact_table", "read_contacts", "read_demo", "read_demo_predictions", "read_expression",
+    "read_expression_table", "read_gene_info", "read_geo_contacts", "read_hic", "read_ibed", "read_peak_matrix",
+    "read_reads", "read_release_contacts", "read_release_fragments", "read_samples", "read_significant_contacts",
+    "read_transcripts", "read_tss_table", "reading", "stat",
 ]  # fmt: skip

@@ -53,6 +53,11 @@ def stat(path: Path) -> os.stat_result:
         return path.stat()
 
 
+def fingerprint(paths: Sequence[Path]) -> list[list]:
+    """Name, size and time stamp of input files, by which a later call sees whether they are still the same."""
+    return [[path.name, found.st_size, found.st_mtime_ns] for path, found in ((path, stat(path)) for path in paths)]
+
+
 def compression(path: Path) -> str | None:
     """ "gzip" by the file's first bytes, since some providers leave the ending out; else by its ending."""
     with open(path, "rb") as file:
@@ -63,6 +68,27 @@ def first_bytes(path: Path, n: int = 16) -> bytes:
     """The first bytes of a file, unpacked where it is gzip."""
     with reading(path, "an input file"), gzip.open(path) if compression(path) == "gzip" else open(path, "rb") as file:
         return file.read(n)
+
+
+def open_bytes(path: Path) -> pa.NativeFile:
+    """Bytes of a file, unpacked where it is gzip, also of several members as bgzip writes them."""
+    file = pa.OSFile(str(path))
+    return pa.CompressedInputStream(file, "gzip") if compression(path) == "gzip" else file
+
+
+def blocks_of_lines(path: Path, n_bytes: int) -> Iterator[bytes]:
+    """Whole lines of a file, about `n_bytes` at a time."""
+    with open_bytes(path) as file:
+        rest = b""
+        while data := file.read(n_bytes):
+            cut = data.rfind(b"\n") + 1
+            if cut:
+                yield rest + data[:cut]
+                rest = data[cut:]
+            else:
+                rest += data
+        if rest:
+            yield rest
 
 
 def read_lines(path: Path) -> list[str]:

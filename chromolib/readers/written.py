@@ -83,6 +83,8 @@ def read_samples(path: Path, faults: list[str] | None = None) -> pd.DataFrame:
     table = _refuse(path, table, is_bigwig & (table["scale"] == ""), table["scale"], "scale", expected, faults)
     wrong = (table["format"] != "bigwig") & ~table["scale"].isin(["", "depth"])
     table = _refuse(path, table, wrong, table["scale"], "scale", "depth, since only a bigWig can hold anything else", faults)
+    key = ["cell_type", "mark", "path"]
+    table = _refuse(path, table, table.duplicated(key), table["path"], "path", "each file of a mark once", faults)
     table = table.assign(scale=table["scale"].mask(table["scale"] == "", "depth"))
     return checked(table, {})
 
