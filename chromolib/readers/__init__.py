@@ -4,16 +4,19 @@ In: files as their providers publish them. Out: tables with 0-based positions in
 (rows) and "dropped" ({reason: rows}), so that nothing is filtered silently.
 """
 
-from .annotation import read_gene_info, read_transcripts
-from .demo import DEMO_FRAME_BP, demo_promoter, read_demo, read_demo_predictions
-from .expression import read_expression
+from .annotation import TssRule, read_gene_info, read_gtf, read_transcripts, transcription_start
+from .demo import DEMO_FRAME_BP, demo_promoter, read_demo, read_demo_predictions, read_metadata
+from .expression import read_expression, read_rsem
+from .gene_sets import read_gene_sets
 from .interactions import read_contacts
 from .reads import read_reads
+from .segments import read_compartments, read_peaks, read_segments, read_tads
 from .table import checked, first_bytes, reading, stat
 from .written import read_contact_table, read_expression_table, read_samples, read_tss_table
 
 __all__ = [
-    "DEMO_FRAME_BP", "checked", "demo_promoter", "first_bytes", "read_contact_table", "read_contacts", "read_demo",
-    "read_demo_predictions", "read_expression", "read_expression_table", "read_gene_info", "read_reads", "read_samples",
-    "read_transcripts", "read_tss_table", "reading", "stat",
+    "DEMO_FRAME_BP", "TssRule", "checked", "demo_promoter", "first_bytes", "read_compartments", "read_contact_table",
+    "read_contacts", "read_demo", "read_demo_predictions", "read_expression", "read_expression_table", "read_gene_info",
+    "read_gene_sets", "read_gtf", "read_metadata", "read_peaks", "read_reads", "read_rsem", "read_samples", "read_segments",
+    "read_tads", "read_transcripts", "read_tss_table", "reading", "stat", "transcription_start",
 ]  # fmt: skip
