@@ -55,7 +55,8 @@ def test_every_companion_is_read_as_it_was_written(cohort):
         for protein in simulate.companions.POLYCOMB_PROTEINS:
             name = f"peaks/{cell_type}-{protein}.narrowPeak.gz"
             peaks, expected = readers.read_peaks(folder / name, human), written[name][0]
-            assert (peaks["summit"] == (peaks["start"] + peaks["end"]) // 2).all() and peaks["minus_log10_p"].isna().all()
+            assert (peaks["summit"] == (peaks["start"] + peaks["end"]) // 2).all()
+            assert peaks["minus_log10_p"].isna().all() and (peaks["minus_log10_q"] >= 0).all()
             same(peaks[PLACE].sort_values(PLACE), expected[PLACE].sort_values(PLACE))
 
     same(readers.read_compartments(folder / "domains/PC1.tsv", human), written["domains/PC1.tsv"][0])
@@ -67,7 +68,8 @@ def test_every_companion_is_read_as_it_was_written(cohort):
     transcripts, gene_ids, symbols = written["annotation/gene_info.txt"]
     first = transcripts[transcripts["order"] == 0].sort_values("gene")
     info = readers.read_gene_info(folder / "annotation/gene_info.txt")
-    same(info, first[[*PLACE, "strand"]].assign(gene_id=list(gene_ids), symbol=list(symbols), biotype="protein_coding")[list(info)])
+    names = {"gene_id": list(gene_ids), "symbol": list(symbols), "biotype": "protein_coding"}
+    same(info, first[[*PLACE, "strand"]].assign(**names)[list(info)])
 
     transcripts, gene_ids, symbols = written["annotation/simulated.annotation.gtf.gz"]
     gtf = readers.read_gtf(folder / "mouse/annotation/simulated.annotation.gtf.gz", mouse)
@@ -85,7 +87,9 @@ def test_every_companion_is_read_as_it_was_written(cohort):
 def test_the_promoter_of_a_gene_in_the_gtf_is_the_one_that_was_planted(cohort):
     folder, _, written = cohort
     transcripts, gene_ids, _ = written["annotation/simulated.annotation.gtf.gz"]
-    gtf = readers.read_gtf(folder / "mouse/annotation/simulated.annotation.gtf.gz", load_genome("simT"), tss_rule="base-before")
+    gtf = readers.read_gtf(
+        folder / "mouse/annotation/simulated.annotation.gtf.gz", load_genome("simT"), tss_rule="base-before"
+    )
     tss = contacts.all_tss(gtf, None, gene_ids)
     planted = transcripts[transcripts["order"] == 0].sort_values("gene")
     promoters = tss[tss["order"] == 0].set_index("gene_id").loc[gene_ids]

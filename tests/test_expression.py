@@ -29,7 +29,11 @@ def test_blanks_at_line_ends_shift_no_column(tmp_path, header_end, row_end):
 
 def test_columns_are_those_asked_for_in_that_order(tmp_path):
     path = write(tmp_path / "rpkm.txt", "gene_id\tE000\tE003\tE004\nG1\tNA\t1\t2\n")  # E000 is not asked for
-    assert readers.read_expression(path, ["E004", "E003"]).to_dict("list") == {"gene_id": ["G1"], "E004": [2.0], "E003": [1.0]}
+    assert readers.read_expression(path, ["E004", "E003"]).to_dict("list") == {
+        "gene_id": ["G1"],
+        "E004": [2.0],
+        "E003": [1.0],
+    }
 
 
 @pytest.mark.parametrize(
@@ -70,7 +74,10 @@ def test_rsem_by_hand(tmp_path):
     path = write(tmp_path / "rsem.tsv", RSEM + rows)
     table = readers.read_rsem(path)
     assert table.to_dict("list") == {"gene_id": [G2, G1], "expression": [0.12, 4.5]}
-    assert table.attrs == {"kept": 2, "dropped": {"no Ensembl gene id": 2, "copy on chrY": 1, "id seen before, mean taken": 1}}
+    assert table.attrs == {
+        "kept": 2,
+        "dropped": {"no Ensembl gene id": 2, "copy on chrY": 1, "id seen before, mean taken": 1},
+    }
     assert readers.read_rsem(path, unit="TPM")["expression"].tolist() == [0.09, 3.0]
 
 

@@ -22,8 +22,8 @@ def write(path, text):
 def test_metadata_by_hand(tmp_path):
     genes, pairs = readers.read_metadata(write(tmp_path / "train.csv", HEADER + G1 + G2))
     assert genes.to_dict("records") == [
-        {"gene_id": "ENSG1", "cell_type": "E003", "chrom": "chr1", "tss": 30_000, "strand": "-", "expression": 4.5, "label": 1,
-         "fold": 1},
+        {"gene_id": "ENSG1", "cell_type": "E003", "chrom": "chr1", "tss": 30_000, "strand": "-", "expression": 4.5,
+         "label": 1, "fold": 1},
         {"gene_id": "ENSG2", "cell_type": "E003", "chrom": "chrY", "tss": 21_729_242, "strand": "+", "expression": 0.0,
          "label": 0, "fold": 3},
     ]  # fmt: skip
@@ -37,7 +37,10 @@ def test_one_cell_type_of_several_is_asked_for(tmp_path):
     genes, pairs = readers.read_metadata(path, "E004")
     assert genes["expression"].tolist() == [9.0] and len(pairs) == 2
     assert genes.attrs == {"kept": 1, "dropped": {"another cell type": 2}}
-    for cell_type, message in ((None, "several cell types and none is asked for, found E003, E004"), ("E005", "no cell type 'E005'")):
+    for cell_type, message in (
+        (None, "several cell types and none is asked for, found E003, E004"),
+        ("E005", "no cell type 'E005'"),
+    ):
         with pytest.raises(InputError, match=message):
             readers.read_metadata(path, cell_type)
 
@@ -75,7 +78,9 @@ def test_the_real_demo_has_its_genes_and_pairs(demo_archive, tmp_path):
         member = next(member for member in tar if member.name.endswith("/demo/demo_meta.csv"))
         (tmp_path / "demo_meta.csv").write_bytes(tar.extractfile(member).read())
     genes, pairs = readers.read_metadata(tmp_path / "demo_meta.csv", "E003")
-    pd.testing.assert_frame_equal(genes.drop(columns="fold"), readers.read_demo(demo_archive)[0].drop(columns=["pcres", "contacts"]))
+    pd.testing.assert_frame_equal(
+        genes.drop(columns="fold"), readers.read_demo(demo_archive)[0].drop(columns=["pcres", "contacts"])
+    )
     assert len(genes) == 100 and (genes["fold"] == 1).all() and len(pairs) == 580
     assert pairs["gene_id"].nunique() == 89 and (pairs.groupby("gene_id")["contact"].diff().dropna() <= 0).all()
     assert (pairs.groupby("gene_id").size() == 8).sum() == 58

@@ -26,8 +26,8 @@ def read_transcripts(path: Path, genome: Genome, *, tss_rule: TssRule = "base-be
     Returns
     -------
     DataFrame
-        transcript, chrom, strand, start, end, symbol, and tss by `tss_rule`: the release takes the base before the transcript
-        for human genes.
+        transcript, chrom, strand, start, end, symbol, and tss by `tss_rule`: the release takes the base before the
+        transcript for human genes.
     """
     types = {"transcript": str, "chrom": str, "strand": str, "start": int, "end": int, "symbol": str}
     with reading(path, "refGene: 16 columns, the strand in the fourth"):
@@ -52,14 +52,16 @@ def read_gtf(
     -------
     DataFrame
         The columns of `read_transcripts` and gene_id; Ensembl's ids without their version. A gene without a name has
-        its id as symbol. The TSS by `tss_rule`: the release takes the true first base for mouse genes. Rows are in the order
-        of the file, copies of genes on chrY (_PAR_Y) among them under the id of the original.
+        its id as symbol. The TSS by `tss_rule`: the release takes the true first base for mouse genes. Rows are in the
+        order of the file, copies of genes on chrY (_PAR_Y) among them under the id of the original.
     """
     types = {"chrom": str, "first": int, "last": int, "strand": str, "attributes": str}
     with reading(path, 'GTF: 9 columns, transcripts among the features, attributes as key "value";'):
         table = parse_table(_transcript_lines(path), types, positions=(0, 3, 4, 6, 8))
         refuse_first(~table["strand"].isin(["+", "-"]), table["chrom"], "has a strand other than + and -")
-        refuse_first((table["first"] < 1) | (table["last"] < table["first"]), table["chrom"], "is not 1 <= start <= end")
+        refuse_first(
+            (table["first"] < 1) | (table["last"] < table["first"]), table["chrom"], "is not 1 <= start <= end"
+        )
         text = table["attributes"]
         kind = _attribute(text, "gene_type").fillna(_attribute(text, "gene_biotype"))
         is_wanted = pd.Series(True, index=table.index)
@@ -125,7 +127,14 @@ def read_gene_info(path: Path) -> pd.DataFrame:
         table = table.apply(lambda column: column.str.strip())
         first, last = (pd.to_numeric(table[name], errors="coerce") for name in ("start", "end"))
         strand = table["strand"].map({"1": "+", "-1": "-"})
-        is_placed = (table["chrom"] != "") & strand.notna() & (first >= 1) & (last >= first) & (first % 1 == 0) & (last % 1 == 0)
+        is_placed = (
+            (table["chrom"] != "")
+            & strand.notna()
+            & (first >= 1)
+            & (last >= first)
+            & (first % 1 == 0)
+            & (last % 1 == 0)
+        )
         if not is_placed.any():
             raise ValueError(f"line {table.index[0]:,}, {table['gene_id'].iloc[0][:40]}, and all others have no place")
     chrom = table["chrom"].replace("MT", "M").str.replace(r"^(\d+|[XYM])$", r"chr\1", regex=True)
@@ -144,12 +153,12 @@ def read_gene_info(path: Path) -> pd.DataFrame:
 
 
 def without_version(ids: pd.Series) -> pd.Series:
-    """Ids of Ensembl without what follows the dot: "ENSG00000182378.14_PAR_Y" is ENSG00000182378; other ids as they are."""
+    """Ensembl's ids without what follows the dot: "ENSG00000182378.14_PAR_Y" is ENSG00000182378; others as they are."""
     return ids.str.replace(r"^(ENS[A-Z]*\d+)\.\d.*$", r"\1", regex=True)
 
 
 def transcription_start(table: pd.DataFrame, rule: TssRule) -> pd.Series:
-    """TSS of each row (start, end, strand) by one of two rules: the first base, or the base before it, as in the release.
+    """TSS of each row (start, end, strand) by one of two rules: the first base, or the base before it.
 
     Source: the release's table of human TSSs has the base before, its script for mouse the first.
     """

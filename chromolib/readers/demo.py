@@ -21,10 +21,10 @@ from .table import checked, numbered_lines, parse_table, reading, refuse_first
 DEMO_FRAME_BP = 40_000  # width of every promoter array of the release's demo, TSS at its middle
 _DEMO_TABLE = re.compile(r"^[^/]+/demo/demo_meta\.csv$")
 _DEMO_ARRAY = re.compile(r"^[^/]+/demo/demo_data/([^/:]+:\d+-\d+)\.npy$")
-_REGION, _NUMBER = r"[^:;\s]+:\d+-\d+", r"\d+(\.\d+)?(e[+-]?\d+)?"
+_REGION, _NUMBER = r"[^:;\s]+:\d{1,10}-\d{1,10}", r"\d{1,15}(\.\d+)?(e[+-]?\d{1,2})?"
 _METADATA = {
-    "gene_id": str, "expression": float, "eid": str, "label": int, "chrom": str, "start": int, "strand": str, "split": int,
-    "neighbors": str, "scores": str,
+    "gene_id": str, "expression": float, "eid": str, "label": int, "chrom": str, "start": int, "strand": str,
+    "split": int, "neighbors": str, "scores": str,
 }  # fmt: skip
 _DEMO_PREDICTIONS = {"demo/demo_meta.predicted.csv": "probability", "demo/prediction.reg.out": "expression"}
 
@@ -120,7 +120,8 @@ def read_metadata(path: Path, cell_type: str | None = None) -> tuple[pd.DataFram
     Returns
     -------
     genes : DataFrame
-        gene_id, cell_type, chrom, tss (the release's: the base before human genes), strand, expression (RPKM), label, fold.
+        gene_id, cell_type, chrom, tss (the base before the transcript, as the release counts it for human genes),
+        strand, expression (RPKM), label, fold.
     pairs : DataFrame
         gene_id, region ("chrom:start-end"), contact and rank (from 0), in the order of the file: strongest first.
     """
@@ -140,7 +141,7 @@ def read_metadata(path: Path, cell_type: str | None = None) -> tuple[pd.DataFram
 
 
 def _genes_of(lines: Iterator[tuple[int, str]]) -> pd.DataFrame:
-    """Genes of a table of the release, with lists of pCREs and their contacts; a ValueError names the line of a fault."""
+    """Genes of a table of the release, with lists of pCREs and their contacts; a ValueError names the line."""
     table = parse_table(lines, _METADATA, sep=",", has_header=True)
     pcres, scores = (table[name].map(lambda text: text.split(";") if text else []) for name in ("neighbors", "scores"))
     for bad, what in (

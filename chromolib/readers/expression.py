@@ -38,9 +38,9 @@ def read_rsem(path: Path, *, unit: Literal["FPKM", "TPM"] = "FPKM") -> pd.DataFr
     Returns
     -------
     DataFrame
-        gene_id (Ensembl's, without version) and expression, in `unit`. Rows of tRNAs and spike-ins are dropped, and copies of
-        genes on chrY, which have the reads of neither copy or a share of them. A gene with several rows has their mean;
-        the rows above one are counted.
+        gene_id (Ensembl's, without version) and expression, in `unit`. Rows of tRNAs and spike-ins are dropped, and so
+        are copies of genes on chrY (_PAR_Y), which have no reads where that copy was masked and would halve the mean. A
+        gene with several rows has their mean; the rows above one are counted.
     """
     with reading(path, f"RSEM's table of genes with the columns gene_id and {unit}"):
         table = read_table(path, {"gene_id": str, unit: float}, has_header=True)

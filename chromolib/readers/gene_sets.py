@@ -18,8 +18,8 @@ def read_gene_sets(path: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        term and gene, in the order of the file, each gene of a term once. `table.groupby("term")["gene"].agg(list)` are the
-        sets.
+        term and gene, in the order of the file, each gene of a term once; the sets are
+        `table.groupby("term")["gene"].agg(list)`.
 
     Raises
     ------

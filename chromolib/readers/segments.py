@@ -71,8 +71,8 @@ def read_peaks(path: Path, genome: Genome) -> pd.DataFrame:
 def read_tads(path: Path, genome: Genome) -> pd.DataFrame:
     """Read topologically associating domains: chrom, start, end; further columns are left out.
 
-    They may leave gaps but do not overlap. attrs as `table.on_genome` has them; the last domain of a chromosome, whose grid
-    may go further, is cut at its end.
+    They may leave gaps but do not overlap. attrs as `table.on_genome` has them; the last domain of a chromosome, whose
+    grid may go further, is cut at its end.
     """
     with reading(path, "domains: chrom, start, end without a header"):
         table = read_table(path, _PLACE, positions=range(3), skip=_NO_ROWS)
@@ -92,8 +92,8 @@ def _refuse_overlaps(table: pd.DataFrame, what: str) -> None:
 def read_compartments(path: Path, genome: Genome, samples: Sequence[str] | None = None) -> pd.DataFrame:
     """Read PC1 of Hi-C in bins: a header somewhere near the top, a chromosome, a start, an end and a column per sample.
 
-    Tables of journals have titles above the header and notes in further columns. TSV and CSV may be packed with gzip; an
-    Excel sheet needs the package openpyxl, and the first sheet with such a header counts.
+    Tables of journals have titles above the header, notes below and in further columns. TSV and CSV may be packed with
+    gzip; an Excel file needs the package openpyxl, and its first sheet with such a header counts.
 
     Parameters
     ----------
@@ -103,8 +103,8 @@ def read_compartments(path: Path, genome: Genome, samples: Sequence[str] | None 
     Returns
     -------
     DataFrame
-        chrom, start, end, and each sample: float64, NaN where the file has a blank or NA. attrs as `table.on_genome` has
-        them, and "ignored": names of columns without numbers.
+        chrom, start, end, and each sample: float64, NaN where the file has a blank or NA. attrs as `table.on_genome`
+        has them, and "ignored": names of columns that are left out.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def read_compartments(path: Path, genome: Genome, samples: Sequence[str] | None 
     expected = "PC1: a header with a chromosome, a start, an end and samples"
     with reading(path, expected):
         table = _below_header(_sheets(path, expected))
-        is_note = (table["start"].str.strip() == "") & (table["end"].str.strip() == "")  # as below the tables of journals
+        is_note = (table[["start", "end"]].apply(lambda column: column.str.strip()) == "").all(axis=1)
         table = table[~is_note]
         numbers = {}
         names = [name for name in table if name not in _PLACE]
@@ -140,7 +140,7 @@ def _sheets(path: Path, expected: str) -> Iterator[dict[int, list[str]]]:
         is_excel = file.read(4) == b"PK\x03\x04"
     if not is_excel:
         lines = dict(numbered_lines(path))
-        yield from ({number: split_fields(line, sep) for number, line in lines.items()} for sep in "\t,;")
+        yield from ({number: split_fields(line, sep, number) for number, line in lines.items()} for sep in "\t,;")
         return
     try:
         sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object, engine="openpyxl")
@@ -156,12 +156,16 @@ def _sheets(path: Path, expected: str) -> Iterator[dict[int, list[str]]]:
 
 
 def _below_header(sheets: Iterable[dict[int, list[str]]]) -> pd.DataFrame:
-    """The rows below the first header with a chromosome, a start and an end, as text by line; columns without a name left out."""
+    """Text, by line, below the first header with a chromosome, a start and an end; columns need a name."""
     for rows in sheets:
         for header_line, header in rows.items():
-            at = [[i for i, cell in enumerate(header) if re.fullmatch(_HEADS[name], cell.strip(), re.IGNORECASE)] for name in _PLACE]
-            if all(at):
-                return _rows_below(rows, header_line, [positions[0] for positions in at])
+            names = [cell.strip() for cell in header]
+            at = [
+                next((i for i, name in enumerate(names) if re.fullmatch(head, name, re.IGNORECASE)), -1)
+                for head in _HEADS.values()
+            ]
+            if min(at) >= 0:
+                return _rows_below(rows, header_line, at)
     raise ValueError("no line names a chromosome, a start and an end")
 
 
@@ -179,4 +183,6 @@ def _rows_below(rows: dict[int, list[str]], header_line: int, at: Sequence[int])
     if not below:
         raise ValueError("holds no rows")
     padded = [row + [""] * (len(header) - len(row)) for row in below.values()]
-    return pd.DataFrame([[row[i] for i in names] for row in padded], columns=list(names.values()), index=list(below), dtype="str")
+    return pd.DataFrame(
+        [[row[i] for i in names] for row in padded], columns=list(names.values()), index=list(below), dtype="str"
+    )

@@ -57,7 +57,7 @@ def first_bytes(path: Path, n: int = 16) -> bytes:
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number, from 1, and text of each line that is not blank, one after the other; plain or gzip, whatever ends lines."""
+    """Number, from 1, and text of each line that is not blank; of a file plain or gzip, whatever ends its lines."""
     open_text = gzip.open if compression(path) == "gzip" else open
     with open_text(path, "rt", encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
@@ -120,7 +120,8 @@ def parse_table(
     at, n_fields = list(positions or range(len(types))), len(types)
     is_open = positions is not None
     if has_header:
-        header = split_fields(next(lines, (0, ""))[1].rstrip(), sep)
+        number, first = next(lines, (1, ""))
+        header = split_fields(first.rstrip(), sep, number)
         if missing := [name for name in types if header.count(name) != 1]:
             n_found = "no column" if missing[0] not in header else "two columns"
             raise ValueError(f"{n_found} {missing[0]!r}, found {', '.join(header)[:100] or 'nothing'}")
@@ -129,7 +130,7 @@ def parse_table(
         n_fields = max(at) + 1
     numbers, rows = [], []
     for number, line in lines:
-        fields = line.split(sep) if sep == "\t" else split_fields(line, sep)
+        fields = line.split(sep) if sep == "\t" else split_fields(line, sep, number)
         while len(fields) > n_fields and not fields[-1].strip():  # blanks at the end of a line
             fields.pop()
         if len(fields) < n_fields or (len(fields) > n_fields and not is_open):
@@ -144,18 +145,20 @@ def parse_table(
         if kind is not str:
             table[name] = as_numbers(table[name], kind)
     if {"start", "end"} <= set(types):
-        refuse_first((table["start"] < 0) | (table["end"] <= table["start"]), table.iloc[:, 0], "is not 0 <= start < end")
+        refuse_first(
+            (table["start"] < 0) | (table["end"] <= table["start"]), table.iloc[:, 0], "is not 0 <= start < end"
+        )
     return table
 
 
-def split_fields(line: str, sep: str) -> list[str]:
-    """Fields of a line, some of which may stand in quotes."""
+def split_fields(line: str, sep: str, number: int) -> list[str]:
+    """Fields of a line, some of which may stand in quotes; a ValueError with its `number` where one is left open."""
     if '"' not in line:
         return line.split(sep)
     try:
         return next(csv.reader([line], delimiter=sep, strict=True))
     except csv.Error as error:
-        raise ValueError(f"{line[:40]!r}: {error}") from None
+        raise ValueError(f"line {number:,}: {error}") from None
 
 
 def as_numbers(texts: pd.Series, kind: type = float, *, blank: Collection[str] = ()) -> pd.Series:
@@ -180,18 +183,20 @@ def refuse_first(is_bad: pd.Series, names: pd.Series, what: str, *, unit: str = 
 
 
 def chrom_sizes(path: Path, chroms: pd.Series, genome: Genome) -> pd.Series:
-    """Size in bp of the chromosome of each row, 0 where the genome has none of that name; an InputError if it has none at all."""
+    """Size in bp of each row's chromosome, 0 where the genome lacks it; an InputError where it lacks them all."""
     sizes = chroms.map(genome.sizes).astype(np.float64).fillna(0).astype(np.int64)
     if len(chroms) and not sizes.any():
         found, expected = ", ".join(chroms.unique()[:3]), ", ".join(list(genome.sizes)[:3])
         raise InputError(
-            f"{path}: none of {len(chroms):,} rows lies on {genome.name} (chromosomes found: {found}); expected {expected} and "
-            "the like; is `genome` another build, or are its chromosomes named otherwise?"
+            f"{path}: none of {len(chroms):,} rows lies on {genome.name} (chromosomes found: {found}); expected "
+            f"{expected} and the like; is the genome another build, or are chromosomes named otherwise?"
         )
     return sizes
 
 
-def on_genome(path: Path, table: pd.DataFrame, genome: Genome, dropped: Mapping[str, int] | None = None) -> pd.DataFrame:
+def on_genome(
+    path: Path, table: pd.DataFrame, genome: Genome, dropped: Mapping[str, int] | None = None
+) -> pd.DataFrame:
     """Rows (chrom, start, end, ...) that lie on a genome; one that crosses the end of its chromosome is cut there.
 
     Returns
@@ -217,7 +222,11 @@ def on_genome(path: Path, table: pd.DataFrame, genome: Genome, dropped: Mapping[
     kept = table[is_inside].assign(end=np.minimum(table["end"], size)[is_inside])
     found = checked(
         kept,
-        {**(dropped or {}), f"contig not in {genome.name}": (~is_known).sum(), "past the end of its chromosome": n_past},
+        {
+            **(dropped or {}),
+            f"contig not in {genome.name}": (~is_known).sum(),
+            "past the end of its chromosome": n_past,
+        },
     )
     found.attrs["clipped"] = int((table["end"] > size)[is_inside].sum())
     return found
