@@ -127,14 +127,8 @@ def read_gene_info(path: Path) -> pd.DataFrame:
         table = table.apply(lambda column: column.str.strip())
         first, last = (pd.to_numeric(table[name], errors="coerce") for name in ("start", "end"))
         strand = table["strand"].map({"1": "+", "-1": "-"})
-        is_placed = (
-            (table["chrom"] != "")
-            & strand.notna()
-            & (first >= 1)
-            & (last >= first)
-            & (first % 1 == 0)
-            & (last % 1 == 0)
-        )
+        is_whole = (first % 1 == 0) & (last % 1 == 0) & (last < 2**53)
+        is_placed = is_whole & (first >= 1) & (last >= first) & strand.notna() & (table["chrom"] != "")
         if not is_placed.any():
             raise ValueError(f"line {table.index[0]:,}, {table['gene_id'].iloc[0][:40]}, and all others have no place")
     chrom = table["chrom"].replace("MT", "M").str.replace(r"^(\d+|[XYM])$", r"chr\1", regex=True)

@@ -328,7 +328,7 @@ def read_links(path: Path) -> pd.DataFrame:
     with reading(path, "JEME: chrom:start-end, ENSG.version$symbol$chrom$tss$strand, score"):
         table = read_table(path, {"region": str, "gene": str, "contact": float}, sep=",")
         region = table["region"].str.extract(r"^([^:\s]+):(\d{1,10})-(\d{1,10})$")
-        gene = table["gene"].str.extract(rf"^({_GENE_ID})(?:\.\d+)?\$[^$]*\$([^$]+)\$(\d{1,10})\$([+-])$")
+        gene = table["gene"].str.extract(rf"^({_GENE_ID})(?:\.\d+)?\$[^$]*\$([^$]+)\$(\d{{1,10}})\$([+-])$")
         gene.columns = ["gene_id", "chrom", "tss", "strand"]
         refuse_first(region[0].isna(), table["region"], "is no region")
         refuse_first(gene["gene_id"].isna(), table["gene"], "is no ENSG.version$symbol$chrom$tss$strand")
