@@ -79,12 +79,12 @@ def simulate(
 def preprocess(profile: ProfileName, cell_type: CellType = None) -> None:
     """Build the features of a profile's cell types where they are missing or out of date."""
     from . import features
-    from .simulate import ensure_raw
+    from .dataset import open_store
 
     record = load_profile(profile)
     for name in _cell_types(record, cell_type):
-        ensure_raw(record)
-        print(features.ensure(record, name))
+        open_store(record, name)
+        print(features.path_of(record, name))
 
 
 @app.command()
@@ -168,11 +168,11 @@ def check(profile: ProfileName) -> None:
         print(f"{record.name}: {record.title}")
     for note in found.notes:
         print(note)
+    if len(found.faults) == 1:
+        raise InputError(found.faults[0])
     if found.faults:
-        for fault in found.faults:
-            print(fault, file=sys.stderr)
-        n = len(found.faults)
-        raise InputError(f"check: {n} {'fault' if n == 1 else 'faults'} in {profile}, told above; correct and check again")
+        print(*found.faults, sep="\n", file=sys.stderr)
+        raise InputError(f"check: {len(found.faults)} faults in {profile}, told above; correct and check again")
     _check_sources(record)
     for name in record.cell_types:
         if record.simulated:

@@ -21,10 +21,11 @@ import torch.nn.functional as F
 import xarray as xr
 from torch import Tensor
 
-from . import features, simulate
+from . import features, inputs, simulate
 from .attention import frame_offset
 from .batch import Batch, PackedBatch, Regions
 from .config import SCALES, InputError, ModelConfig, Profile, Scale, Task
+from .files import hold
 from .genome import Region
 
 GENE_COLUMNS = ["symbol", "chrom", "tss", "strand", "fold", "expression", "label"]
@@ -430,12 +431,19 @@ def load_dataset(profile: Profile, cell_type: str, *, device: str = "cpu", **sel
 
     `selection` is what `GeneDataset.select` takes, e.g. task="reg" or window_bp=10_000.
     """
-    profile.check_cell_type(cell_type)
-    simulate.ensure_raw(profile)
-    store = features.load(features.ensure(profile, cell_type)).load()
+    store = open_store(profile, cell_type).load()
     own = {key: selection.pop(key) for key in ("task", "marks", "bin_bp", "window_bp") if key in selection}
     data = GeneDataset(store, log_base=profile.log_base, **({"bin_bp": profile.bin_bp} | own))
     return (data.select(**selection) if selection else data).to(resolve_device(device))
+
+
+def open_store(profile: Profile, cell_type: str) -> xr.Dataset:
+    """The features of a cell type, their arrays not read yet; where there are none or old ones, one process builds them."""
+    if not (profile.simulated or features.path_of(profile, cell_type).exists()):
+        inputs.check_there(profile, cell_type)  # before anything is made here
+    with hold(profile.work_dir / ".locks" / "features"):  # also to look: another process may be replacing them
+        simulate.ensure_raw(profile)
+        return features.load(features.ensure(profile, cell_type))
 
 
 def resolve_device(name: str) -> torch.device:

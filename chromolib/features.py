@@ -49,12 +49,17 @@ _MEANING = {
 
 def ensure(profile: Profile, cell_type: str) -> Path:
     """Path of the feature store of one cell type; builds it where it is missing or its settings or inputs changed."""
-    path = profile.work_dir / profile.check_cell_type(cell_type) / "features.zarr"
+    path = path_of(profile, cell_type)
     files = inputs.source_files(profile, cell_type)
     settings = _settings(profile, cell_type, files)
     if not _is_current(path, settings):
         save(build(profile, cell_type).assign_attrs(settings=settings, source_files=json.dumps(files)), path)
     return path
+
+
+def path_of(profile: Profile, cell_type: str) -> Path:
+    """Where the features of a cell type are kept."""
+    return profile.work_dir / profile.check_cell_type(cell_type) / "features.zarr"
 
 
 def save(store: xr.Dataset, path: Path) -> None:
@@ -80,7 +85,12 @@ def load(path: Path) -> xr.Dataset:
     missing = [name for name in _MEANING if name not in store.variables]
     if missing or "settings" not in store.attrs:
         raise InputError(f"{path}: lacks {missing[0] if missing else 'settings'}, expected a feature store; {advice}")
-    return store
+    return indexed(store)
+
+
+def indexed(store: xr.Dataset) -> xr.Dataset:
+    """The store with gene_id and region as what `sel` takes."""
+    return store.set_xindex("gene_id").set_xindex("region")
 
 
 def build(profile: Profile, cell_type: str) -> xr.Dataset:
@@ -308,7 +318,7 @@ def _lay_out(
     )
     for name, (meaning, unit) in _MEANING.items():
         store[name].attrs = {"long_name": meaning, "units": unit.format(scale=SCALES[scale])}
-    return store
+    return indexed(store)
 
 
 def _text(values: Sequence[str]) -> np.ndarray:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import os
+import shutil
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,8 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
         The folder cannot be written to or is full; libraries that have errors of their own for that are translated.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")  # the ending stays: some writers go by it
+    _sweep(path)
+    temporary = _temporary(path)
     try:
         write(temporary)
         temporary.replace(path)
@@ -43,13 +45,41 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 def whole_folder(target: Path) -> Iterator[Path]:
     """Folder to write into; it takes the place of `target` when the block ends well, and is gone when it does not."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as temporary:
-        folder, old = Path(temporary) / "new", Path(temporary) / "old"
+    _sweep(target)
+    temporary = _temporary(target)
+    temporary.mkdir()
+    try:
+        folder, old = temporary / "new", temporary / "old"
         folder.mkdir()
         yield folder
         if target.exists():
             os.replace(target, old)
         os.replace(folder, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary(path: Path) -> Path:
+    """Name beside `path` that says whose it is; the ending stays, since some writers go by it."""
+    return path.with_name(f".{socket.gethostname()}-{os.getpid()}.{path.name}")
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes of this machine that were killed have left of `path`."""
+    for left in path.parent.glob(f".{glob.escape(socket.gethostname())}-*.{glob.escape(path.name)}"):
+        pid = left.name.removesuffix(f".{path.name}").rpartition("-")[2]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 @contextmanager

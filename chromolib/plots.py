@@ -8,16 +8,17 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Arc
-from matplotlib.ticker import MultipleLocator
+from matplotlib.ticker import LogLocator, MultipleLocator
 from pandas.io.formats.style import Styler
 from sklearn import metrics
 
@@ -38,6 +39,7 @@ MODEL_COLOURS = {
 }  # fmt: skip
 WHOLE_WINDOW = "#6c6c6c"  # "Mean signal, 40 kb" and that of any other window that a profile has
 OTHER = "#444444"  # a mark or model that the paper does not have
+PCRE = "#7a3e9d"   # contacts and what they lead to
 H1 = "#000000"     # the real promoters that a profile is held against
 MANY_POINTS = 3000  # more are drawn as an image inside of the SVG: a page of megabytes opens slowly
 COLUMN_NAMES = METRIC_NAMES | {
@@ -45,10 +47,18 @@ COLUMN_NAMES = METRIC_NAMES | {
     "depth_q90": "90 % quantile", "depth_q99": "99 % quantile", "depth_max": "maximum depth",
     "lag_1": "r, 100 bp apart", "lag_10": "r, 1 kb apart", "between_genes": "between promoters",
     "tss_difference": "on - off, TSS", "body_difference": "on - off, gene body",
+    "on_minus_off": "mean signal, on - off", "share_without": "without pCRE", "pcres_per_gene": "pCREs per gene",
+    "median_distance": "median distance (bp)", "median_contact": "median contact", "median_strongest": "median of strongest",
+    "share_below_10kb": "below 10 kb", "too_wide": "too wide",
     "low_corrected": "low", "high_corrected": "high",
     "p_t": "p, paired t-test", "p_corrected": "p, corrected t-test", "p_wilcoxon": "p, Wilcoxon",
     "q_t": "q, paired t-test", "q_corrected": "q, corrected t-test", "q_wilcoxon": "q, Wilcoxon",
 }  # fmt: skip
+GAP_NAMES = {
+    "empty_bins": "promoter bins without signal", "empty_pcre_bins": "pCRE bins without signal",
+    "empty_genes": "genes without signal", "cut_genes": "windows cut", "off_chromosome": "bp cut off", "lone_genes": "no pCRE",
+}  # fmt: skip
+GAP_MAP = plt.get_cmap("Oranges").with_extremes(bad="#e6e6e6")  # grey: no such mark, or no pCREs
 STYLE = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
     "svg.fonttype": "none", "svg.hashsalt": "chromolib",
@@ -138,40 +148,48 @@ def new_figure(n_rows: int = 1, n_columns: int = 1, *, size: tuple[float, float]
         return plt.subplots(n_rows, n_columns, figsize=size, layout="constrained", **options)
 
 
-def plot_tracks(tracks: pd.DataFrame, axes: Sequence[Axes], *, tss: int, strand: str) -> Sequence[Axes]:
-    """Depth of each mark around a TSS, one axis per mark, from `tracks.gene_tracks`."""
-    for ax, (mark, table) in zip(axes, tracks.groupby("mark", sort=False), strict=True):
-        ax.fill_between(table["position"] / 1e6, table["depth"], step="mid", color=MARK_COLOURS.get(mark, OTHER), lw=0)
-        ax.axvline(tss / 1e6, color="black", lw=0.6, ls=":")
-        ax.set_ylabel(mark, rotation=0, ha="right", va="center")
-        ax.set_ylim(0, max(float(table["depth"].max()), 1.0))
-        ax.set_xlim(table["position"].min() / 1e6, table["position"].max() / 1e6)
-        ax.tick_params(labelbottom=ax is axes[-1])
+def plot_locus(tracks: pd.DataFrame, regions: pd.DataFrame, axes: Sequence[Axes], *, strand: str) -> Sequence[Axes]:
+    """A gene as a browser shows it: arcs from its TSS to its pCREs on the first axis, below it the depth of each mark.
+
+    From `tracks.gene_tracks` and `tracks.gene_regions`. Regions have their width, what lies between them has not.
+    """
+    promoter, pcres = regions.iloc[0], regions.iloc[1:]
+    tss = (promoter["x_start"] + promoter["x_end"]) / 2
+    _draw_arcs(pcres, axes[0], tss=tss)
+    arrow = 0.06 * regions["x_end"].max() * (1 if strand == "+" else -1)
     axes[0].annotate(
-        "", xy=(0.56 if strand == "+" else 0.44, 1.12), xytext=(0.5, 1.12), xycoords="axes fraction",
+        "", xy=(tss + arrow, -0.14), xytext=(tss, -0.14), annotation_clip=False,
         arrowprops={"arrowstyle": "-|>", "color": "black"},
     )  # fmt: skip
-    axes[-1].ticklabel_format(axis="x", useOffset=False)
-    axes[-1].set_xlabel("position on chromosome (Mb); dotted: TSS, arrow: direction of transcription")
+    for ax, (mark, table) in zip(axes[1:], tracks.groupby("mark", sort=False), strict=True):
+        for region in pcres.itertuples():
+            ax.axvspan(region.x_start, region.x_end, color=PCRE, alpha=0.07, lw=0)
+        for _, part in table.groupby("region", sort=False):
+            ax.fill_between(part["x"], part["depth"], step="mid", color=MARK_COLOURS.get(mark, OTHER), lw=0)
+        ax.hlines([0] * len(regions), regions["x_start"], regions["x_end"], color="black", lw=0.8, clip_on=False)
+        ax.axvline(tss, color="black", lw=0.6, ls=":")
+        ax.set_ylabel(mark, rotation=0, ha="right", va="center")
+        ax.set_ylim(0, max(float(table["depth"].max()), 1.0))
+        ax.spines["bottom"].set_visible(False)
+        ax.tick_params(axis="x", length=0, labelbottom=ax is axes[-1])
+    middle = (regions["x_start"] + regions["x_end"]) / 2
+    names = ["TSS", *(f"{distance / 1e3:+,.0f}" for distance in pcres["distance"])]
+    axes[-1].set_xticks(middle, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=7)
+    axes[-1].set_xlim(regions["x_start"].min(), regions["x_end"].max())                    # shared by all
+    axes[-1].set_xlabel("regions in genome order, all at one scale; labels of pCREs: distance of their middle from the TSS (kb)")
     return axes
 
 
-def plot_contacts(contacts: pd.DataFrame, ax: Axes, *, tss: int, window_bp: int) -> Axes:
-    """Arcs from a TSS to its pCREs; thicker where the contact is stronger. From `tracks.gene_contacts`."""
-    ax.axhline(0, color="black", lw=0.8)
-    for row in contacts.itertuples():
-        middle, width = (tss + (row.start + row.end) / 2) / 2e6, abs(row.distance) / 1e6
-        ax.add_patch(Arc((middle, 0), width, 2, theta1=0, theta2=180, lw=0.6 * row.contact, color="#7a3e9d"))
-        ax.plot([row.start / 1e6, row.end / 1e6], [0, 0], color="#7a3e9d", lw=5, solid_capstyle="butt")
-    ax.plot([(tss - window_bp / 2) / 1e6, (tss + window_bp / 2) / 1e6], [0, 0], color="black", lw=5, solid_capstyle="butt")
-    ends = [*contacts["start"], *contacts["end"], tss - window_bp, tss + window_bp]
-    margin = 0.03 * (max(ends) - min(ends))
-    ax.set_xlim((min(ends) - margin) / 1e6, (max(ends) + margin) / 1e6)
-    ax.set_ylim(-0.15, 1.1)
-    ax.set_yticks([])
-    ax.spines["left"].set_visible(False)
-    ax.set_xlabel("position on chromosome (Mb); black: promoter window, purple: pCREs, line width: contact frequency")
-    return ax
+def _draw_arcs(pcres: pd.DataFrame, ax: Axes, *, tss: float) -> None:
+    """Arcs from a TSS to the middle of each pCRE, the wider the higher; thick where the contact is strong."""
+    middle = (pcres["x_start"] + pcres["x_end"]) / 2
+    span = (middle - tss).abs()
+    for x, width, contact in zip(middle, span, pcres["contact"], strict=True):
+        line = 0.5 + 2.5 * contact / pcres["contact"].max()
+        ax.add_patch(Arc(((x + tss) / 2, 0), width, 2 * width / max(span.max(), 1), theta1=0, theta2=180, lw=line, color=PCRE))
+    ax.hlines([0] * len(pcres), pcres["x_start"], pcres["x_end"], color=PCRE, lw=4)
+    ax.set_ylim(-0.05, 1.1)
+    ax.set_axis_off()
 
 
 def plot_network_input(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) -> Sequence[Axes]:
@@ -205,6 +223,119 @@ def plot_mean_by_label(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) 
         ax.set_visible(False)
     axes[0].set_ylabel(f"mean signal, {unit}")
     axes[0].figure.supxlabel("distance from TSS (kb)", fontsize=9)
+    return axes
+
+
+def plot_spread_by_label(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) -> Sequence[Axes]:
+    """Boxes of one number per gene, genes on (filled) and off (empty), one axis per mark, from `marks.by_label`.
+
+    Line: median, box: quartiles, whiskers: 5 % and 95 %.
+    """
+    marks, windows = list(table.groupby("mark", sort=False)), list(table["window"].unique())
+    for ax, (mark, part) in zip(axes, marks, strict=False):
+        colour = MARK_COLOURS.get(mark, OTHER)
+        for row in part.itertuples():
+            box = {"med": row.median, "q1": row.q25, "q3": row.q75, "whislo": row.q05, "whishi": row.q95}
+            x, fill = windows.index(row.window) + (-0.2 if row.label == "on" else 0.2), colour if row.label == "on" else "white"
+            ax.bxp([box], positions=[x], widths=0.32, showfliers=False, patch_artist=True,
+                   boxprops={"facecolor": fill, "edgecolor": colour}, medianprops={"color": "black", "lw": 1.2},
+                   whiskerprops={"color": colour}, capprops={"color": colour})  # fmt: skip
+        ax.set_xticks(range(len(windows)), [window.replace(" down", "\ndown") for window in windows], fontsize=8)
+        ax.set_xlim(-0.6, len(windows) - 0.4)
+        ax.set_ylim(bottom=0)
+        ax.set_title(mark, loc="left", fontsize=9)
+    for ax in axes[len(marks) :]:
+        ax.set_visible(False)
+    axes[0].figure.supylabel(f"signal of a gene, {unit}", fontsize=9)
+    return axes
+
+
+def plot_ranking(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """What one number of a mark tells, with intervals, one axis per statistic, from `marks.ranking`.
+
+    Points are filled for the first window and hollow for the other.
+    """
+    marks, windows = list(table["mark"].unique()), list(table["window"].unique())
+    for ax, (statistic, part) in zip(axes, table.groupby("statistic", sort=False), strict=True):
+        ax.axvline(0.5 if statistic == "roc_auc" else 0, color="black", lw=0.6, ls=":")
+        for row in part.itertuples():
+            y = marks.index(row.mark) + 0.3 * (windows.index(row.window) - (len(windows) - 1) / 2)
+            colour = MARK_COLOURS.get(row.mark, OTHER)
+            ax.plot([row.low, row.high], [y, y], color=colour, lw=1.4)
+            ax.plot(row.value, y, "o", ms=4.5, mec=colour, mew=1.2, mfc="white" if row.window != windows[0] else colour)
+        ax.set_yticks(range(len(marks)), marks)
+        ax.set_ylim(len(marks) - 0.5, -0.5)
+        ax.tick_params(axis="y", length=0, labelleft=ax is axes[0])
+        ax.set_xlabel(COLUMN_NAMES.get(statistic, statistic))
+    handles = [
+        Line2D([], [], color=OTHER, marker="o", ms=4.5, mfc=OTHER if window == windows[0] else "white", label=window)
+        for window in windows
+    ]
+    axes[0].figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=8, frameon=False)
+    return axes
+
+
+def plot_widths(table: pd.DataFrame, widths: pd.DataFrame, ax: Axes) -> Axes:
+    """Widths of pCREs and their median, and as lines the published medians; from `pcres.histograms` and `pcres.widths`."""
+    if table.empty:
+        return nothing_to_draw([ax], "no pCREs")[0]
+    rows = table[(table["quantity"] == "width") & (table["group"] == "all")]
+    ax.bar(rows["low"] / 1e3, rows["share"], width=(rows["high"] - rows["low"]) / 1e3, align="edge", color=PCRE, alpha=0.5, lw=0)
+    styles = ["-", ":", "--", "-."]
+    for row, style in zip(widths.itertuples(), styles, strict=False):
+        colour = PCRE if row.source == "this profile" else H1
+        ax.axvline(row.median / 1e3, color=colour, lw=1.2, ls=style, label=f"{row.fragments}: {row.median / 1e3:.1f}")
+    ax.set(xlabel="width (kb)", ylabel="share of pCREs", xlim=(0, None))
+    ax.legend(title="median (kb)", fontsize=8, title_fontsize=8, loc="upper right", alignment="left", frameon=False)
+    return ax
+
+
+def plot_pcres(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """pCREs per gene, their distance, their contact, and contact by distance, from `pcres.histograms`."""
+    if table.empty:
+        return nothing_to_draw(axes, "no pCREs")
+    parts = {key: part for key, part in table.groupby(["quantity", "group"])}
+    for (group, colour), side in zip((("on", OTHER), ("off", "#bbbbbb")), (-0.2, 0.2), strict=True):
+        rows = parts["n_pcres", group]
+        axes[0].bar(rows["low"] + 0.5 + side, rows["share"], width=0.4, color=colour, label=f"genes {group}")
+    axes[0].set(xlabel="pCREs of a gene", ylabel="share of genes", xticks=range(len(rows)))
+    for ax, quantity, unit in ((axes[1], "distance", 1e3), (axes[2], "contact", 1)):
+        rows, first = parts[quantity, "all"], parts[quantity, "strongest"]
+        edges = np.append(rows["low"], rows["high"].iloc[-1]) / unit
+        ax.stairs(rows["share"], edges, fill=True, color=PCRE, alpha=0.4, lw=0, label="all")
+        ax.stairs(first["share"], edges, color="black", lw=1.2, label="strongest of each gene")
+        ax.set(xscale="log", ylabel="share of pCREs")
+    by_distance = parts["distance", "all"].dropna(subset="median")
+    middle = np.sqrt(by_distance["low"] * by_distance["high"]) / 1e3
+    axes[3].fill_between(middle, by_distance["q25"], by_distance["q75"], color=PCRE, alpha=0.25, lw=0)
+    axes[3].plot(middle, by_distance["median"], "o-", color=PCRE, ms=3, lw=1.4)
+    axes[3].set(xscale="log", ylabel="contact frequency")
+    axes[2].set_xlabel("contact frequency")
+    axes[2].xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axes[2].minorticks_off()
+    for ax in (axes[1], axes[3]):
+        ax.set_xlabel("distance from the TSS (kb)")
+    for ax in axes[1:]:
+        ax.xaxis.set_major_formatter("{x:,g}")
+    for ax in axes[:3]:
+        ax.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
+    return axes
+
+
+def plot_gaps(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """Heat maps of what is missing, a row per cell type: by mark on the first axes, of genes on the last; `inventory.gaps`."""
+    marks, cell_types = table["mark"].unique(), table["cell_type"].unique()
+    grids = {
+        GAP_NAMES[name]: table.pivot(index="cell_type", columns="mark", values=name).loc[cell_types, marks]
+        for name in ("empty_bins", "empty_pcre_bins", "empty_genes")
+    }
+    names = ["cut_genes", "off_chromosome", "lone_genes"]
+    grids["genes, any mark"] = table.drop_duplicates("cell_type").set_index("cell_type")[names].rename(columns=GAP_NAMES)
+    for ax, (title, grid) in zip(axes, grids.items(), strict=True):
+        ax.imshow(grid, aspect="auto", cmap=GAP_MAP, vmin=0, vmax=1)
+        _write_cells(grid, ax, is_dark=grid > 0.6, text="{:.1%}".format)
+        ax.set_title(title, loc="left", fontsize=9)
+        ax.tick_params(labelleft=ax is axes[0])
     return axes
 
 
@@ -263,18 +394,40 @@ def plot_correlations(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axe
     if table.empty:
         return nothing_to_draw(axes)
     for ax, (source, part) in zip(axes, table.groupby("source", sort=False), strict=True):
-        marks = part["mark"].unique()
-        grid = part.pivot(index="mark", columns="other", values="r").loc[marks, marks]
-        image = ax.imshow(grid, cmap="RdBu_r", vmin=-1, vmax=1)
-        for (row, column), r in np.ndenumerate(grid.to_numpy()):
-            ax.text(column, row, f"{r:.2f}", ha="center", va="center", fontsize=7, color="white" if abs(r) > 0.6 else "black")
-        ax.set_xticks(range(len(marks)), marks, rotation=60, ha="right", rotation_mode="anchor")
-        ax.set_yticks(range(len(marks)), marks)
-        ax.spines[:].set_visible(False)
-        ax.tick_params(length=0)
+        image = _draw_correlation(part, ax)
         ax.set_title({"here": "this profile"}.get(source, source), loc="left", fontsize=9)
     axes[0].figure.colorbar(image, ax=list(axes), label="Pearson r of signal", shrink=0.7)
     return axes
+
+
+def plot_rank_correlation(table: pd.DataFrame, ax: Axes) -> Axes:
+    """Heat map of Spearman's correlation between marks and with expression, from `marks.correlation`."""
+    image = _draw_correlation(table, ax)
+    n = table["mark"].nunique()
+    for line in (ax.axhline, ax.axvline):
+        line(n - 1.5, color="white", lw=4)                                     # expression, which is no mark
+    ax.figure.colorbar(image, ax=ax, label="Spearman r over genes", shrink=0.7)
+    return ax
+
+
+def _draw_correlation(table: pd.DataFrame, ax: Axes) -> AxesImage:
+    """Correlations r of `mark` and `other` as a heat map with numbers, in the order of the table."""
+    marks = table["mark"].unique()
+    grid = table.pivot(index="mark", columns="other", values="r").loc[marks, marks]
+    image = ax.imshow(grid, cmap="RdBu_r", vmin=-1, vmax=1)
+    _write_cells(grid, ax, is_dark=grid.abs() > 0.6, text="{:.2f}".format)
+    return image
+
+
+def _write_cells(grid: pd.DataFrame, ax: Axes, *, is_dark: pd.DataFrame, text: Callable[[float], str]) -> None:
+    """Names of rows and columns of a heat map, and the number in each cell; a dash where there is none."""
+    for (row, column), value in np.ndenumerate(grid.to_numpy(float)):
+        ax.text(column, row, "–" if np.isnan(value) else text(value), ha="center", va="center", fontsize=7,
+                color="white" if is_dark.iloc[row, column] else "black")  # fmt: skip
+    ax.set_xticks(range(grid.shape[1]), grid.columns, rotation=60, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(grid.shape[0]), grid.index)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
 
 
 def plot_summary_beside(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
@@ -299,11 +452,12 @@ def plot_summary_beside(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[A
     return axes
 
 
-def nothing_to_draw(axes: Sequence[Axes]) -> Sequence[Axes]:
+def nothing_to_draw(axes: Sequence[Axes], text: str = "nothing to compare") -> Sequence[Axes]:
     """What a figure shows of an empty table: one line that says so."""
     for ax in axes:
         ax.set_axis_off()
-    axes[0].text(0, 0.5, "nothing to compare", transform=axes[0].transAxes, va="center")
+    axes[0].text(0, 0.5, text, transform=axes[0].transAxes, va="center")
+    axes[0].figure.set_size_inches(axes[0].figure.get_figwidth(), 0.4)
     return axes
 
 

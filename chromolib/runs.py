@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 import xarray as xr
 
-from . import __version__, features, inputs, machine, simulate
+from . import __version__, machine
 from .config import InputError, Precision, Task, TrainConfig, load_profile
-from .dataset import GeneDataset, _check_selection, load_dataset, pair
-from .files import hold, write_whole
+from .dataset import GeneDataset, _check_selection, load_dataset, open_store, pair
+from .files import write_whole
 from .train import Dataset, evaluate, fit, predict, save_weights
 
 VERSION = 3  # raise it when the same settings and features train another network
@@ -133,23 +133,13 @@ def plan(runs: Iterable[Run]) -> list[Job]:
     for run in runs:
         for cell_type in run.cell_types:
             load_profile(run.profile).check_cell_type(cell_type)
-    opened = cache(open_store)
+    opened = cache(lambda profile, cell_type: open_store(load_profile(profile), cell_type))
     jobs = []
     for run in runs:
         stores = [opened(run.profile, cell_type) for cell_type in run.cell_types]
         _check(run, stores)
         jobs.append(Job(run, _settings(run, stores)))
     return jobs
-
-
-def open_store(profile: str, cell_type: str) -> xr.Dataset:
-    """The features of a cell type, their arrays not read yet; where there are none or old ones, one process builds them."""
-    record = load_profile(profile)
-    if not (record.simulated or (record.work_dir / cell_type / "features.zarr").exists()):
-        inputs.check_there(record, cell_type)  # before anything is made here
-    with hold(record.work_dir / ".locks" / "features"):  # also to look: another process may be replacing them
-        simulate.ensure_raw(record)
-        return features.load(features.ensure(record, cell_type))
 
 
 def _check(run: Run, stores: list[xr.Dataset]) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 
 from chromolib.config import MARKS
+from chromolib.features import indexed
 
 
 def random_store(
@@ -30,7 +31,7 @@ def random_store(
         contact[gene, :n] = np.sort(rng.uniform(1.5, 6, n))[::-1]
     expression = rng.gamma(1, 10, n_genes)
     start = 10**6 + 10**5 * np.arange(n_pcres)
-    return xr.Dataset(
+    store = xr.Dataset(
         {
             "promoter": (("gene", "bin", "mark"), rng.gamma(0.3, 4, (n_genes, n_bins, len(marks))).astype(np.float32)),
             "pcre_depth": (("row", "mark"), rng.gamma(0.3, 4, (n_rows.sum(), len(marks))).astype(np.float32)),
@@ -54,3 +55,4 @@ def random_store(
         attrs={"profile": "made", "cell_type": "T01", "genome": "hg19", "base_bp": base_bp, "frame_bp": frame_bp,
                "signal": "depth", "simulated": 1},
     )  # fmt: skip
+    return indexed(store)

@@ -8,6 +8,7 @@ import pytest
 import torch
 import xarray as xr
 
+from chromolib import features
 from chromolib.config import InputError
 from chromolib.dataset import GeneDataset, _like_width, load_dataset, pair, pool_ragged, pool_windows, resolve_device
 from tests.stores import random_store
@@ -29,7 +30,7 @@ def hand_store(strands="+-+", tss=None, chrom_bp=10_000, depth=None):
         "tss": tss or [5000] * n, "fold": [1 + i % 3 for i in range(n)], "chrom_bp": [chrom_bp] * n,
         "expression": [float(2**i - 1) for i in range(n)], "label": [i % 2 for i in range(n)],
     }  # fmt: skip
-    return xr.Dataset(
+    store = xr.Dataset(
         {
             "promoter": (("gene", "bin", "mark"), promoter[..., None].astype(np.float32)),
             "pcre_depth": (("row", "mark"), np.array([1, 2, 3, 8, 4, 5, 6, 7], np.float32)[:, None]),
@@ -43,6 +44,7 @@ def hand_store(strands="+-+", tss=None, chrom_bp=10_000, depth=None):
         attrs={"profile": "hand", "cell_type": "T1", "genome": "hg19", "base_bp": BASE_BP, "frame_bp": FRAME_BP,
                "signal": "depth", "simulated": 1, "dropped": '{"pCREs": {"too wide": 2, "too weak": 5}}'},
     )  # fmt: skip
+    return features.indexed(store)
 
 
 def hand_data(bin_bp=(100,), **options):

@@ -199,7 +199,7 @@ def test_demo_has_its_genes_and_pairs(demo):
     assert (store["strand"] == "+").sum() == 56
     has = (store["gene_pcre"] >= 0).sum("rank")
     assert int((has > 0).sum()) == 89 and int((has == 8).sum()) == 58
-    assert store["symbol"].sel(gene="ENSG00000134982").item() == "APC"
+    assert store["symbol"].sel(gene_id="ENSG00000134982").item() == "APC"
     assert set(store["fold"].values.tolist()) == {1, 2, 3, 4}
     assert json.loads(store.attrs["dropped"])["pCREs of genes"] == {}
 
@@ -221,7 +221,7 @@ def test_demo_depth_is_that_of_its_arrays(demo):
             return np.load(io.BytesIO(tar.extractfile(members[f"{region}.npy"]).read())).astype(float)
 
         promoter, pcre = array("chr1:3546667-3586667"), array("chr1:3008934-3016866")
-    gene = store.sel(gene="ENSG00000116213")
+    gene = store.sel(gene_id="ENSG00000116213")
     expected = promoter.reshape(7, 400, 100).mean(2).T
     np.testing.assert_allclose(gene["promoter"], expected, rtol=1e-6)
     assert promoter.any()

@@ -151,3 +151,29 @@ def test_file_system_without_locks_is_named(tmp_path, monkeypatch):
 )
 def test_want_of_room_is_told_from_other_errors(error, full):
     assert is_full(error) is full
+
+
+def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
+    child = os.fork()
+    if not child:                                                                # writes a file and a folder, and dies in both
+
+        def die(path):
+            path.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        with whole_folder(tmp_path / "store") as folder:
+            (folder / "half").touch()
+            write_whole(tmp_path / "table.csv", die)
+    os.waitpid(child, 0)
+    assert len(names(tmp_path)) == 2 and all(name.startswith(".") for name in names(tmp_path))
+    write_whole(tmp_path / "table.csv", lambda path: path.write_text("whole"))
+    with whole_folder(tmp_path / "store"):
+        pass
+    assert names(tmp_path) == ["store", "table.csv"]
+
+
+def test_what_another_process_is_writing_stays(tmp_path):
+    theirs = tmp_path / f".{os.uname().nodename}-{os.getppid()}.table.csv"
+    theirs.touch()
+    write_whole(tmp_path / "table.csv", lambda path: path.write_text("whole"))
+    assert theirs.exists()

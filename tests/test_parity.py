@@ -76,7 +76,18 @@ def test_demo_covers_both_strands_and_every_number_of_pcres(data):
     assert set((batch.contact > 0).sum(1).tolist()) == set(range(9))
 
 
-def test_logits_and_gradients_match_the_release_on_all_real_genes(pair, data, demo):
+def assert_same_inputs(batch, item):
+    """Signal and contacts to rounding, masks to the bit: the release sums a bin in float32, we in float64."""
+    ours = peer.inputs(batch)
+    torch.testing.assert_close(ours["interaction_freq"], item["interaction_freq"], rtol=1e-6, atol=0)
+    for width in (2000, 500, 100):
+        for name in ("promoter_feats", "pcre_feats"):
+            torch.testing.assert_close(ours[name][width], item[name][width], rtol=1e-6, atol=1e-6)
+        for name in ("promoter_pad_masks", "pcre_pad_masks", "interaction_masks"):
+            assert torch.equal(ours[name][width], item[name][width]), (name, width)
+
+
+def test_features_logits_and_gradients_match_the_release_on_all_real_genes(pair, data, demo):
     theirs, ours = pair
     data = data.select(task=ours.config.task)
     theirs.zero_grad()
@@ -84,6 +95,7 @@ def test_logits_and_gradients_match_the_release_on_all_real_genes(pair, data, de
     for first, item in zip(range(0, N_GENES, CHUNK), items(demo, data, 40_000, N_GENES), strict=True):
         batch = data.batch(range(first, first + CHUNK))
         assert torch.equal(batch.target, item["label"])
+        assert_same_inputs(batch, item)
         their_out, their_loss, our_out, our_loss = both_losses(theirs, ours, item, batch)
         torch.testing.assert_close(our_out, their_out, atol=1e-5, rtol=0)
         their_loss.backward()

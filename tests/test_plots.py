@@ -6,12 +6,19 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import FillBetweenPolyCollection
 from matplotlib.figure import Figure
 
 from chromolib import GeneDataset, load_profile, plots
 from chromolib.analysis import comparison, fold_change
 from chromolib.config import MARKS
 from tests.stores import random_store
+
+
+@pytest.fixture(autouse=True)
+def figures_closed():
+    yield
+    plots.plt.close("all")
 
 
 @pytest.fixture
@@ -112,27 +119,129 @@ def test_figures_do_not_pile_up_in_pyplot(profile):
     assert plots.plt.get_fignums() == []
 
 
+def locus():
+    """A promoter with the TSS at 500 on the axis of the figure, a pCRE before and two after it; two marks."""
+    regions = pd.DataFrame({"what": ["promoter", "pCRE", "pCRE", "pCRE"], "region": list("abcd"), "contact": [np.nan, 4, 2, 1],
+                            "distance": [0, -20_400, 999_600, 1_500_000], "x_start": [300, 0, 800, 1000], "x_end": [700, 200, 900, 1200]})  # fmt: skip
+    marks = ["H3K4me3", "H3K27me3"]
+    tracks = pd.DataFrame({"region": list("aab") * 2, "mark": np.repeat(marks, 3), "x": [400, 600, 100] * 2, "depth": [0, 5, 1, 2, 9, 2]})
+    _, axes = plots.new_figure(3, 1, size=(4, 3), sharex=True)
+    return plots.plot_locus(tracks, regions, axes, strand="-"), marks
+
+
 def test_contacts_are_drawn_as_arcs_from_the_tss_to_the_middle_of_each_pcre():
-    ax = Figure().subplots()
-    table = pd.DataFrame({"start": [3_000_000, 900_000], "end": [3_200_000, 1_100_000], "contact": [2.0, 3.0],
-                          "distance": [1_100_000, -1_000_000]})  # fmt: skip
-    plots.plot_contacts(table, ax, tss=2_000_000, window_bp=40_000)
-    ends = [(arc.center[0] - arc.width / 2, arc.center[0] + arc.width / 2) for arc in ax.patches]
-    np.testing.assert_allclose(ends, [(2.0, 3.1), (1.0, 2.0)])
-    assert ax.patches[1].get_linewidth() > ax.patches[0].get_linewidth()
-    low, high = ax.get_xlim()
-    assert low < 0.9 and high > 3.2
+    axes, _ = locus()
+    arcs = axes[0].patches
+    ends = [(arc.center[0] - arc.width / 2, arc.center[0] + arc.width / 2) for arc in arcs]
+    np.testing.assert_allclose(ends, [(100, 500), (500, 850), (500, 1100)])
+    widths = [arc.get_linewidth() for arc in arcs]
+    assert widths[0] > widths[1] > widths[2] > 0
+    assert arcs[1].height < arcs[0].height < arcs[2].height <= 2                 # the wider the higher
+    assert axes[-1].get_xlim() == (0, 1200)
+    assert [label.get_text() for label in axes[-1].get_xticklabels()] == ["TSS", "-20", "+1,000", "+1,500"]
 
 
 def test_tracks_are_drawn_in_the_colour_of_their_mark():
-    marks = ["H3K4me3", "H3K27me3"]
-    table = pd.DataFrame({"mark": np.repeat(marks, 3), "position": [100, 200, 300] * 2, "depth": [0, 5, 1, 2, 9, 2]})
-    axes = Figure().subplots(2, 1)
-    plots.plot_tracks(table, axes, tss=200, strand="-")
-    for ax, mark, top in zip(axes, marks, (5, 9), strict=True):
-        assert plots.MARK_COLOURS[mark] == plots.plt.matplotlib.colors.to_hex(ax.collections[0].get_facecolor()[0])
+    axes, marks = locus()
+    for ax, mark, top in zip(axes[1:], marks, (5, 9), strict=True):
+        fills = [fill for fill in ax.collections if isinstance(fill, FillBetweenPolyCollection)]
+        assert {plots.plt.matplotlib.colors.to_hex(fill.get_facecolor()[0]) for fill in fills} == {plots.MARK_COLOURS[mark]}
+        assert len(fills) == 2                                                   # one for each region that has a track
         assert ax.get_ylabel() == mark and ax.get_ylim() == (0, top)
-    assert axes[0].texts[0].xy[0] < 0.5                                          # the arrow of a minus-strand gene
+        assert [(patch.get_x(), patch.get_width()) for patch in ax.patches] == [(0, 200), (800, 100), (1000, 200)]
+    assert axes[0].texts[0].xy[0] < 500                                          # the arrow of a minus-strand gene
+
+
+def test_gene_without_pcres_is_drawn_without_arcs():
+    regions = pd.DataFrame({"contact": [np.nan], "distance": [0], "x_start": [0], "x_end": [400]})
+    tracks = pd.DataFrame({"region": "a", "mark": "H3K9ac", "x": [100, 300], "depth": [1, 2]})
+    axes = plots.plot_locus(tracks, regions, plots.new_figure(2, 1, size=(4, 3), sharex=True)[1], strand="+")
+    assert len(axes[0].patches) == 0 and axes[1].get_xlim() == (0, 400) and axes[0].texts[0].xy[0] > 200
+
+
+# What is missing, contact regions, single numbers
+
+
+def test_gaps_are_shares_by_mark_and_of_genes_with_a_dash_where_a_mark_is_missing():
+    table = pd.DataFrame({"cell_type": ["E1", "E1", "E2", "E2"], "mark": ["H3K4me3", "H3K9ac"] * 2, "empty_bins": [0.25, np.nan, 0.9, np.nan],
+                          "empty_pcre_bins": np.nan, "empty_genes": [0, np.nan, 0.001, np.nan], "cut_genes": [0.5, 0.5, 0, 0],
+                          "off_chromosome": [0.1, 0.1, 0, 0], "lone_genes": 1.0})  # fmt: skip
+    axes = plots.plot_gaps(table, plots.new_figure(1, 4, size=(8, 2))[1])
+    texts = [[text.get_text() for text in ax.texts] for ax in axes]
+    assert texts == [["25.0%", "–", "90.0%", "–"], ["–"] * 4, ["0.0%", "–", "0.1%", "–"], ["50.0%", "10.0%", "100.0%", "0.0%", "0.0%", "100.0%"]]
+    assert [ax.images[0].get_clim() for ax in axes] == [(0, 1)] * 4
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["E1", "E2"]
+    assert [label.get_text() for label in axes[3].get_xticklabels()] == ["windows cut", "bp cut off", "no pCRE"]
+
+
+def histograms():
+    """One row per bin, as pcres.histograms has them: genes with 0 and 1 pCRE, three bins of each other quantity."""
+    parts = [pd.DataFrame({"quantity": "n_pcres", "group": group, "low": [-0.5, 0.5], "high": [0.5, 1.5], "share": share})
+             for group, share in (("on", [0.25, 0.75]), ("off", [0.5, 0.5]))]  # fmt: skip
+    for quantity, edges in (("width", [0, 1e3, 2e3, 3e3]), ("distance", [1e3, 1e4, 1e5, 1e6]), ("contact", [1.5, 2, 3, 5])):
+        for group, share in (("all", [0.5, 0.25, 0.25]), ("strongest", [0, 0, 1])):
+            parts.append(pd.DataFrame({"quantity": quantity, "group": group, "low": edges[:-1], "high": edges[1:], "share": share,
+                                       "q25": 1.0, "median": [2, np.nan, 3] if quantity == "distance" else np.nan, "q75": 4.0}))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_pcres_are_bars_by_label_steps_of_all_and_of_the_strongest_and_medians_by_distance():
+    axes = plots.plot_pcres(histograms(), plots.panels(4, 2, size=(2, 2), sharex=False)[1])
+    bars = [(round(bar.get_x() + bar.get_width() / 2, 3), bar.get_height()) for bar in axes[0].patches]
+    assert bars == [(-0.2, 0.25), (0.8, 0.75), (0.2, 0.5), (1.2, 0.5)]
+    for ax, edges in ((axes[1], [1, 10, 100, 1000]), (axes[2], [1.5, 2, 3, 5])):
+        everything, strongest = (patch.get_data() for patch in ax.patches)
+        assert everything.edges.tolist() == edges and everything.values.tolist() == [0.5, 0.25, 0.25]
+        assert strongest.values.tolist() == [0, 0, 1] and ax.get_xscale() == "log"
+    np.testing.assert_allclose(axes[3].lines[0].get_xdata(), [np.sqrt(10), np.sqrt(1e5)])    # a gap where pairs are few
+    assert axes[3].lines[0].get_ydata().tolist() == [2, 3]
+
+
+def test_widths_have_lines_at_their_median_and_at_published_ones():
+    widths = pd.DataFrame({"fragments": ["ours", "theirs"], "median": [1500, 4797], "source": ["this profile", "paper"]})
+    ax = plots.plot_widths(histograms(), widths, Figure().subplots())
+    assert [(bar.get_x(), bar.get_width(), bar.get_height()) for bar in ax.patches] == [(0, 1, 0.5), (1, 1, 0.25), (2, 1, 0.25)]
+    assert [line.get_xdata()[0] for line in ax.lines] == [1.5, 4.797]
+    assert [line.get_color() for line in ax.lines] == [plots.PCRE, plots.H1]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["ours: 1.5", "theirs: 4.8"]
+
+
+def test_boxes_of_genes_on_are_filled_and_those_of_genes_off_empty():
+    rows = [(window, "H3K4me3", label, 9, 1, 2, *spread) for window in ("TSS", "4 kb downstream")
+            for label, spread in (("on", (3, 4, 5)), ("off", (1.5, 3, 6)))]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["window", "mark", "label", "n", "q05", "q25", "median", "q75", "q95"])
+    axes = plots.plot_spread_by_label(table, plots.panels(1, size=(2, 2))[1], unit="u")
+    colour = plots.MARK_COLOURS["H3K4me3"]
+    fills = [plots.plt.matplotlib.colors.to_hex(box.get_facecolor()) for box in axes[0].patches]
+    assert fills == [colour, "#ffffff"] * 2
+    assert {plots.plt.matplotlib.colors.to_hex(box.get_edgecolor()) for box in axes[0].patches} == {colour}
+    medians = [line.get_ydata()[0] for line in axes[0].lines if plots.plt.matplotlib.colors.to_hex(line.get_color()) == "#000000"]
+    assert medians == [3, 1.5, 3, 1.5]
+    assert [label.get_text() for label in axes[0].get_xticklabels()] == ["TSS", "4 kb\ndownstream"]
+    assert [ax.get_visible() for ax in axes] == [True, False, False, False]
+
+
+def test_ranking_stands_in_the_order_of_the_table_hollow_for_the_other_window():
+    rows = [(mark, statistic, window, 0.5 + k, k, 1 + k) for mark in ("H3K9ac", "H3K4me1") for statistic in ("on_minus_off", "roc_auc")
+            for k, window in enumerate(("TSS", "downstream"))]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["mark", "statistic", "window", "value", "low", "high"])
+    figure, axes = plots.new_figure(1, 2, size=(4, 2))
+    plots.plot_ranking(table, axes)
+    points = [line for line in axes[1].lines if line.get_marker() == "o"]
+    assert [point.get_markerfacecolor() for point in points] == [plots.MARK_COLOURS["H3K9ac"], "white", plots.MARK_COLOURS["H3K4me1"], "white"]
+    np.testing.assert_allclose([point.get_ydata()[0] for point in points], [-0.15, 0.15, 0.85, 1.15])
+    assert [ax.lines[0].get_xdata()[0] for ax in axes] == [0, 0.5]               # what a number without meaning would have
+    assert [ax.get_xlabel() for ax in axes] == ["mean signal, on - off", "ROC-AUC"]
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["H3K9ac", "H3K4me1"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["TSS", "downstream"]
+
+
+def test_rank_correlation_keeps_the_order_of_the_table_and_writes_every_number():
+    names = ["H3K9ac", "H3K4me1", "expression"]
+    table = pd.DataFrame({"mark": np.repeat(names, 3), "other": names * 3, "r": [1, 0.1, 0.7, 0.1, 1, -0.2, 0.7, -0.2, np.nan]})
+    ax = plots.plot_rank_correlation(table, plots.new_figure(size=(3, 3))[1])
+    assert [text.get_text() for text in ax.texts] == ["1.00", "0.10", "0.70", "0.10", "1.00", "-0.20", "0.70", "-0.20", "–"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == names and ax.images[0].get_clim() == (-1, 1)
 
 
 # Beside real promoters
@@ -209,6 +318,13 @@ def test_summary_puts_a_point_of_each_mark_at_h1_and_here():
 def test_figure_of_an_empty_table_says_so(draw_empty):
     axes = draw_empty(plots.panels(0, size=(2, 2))[1])
     assert axes[0].texts[0].get_text() == "nothing to compare"
+    assert axes[0].figure.get_figheight() < 1                                    # no taller than its line
+
+
+def test_figures_of_a_profile_without_pcres_say_so():
+    empty = pd.DataFrame()
+    for ax in (plots.plot_pcres(empty, plots.panels(4, 2, size=(2, 2))[1])[0], plots.plot_widths(empty, empty, plots.new_figure(size=(2, 2))[1])):
+        assert ax.texts[0].get_text() == "no pCREs" and not ax.axison
 
 
 def test_panels_above_a_gap_keep_their_numbers():

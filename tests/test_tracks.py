@@ -5,6 +5,8 @@ import pytest
 
 from chromolib.analysis import tracks
 from chromolib.config import InputError
+from chromolib.dataset import GeneDataset
+from tests.stores import random_store
 from tests.test_dataset import hand_data
 
 
@@ -23,17 +25,49 @@ def test_unknown_gene_is_one_line():
 def test_tracks_give_the_middle_of_each_narrow_bin_in_genome_order():
     for gene, first in (("G0", 1), ("G1", 11)):  # plus and minus strand, TSS 5,000, frame of 800 bp
         table = tracks.gene_tracks(hand_data(), gene)
-        assert table["position"].tolist() == [4650, 4750, 4850, 4950, 5050, 5150, 5250, 5350]
-        assert table["depth"].tolist() == list(range(first, first + 8)) and set(table["mark"]) == {"A"}
+        promoter = table[table["region"] == table["region"].iloc[0]]
+        assert promoter["position"].tolist() == [4650, 4750, 4850, 4950, 5050, 5150, 5250, 5350]
+        assert promoter["depth"].tolist() == list(range(first, first + 8)) and set(promoter["mark"]) == {"A"}
 
 
-def test_contacts_are_signed_from_the_tss():
+def test_tracks_of_a_pcre_end_with_the_middle_of_what_is_left_of_its_last_bin():
+    table = tracks.gene_tracks(hand_data(), "G0").set_index("region")
+    assert table.loc["chr1:1000-1250", "position"].tolist() == [1050, 1150, 1225]
+    assert table.loc["chr1:1000-1250", "depth"].tolist() == [1, 2, 3] and table.loc["chr1:2000-2100", "depth"].tolist() == 8
+    assert set(tracks.gene_tracks(hand_data(), "G2")["region"]) == {"chr3:4600-5400"}
+
+
+def test_regions_are_the_promoter_and_its_pcres_signed_from_the_tss():
     data = hand_data(tss=[1500, 5000, 5000])
-    table = tracks.gene_contacts(data, "G0")
-    assert table["region"].tolist() == ["chr1:1000-1250", "chr1:2000-2100"] and table["contact"].tolist() == [3, 2]
-    assert table["distance"].tolist() == [1125 - 1500, 2050 - 1500]
-    assert len(tracks.gene_contacts(data, "G2")) == 0
-    assert tracks.gene_contacts(data.select(max_pcres=1), "G0")["region"].tolist() == ["chr1:1000-1250"]
+    table = tracks.gene_regions(data, "G0")
+    assert table["what"].tolist() == ["promoter", "pCRE", "pCRE"]
+    assert table["region"].tolist() == ["chr1:1100-1900", "chr1:1000-1250", "chr1:2000-2100"]
+    np.testing.assert_array_equal(table["contact"], [np.nan, 3, 2])
+    assert table["distance"].tolist() == [0, 1125 - 1500, 2050 - 1500]
+    assert tracks.gene_regions(data, "G2")["what"].tolist() == ["promoter"]
+    assert tracks.gene_regions(data.select(max_pcres=1), "G0")["region"].tolist()[1:] == ["chr1:1000-1250"]
+
+
+def test_regions_lie_side_by_side_at_their_width_and_overlaps_stay_overlaps(monkeypatch):
+    data = hand_data(tss=[1500, 5000, 5000])                                    # window 1,100 to 1,900, pCRE from 1,000
+    table = tracks.gene_regions(data, "G0")                                     # 100 bp between it and the other one
+    assert table[["x_start", "x_end"]].to_numpy().tolist() == [[100, 900], [0, 250], [1000, 1100]]
+    monkeypatch.setattr(tracks, "GAP_BP", 30)
+    table = tracks.gene_regions(data, "G0")
+    assert table[["x_start", "x_end"]].to_numpy().tolist() == [[100, 900], [0, 250], [930, 1030]]
+    positions = tracks.gene_tracks(data, "G0").set_index("region").loc["chr1:2000-2100"]
+    assert positions["position"] == 2050 and positions["x"] == 980
+
+
+def test_shrinking_what_lies_between_keeps_order_and_widths():
+    data = GeneDataset(random_store(9, n_pcres=20, frame_bp=20_000), bin_bp=(2000, 100))
+    for gene in data.genes["gene_id"]:
+        regions, table = tracks.gene_regions(data, gene), tracks.gene_tracks(data, gene)
+        assert regions.sort_values(["start", "end"]).index.equals(regions.sort_values(["x_start", "x_end"]).index)
+        np.testing.assert_allclose(regions["x_end"] - regions["x_start"], regions["end"] - regions["start"])
+        assert (regions["x_end"].max() <= (regions["end"] - regions["start"]).sum() + tracks.GAP_BP * (len(regions) - 1))
+        one = table[table["mark"] == data.marks[0]].sort_values("position")
+        assert one["x"].is_monotonic_increasing
 
 
 def test_network_input_counts_downstream_positive_on_both_strands():

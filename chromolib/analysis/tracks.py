@@ -12,6 +12,8 @@ from ..config import InputError
 from ..dataset import GeneDataset
 from ..genome import Region
 
+GAP_BP = 2000  # between the regions of a gene in a figure, whatever their distance on the chromosome
+
 
 def find_gene(data: GeneDataset, gene: str) -> pd.Series:
     """The row of `data.genes` with this gene id or symbol."""
@@ -22,32 +24,72 @@ def find_gene(data: GeneDataset, gene: str) -> pd.Series:
     return found.iloc[0]
 
 
-def gene_tracks(data: GeneDataset, gene: str) -> pd.DataFrame:
-    """Mean depth around a gene's TSS in the narrowest bins of the store: mark, position (bp, middle of the bin), depth."""
-    row = find_gene(data, gene)
-    depth = data.store["promoter"].sel(gene=row["gene_id"])    # (bin, mark)
-    base_bp = int(data.store.attrs["base_bp"])
-    position = row["tss"] - data.frame_bp // 2 + base_bp * (np.arange(depth.sizes["bin"]) + 0.5)
-    table = depth.assign_coords(bin=position).rename(bin="position").to_series().rename("depth").reset_index()
-    return table[["mark", "position", "depth"]].assign(mark=table["mark"].astype(str))
+def gene_regions(data: GeneDataset, gene: str) -> pd.DataFrame:
+    """The promoter window of a gene and its pCREs, strongest contact first.
 
-
-def gene_contacts(data: GeneDataset, gene: str) -> pd.DataFrame:
-    """The pCREs of a gene, strongest contact first: region, start, end (bp), contact, distance to the TSS (bp, signed)."""
+    Returns
+    -------
+    DataFrame
+        what (promoter, pCRE), region, start, end (bp), contact (NaN for the promoter), distance (bp from the TSS to the middle,
+        signed in the direction of the genome)
+        x_start, x_end: where a figure puts the region, bp from the first; what lies between regions shrinks to GAP_BP
+    """
     row = find_gene(data, gene)
-    store = data.store.sel(gene=row["gene_id"])
-    index = store["gene_pcre"].values
-    index = index[index >= 0][: data.max_pcres]
-    regions = [Region.parse(name) for name in store["region"].values[index]]
-    return pd.DataFrame(
+    store = data.store.sel(gene_id=row["gene_id"])
+    contact = store["contact"].values[: data.max_pcres]
+    names = store["region"].values[store["gene_pcre"].values[: data.max_pcres][contact > 0]]
+    half = data.frame_bp // 2
+    regions = [Region(row["chrom"], row["tss"] - half, row["tss"] + half), *map(Region.parse, names)]
+    table = pd.DataFrame(
         {
+            "what": ["promoter"] + ["pCRE"] * len(names),
             "region": [str(region) for region in regions],
             "start": [region.start for region in regions],
             "end": [region.end for region in regions],
-            "contact": store["contact"].values[: len(index)],
-            "distance": [(region.start + region.end) // 2 - row["tss"] for region in regions],
+            "contact": [np.nan, *contact[contact > 0]],
         }
     )
+    table["distance"] = (table["start"] + table["end"]) // 2 - row["tss"]
+    return table.assign(x_start=_squeezed(table["start"], table), x_end=_squeezed(table["end"], table))
+
+
+def gene_tracks(data: GeneDataset, gene: str) -> pd.DataFrame:
+    """Mean depth of a gene's promoter window and pCREs in the narrowest bins of the store.
+
+    Returns
+    -------
+    DataFrame
+        region (as in `gene_regions`), mark, position (bp, middle of the bin), x (where a figure puts it), depth
+    """
+    regions = gene_regions(data, gene)
+    store = data.store.sel(mark=list(data.marks))
+    base_bp, row = int(store.attrs["base_bp"]), store["pcre_row"].values
+    tables = []
+    for region in regions.itertuples():
+        if region.what == "promoter":
+            depth = store["promoter"].sel(gene_id=find_gene(data, gene)["gene_id"]).values     # (l, m)
+        else:
+            pcre = store.indexes["region"].get_loc(region.region)
+            depth = store["pcre_depth"].values[row[pcre] : row[pcre + 1]]
+        start = region.start + base_bp * np.arange(len(depth))
+        position = (start + np.minimum(start + base_bp, region.end)) / 2                    # the last bin may be short
+        table = pd.DataFrame(depth, columns=list(data.marks)).assign(region=region.region, position=position)
+        tables.append(table.assign(x=_squeezed(position, regions)))
+    table = pd.concat(tables).melt(["region", "position", "x"], var_name="mark", value_name="depth")
+    return table[["region", "mark", "position", "x", "depth"]]
+
+
+def _squeezed(position: np.ndarray | pd.Series, regions: pd.DataFrame) -> np.ndarray:
+    """Where a position lies on an axis that has all regions at their width, and GAP_BP between those that do not touch."""
+    ordered = regions.sort_values("start")
+    reach = ordered["end"].cummax().to_numpy()
+    is_first = np.append(True, ordered["start"].to_numpy()[1:] > reach[:-1])                # of regions that overlap or touch
+    starts = ordered["start"].to_numpy()[is_first]
+    ends = np.append(reach[:-1][is_first[1:]], reach[-1])
+    gap = np.minimum(np.append(starts[1:] - ends[:-1], 0), GAP_BP)                          # behind each stretch
+    x_start = np.append(0, np.cumsum(ends - starts + gap)[:-1])
+    knots, places = np.stack([starts, ends], 1), np.stack([x_start, x_start + ends - starts], 1)
+    return np.interp(position, knots.ravel(), places.ravel())
 
 
 def network_input(data: GeneDataset, gene: str) -> pd.DataFrame:
@@ -67,15 +109,19 @@ def example_gene(data: GeneDataset, gene: str | None = None) -> pd.Series:
     """The row of `gene`, or where none is named, of the most expressed gene among those with most pCREs."""
     if gene:
         return find_gene(data, gene)
-    n_pcres = (data.store["gene_pcre"] >= 0).sum("rank").to_series()
-    genes = data.genes.assign(n_pcres=data.genes["gene_id"].map(n_pcres))
+    genes = _with_n_pcres(data)
     return genes.sort_values(["n_pcres", "expression"], ascending=False, kind="stable").iloc[0].drop("n_pcres")
+
+
+def _with_n_pcres(data: GeneDataset) -> pd.DataFrame:
+    """The genes with the number of pCREs that the store has of each."""
+    n_pcres = (data.store["gene_pcre"] >= 0).sum("rank").sel(gene_id=data.genes["gene_id"].tolist()).values
+    return data.genes.assign(n_pcres=n_pcres)
 
 
 def folds(data: GeneDataset) -> pd.DataFrame:
     """The cross-validation folds: fold, chromosomes, genes, share_on, share_with_pcres, pcres_per_gene."""
-    n_pcres = (data.store["gene_pcre"] >= 0).sum("rank").to_series()
-    genes = data.genes.assign(n_pcres=data.genes["gene_id"].map(n_pcres))
+    genes = _with_n_pcres(data)
     by_fold = genes.groupby("fold")
     return pd.DataFrame(
         {

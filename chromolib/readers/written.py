@@ -119,7 +119,7 @@ def read_tss_table(path: Path, genome: Genome, faults: list[str] | None = None) 
     table["tss"] = table["tss"].astype(np.int64)
     table["symbol"] = table["symbol"].mask(table["symbol"] == "", table["gene_id"]) if "symbol" in table else table["gene_id"]
     kept = _on_genome(path, table, genome, faults)
-    wrong = kept["tss"] >= kept["chrom"].map(genome.sizes)
+    wrong = kept["tss"] >= kept["chrom"].map(genome.sizes).astype(np.float64)
     expected = f"a position on its chromosome of {genome.name}; is the genome another build?"
     kept = _refuse(path, kept, wrong, kept["tss"].astype(str), "tss", expected, faults)
     dropped = {f"chromosome not in {genome.name}": len(table) - len(kept) - int(wrong.sum())}
@@ -156,7 +156,7 @@ def read_contact_table(
         ends = table[name].str.extract(r"^(?P<chrom>[^:]+):\d+-(?P<end>\d+)$").astype({"end": np.int64})
         kept = _on_genome(path, table.join(ends), genome, faults)
         n_elsewhere += len(table) - len(kept)
-        wrong = kept["end"] > kept["chrom"].map(genome.sizes)
+        wrong = kept["end"] > kept["chrom"].map(genome.sizes).astype(np.float64)
         expected = f"a region on its chromosome of {genome.name}; is the genome another build?"
         table = _refuse(path, kept, wrong, kept[name], name, expected, faults).drop(columns=["chrom", "end"])
     pair = table[first] + " with " + table[second]

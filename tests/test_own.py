@@ -1,0 +1,337 @@
+"""A user's own data: read as they are, and everything that is wrong with them told at once."""
+
+import gzip
+import json
+import re
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pyBigWig
+import pysam
+import pytest
+
+from chromolib import InputError, features, inputs, load_profile, readers
+from chromolib.genome import Genome, deal_folds, load_genome, profile_genome, read_sizes
+from chromolib.inputs import faults
+
+from .own import N_GENES, SIZES, write_own
+
+GENOME = Genome("toy", SIZES, deal_folds(SIZES))
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path / "data"))
+    return write_own(tmp_path)
+
+
+def change(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def check(path):
+    """Faults and notes of a profile, without the name of its folder."""
+    found = faults.find(str(path))
+    return [[line.replace(f"{path.parent}/", "") for line in lines] for lines in (found.faults, found.notes)]
+
+
+# From files to features
+
+
+def test_own_files_become_features(own):
+    profile = load_profile(own)
+    store = features.load(features.ensure(profile, "T1")).load()
+    assert store.sizes["gene"] == N_GENES and store["mark"].values.tolist() == ["H3K4me3", "H3K27ac"]
+    genes = pd.DataFrame({name: store[name].values for name in ("gene_id", "tss", "expression")})
+    seventh = genes.set_index("gene_id").loc["g7"]
+    assert seventh["tss"] == 48_000 and seventh["expression"] == 7.5
+    # A contact of 1.5 or less does not count: genes 0 to 5 have none.
+    assert store["gene_id"].values[(store["gene_pcre"].values[:, 0] < 0)].tolist() == [f"g{i}" for i in range(6)]
+    sources = json.loads(store.attrs["source_files"])
+    assert [entry["what"] for entry in sources[:3]] == ["signal of H3K4me3", "signal of H3K27ac", "expression"]
+    assert all(re.fullmatch(r"[0-9a-f]{64}", entry["sha256"]) for entry in sources)
+
+
+def test_depth_of_own_reads_is_their_count_by_hand(own):
+    (own.parent / "one.bed").write_text("chrA\t20000\t20036\nchrA\t20018\t20054\n")
+    change(own.parent / "samples.csv", "T1-H3K4me3.bed.gz,bed", "one.bed,bed")
+    store = features.load(features.ensure(load_profile(own), "T1")).load()
+    gene = store["gene_id"].values.tolist().index("g0")  # TSS at 20,000
+    depth = store["promoter"].values[gene, :, 0]
+    assert store["bin_start"].values[np.flatnonzero(depth)].tolist() == [0] and depth.sum() == np.float32(0.72)
+
+
+def test_replicates_are_put_together(own):
+    with (own.parent / "samples.csv").open("a") as sheet:
+        sheet.write("T1,H3K4me3,T1-H3K4me3.bed.gz,bed\n")
+    twice = features.load(features.ensure(load_profile(own), "T1"))["promoter"].values
+    sheet = own.parent / "samples.csv"
+    sheet.write_text(sheet.read_text().removesuffix("T1,H3K4me3,T1-H3K4me3.bed.gz,bed\n"))
+    once = features.load(features.ensure(load_profile(own), "T1"))["promoter"].values
+    assert once.any()
+    np.testing.assert_array_equal(twice, once * [2, 1])
+
+
+def test_bigwig_keeps_the_scale_that_the_sheet_gives(own):
+    for cell_type in ("T1", "C1"):
+        for mark in ("H3K4me3", "H3K27ac"):
+            with pyBigWig.open(str(own.parent / f"{cell_type}-{mark}.bw"), "w") as bigwig:
+                bigwig.addHeader(list(SIZES.items()))
+                bigwig.addEntries(["chrA"], [20_000], ends=[20_100], values=[2.5])
+    sheet = own.parent / "samples.csv"
+    sheet.write_text(sheet.read_text().replace("format", "format,scale").replace(".bed.gz,bed", ".bw,bigwig,normalised"))
+    store = features.load(features.ensure(load_profile(own), "T1")).load()
+    assert store.attrs["signal"] == "normalised" and store["promoter"].attrs["units"] == "normalised signal"
+    assert store["promoter"].values.max() == 2.5
+    change(sheet, "T1-H3K27ac.bw,bigwig,normalised", "T1-H3K27ac.bed.gz,bed,")
+    with pytest.raises(InputError, match=r"samples\.csv: samples of T1 hold depth and normalised, expected one scale"):
+        features.ensure(load_profile(own), "T1")
+
+
+def test_fragments_give_the_gene_that_starts_in_one_the_other(own):
+    (own.parent / "contacts.csv").write_text("frag1,frag2,frequency\nchrA:100000-105000,chrA:18000-22000,4\n")
+    store = features.load(features.ensure(load_profile(own), "T1")).load()
+    gene = store["gene_id"].values.tolist().index("g0")
+    assert store["region"].values[store["gene_pcre"].values[gene, 0]] == "chrA:100000-105000"
+    assert store["contact"].values[gene].tolist() == [4, *[0] * 7]
+
+
+def test_a_profile_without_contacts_has_promoters_alone(own):
+    change(own, "  contacts: contacts.csv\n", "")
+    store = features.load(features.ensure(load_profile(own), "T1")).load()
+    assert store.sizes["pcre"] == 0 and store.sizes["gene"] == N_GENES
+
+
+def test_a_changed_file_and_nothing_else_makes_features_anew(own):
+    profile = load_profile(own)
+    path = features.ensure(profile, "T1")
+    before = (path / ".zattrs").stat().st_mtime_ns
+    text = (own.parent / "genes.csv").read_text()
+    (own.parent / "genes.csv").write_text(text)  # the same bytes under a new time
+    features.ensure(profile, "T1")
+    assert (path / ".zattrs").stat().st_mtime_ns == before
+    change(own.parent / "genes.csv", "g7,chrD,48000", "g7,chrD,48100")
+    assert 48_100 in features.load(features.ensure(profile, "T1"))["tss"].values
+
+
+def test_expression_of_the_other_cell_types_comes_from_the_same_table(own):
+    others = inputs.others_expression(load_profile(own), "T1")
+    assert list(others) == ["C1"] and others.loc["g1", "C1"] == np.log2(N_GENES)
+
+
+# Rules
+
+
+def test_rules_choose_label_width_and_whose_contacts_count(own):
+    def built(**rules):
+        profile = load_profile(own)
+        return features.build(profile.model_copy(update={"rules": profile.rules.model_copy(update=rules)}), "T1")
+
+    # 41 genes would have a gene on the median; with 40 of distinct expression, both rules agree.
+    assert built()["label"].values.sum() == built(label="above")["label"].values.sum() == 20
+    change(own.parent / "expression.csv", "g20,20.5", "g20,19.5")  # the median is now that of two genes
+    assert built()["label"].values.sum() == 21 and built(label="above")["label"].values.sum() == 19
+    assert built(min_contact=3)["region"].size == 19 and built(max_pcre_bp=4_999)["region"].size == 0
+    with (own.parent / "genes.csv").open("a") as table:
+        table.write("g0,chrA,290000,+\n")
+    (own.parent / "contacts.csv").write_text(
+        "frag1,frag2,frequency\nchrA:289000-291000,chrA:100000-105000,4\nchrA:19000-21000,chrA:100000-105000,2\n"
+    )
+    for rules, contact in (({}, 2), ({"repeated": "strongest"}, 4), ({"tss": "promoter"}, 2)):
+        assert built(**rules)["contact"].values[0, 0] == contact  # of g0, whose first TSS touches the region less often
+
+
+# Genomes
+
+
+def test_sizes_leave_out_what_is_not_placed(tmp_path):
+    (tmp_path / "s").write_text("chr1\t500\nchr1_random\t5\nchrUn_gl1\t5\nchrM\t5\n\nchr2\t400\nGL000191.1\t4\nX 300\n")
+    assert read_sizes(tmp_path / "s") == {"chr1": 500, "chr2": 400, "X": 300}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("chr1\n", r"s:1: found 'chr1', expected two columns"),
+        ("chr1\t5\nchr1\t6\n", r"s:2: found a chromosome for the second time"),
+        ("chr1\t0\n", r"s:1: found 'chr1\\t0'"),
+        ("chr1\tten\n", r"s:1"),
+        ("chr1\t9\n", "1 chromosomes, expected 2 or more"),
+        (None, "No such file"),
+    ],
+)
+def test_wrong_sizes_are_refused(tmp_path, text, message):
+    if text is not None:
+        (tmp_path / "s").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_sizes(tmp_path / "s")
+
+
+def test_folds_are_dealt_by_length_each_chromosome_once():
+    assert deal_folds({"a": 10, "b": 9, "c": 5, "d": 4, "e": 3, "f": 2}) == {"a": 1, "b": 2, "c": 3, "d": 4, "e": 4, "f": 3}
+
+
+def test_own_folds_count_before_those_that_are_dealt(own):
+    change(own, "marks:", "folds: {1: [chrA], 2: [chrB, chrC]}\nmarks:")
+    assert profile_genome(load_profile(own)).folds == {"chrA": 1, "chrB": 2, "chrC": 2}
+
+
+def test_hg38_holds_out_the_same_chromosomes_as_hg19():
+    assert load_genome("hg38").folds == load_genome("hg19").folds
+    assert load_genome("mm9").sizes["chr19"] == 61_342_430  # 1,534 bins of 40 kb in Dixon's matrices
+
+
+# Everything that is wrong at once
+
+
+def test_a_right_profile_is_passed_with_counts(own):
+    found, notes = check(own)
+    assert found == []
+    assert notes == [
+        "genome toy, 4 chromosomes in folds 1, 2, 3, 4",
+        "40 genes of expression.csv and 40 of genes.csv: 40 in both",
+        "genes by fold: 1: 10, 2: 10, 3: 10, 4: 10",
+        "T1: 34 contacts of 34 of 40 genes in contacts.csv",
+        "C1: 34 contacts of 34 of 40 genes in contacts.csv",
+    ]
+
+
+def test_the_command_tells_all_faults_and_fails(own):
+    change(own.parent / "expression.csv", "g3,3.5", "g3,-3.5")
+    change(own.parent / "genes.csv", "g1,chrB,24000,-", "g1,chrB,24000,.")
+    done = subprocess.run(["chromolib", "check", "my.yml"], check=False, capture_output=True, text=True, cwd=own.parent)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 1 and len(lines) == 3
+    assert lines[-1] == "chromolib: check: 2 faults in my.yml, told above; correct and check again"
+
+
+def test_every_fault_is_told_in_one_run_with_file_and_line(own):
+    here = own.parent
+    change(here / "samples.csv", "T1,H3K4me3,T1-H3K4me3.bed.gz,bed\n", "")
+    change(here / "samples.csv", "C1-H3K27ac.bed.gz", "gone.bed.gz")
+    (here / "samples.csv").write_text((here / "samples.csv").read_text() + "T9,H3K4me3,x.bed,bed\nT1,H3K27ac,x.bed,sam\n")
+    change(here / "expression.csv", "g3,3.5", "g3,-3.5")
+    change(here / "expression.csv", "g4,4.5,36", "g4,much,36")
+    change(here / "expression.csv", "g6,", "g5,")
+    change(here / "genes.csv", "g1,chrB,24000,-", "g1,chrB,24000,.")
+    change(here / "genes.csv", "g2,chrC,28000", "g2,chrC,280000")
+    change(here / "contacts.csv", "g8,chrA:37000-42000", "g8,chrA:42000-37000")
+    (here / "T1-H3K27ac.bed.gz").write_bytes(gzip.compress(b"chrA\t5\t41\nchrD\t250000\t250036\n"))
+    err, _ = check(own)
+    expected = [
+        r"samples\.csv:6: format is 'sam', expected one of tagAlign, bed, bam, bigwig, fastq",
+        r"samples\.csv:5: cell_type is 'T9', expected one of the profile's, T1, C1",
+        r"samples\.csv: no sample of H3K4me3 in T1",
+        r"samples\.csv:4: no file gone\.bed\.gz",
+        r"T1-H3K27ac\.bed\.gz: 1 reads past the end of their chromosome, expected none on toy",
+        r"expression\.csv:5: T1 is '-3\.5', expected a number of 0 or more",
+        r"expression\.csv:6: T1 is 'much', expected a number of 0 or more",
+        r"expression\.csv:8: gene_id is 'g5', expected each gene once",
+        r"genes\.csv:3: strand is '\.', expected \+ or -",
+        r"genes\.csv:4: tss is '280000', expected a position on its chromosome of toy; is the genome another build\?",
+        r"contacts\.csv:10: region is 'chrA:42000-37000', expected chrom:start-end with start < end",
+    ]
+    for pattern in expected:
+        assert any(re.match(pattern, line) for line in err), (pattern, err)
+    assert len(err) == len(expected), err
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("my.yml", "toy.chrom.sizes", "none.sizes", r"none\.sizes: No such file or directory, expected two columns"),
+        ("my.yml", "kind: own", "kind: own\n  smaples: x", r"my\.yml:9: inputs\.own\.smaples: Extra inputs are not permitted"),
+        ("my.yml", "samples: samples.csv\n", "\n", r"my\.yml:7: inputs\.own\.samples: Field required"),
+        ("my.yml", "{T1: treated cells, C1: control}", "{}", r"my\.yml:5: cell_types: .*at least 1"),
+        ("samples.csv", "mark,path", "Mark,path", r"samples\.csv:1: no column 'mark', found cell_type, Mark"),
+        ("samples.csv", "bed.gz,bed", "bed.gz,bigwig", r"samples\.csv:2: scale is '', expected one of depth, counts"),
+        ("expression.csv", "gene_id,T1,C1", "gene_id,T1,C2", r"expression\.csv:1: no column 'C1', found gene_id, T1, C2"),
+        ("expression.csv", "\ng", "\nENSG", "40 genes of expression.csv and 40 of genes.csv: 0 in both .found ENSG0 and g0."),
+        ("genes.csv", "chr", "Chr", r"genes\.csv:1: no column 'chrom', found gene_id, Chrom"),
+        ("genes.csv", ",chrA", ",A", r"fold 1"),
+        ("contacts.csv", ",chr", ",", r"contacts\.csv:2: no chromosome of toy in 40 rows, found A, B, C"),
+        ("contacts.csv", "\ng", "\nh", r"contacts\.csv: none of 40 contacts of T1 is of a gene with a TSS and above min_contact=1\.5"),
+        ("contacts.csv", "gene_id,region,contact", "a,b,c", r"contacts\.csv:1: no column 'frag1', found a, b, c"),
+    ],
+)  # fmt: skip
+def test_each_fault_names_where_it_is_and_the_way_out(own, file, old, new, message):
+    change(own.parent / file, old, new)
+    err, _ = check(own)
+    assert any(re.search(message, line) for line in err), err
+    assert all(";" in line for line in err), err
+
+
+def test_versions_of_ids_are_recognised(own):
+    text = (own.parent / "expression.csv").read_text()
+    (own.parent / "expression.csv").write_text(re.sub(r"\n(g\d+),", r"\n\1.2,", text))
+    assert any("cut the versions behind the dot" in line for line in check(own)[0])
+
+
+def test_a_bam_and_a_bigwig_of_another_build_are_recognised(own):
+    here = own.parent
+    header = {"SQ": [{"SN": chrom, "LN": size + 7} for chrom, size in SIZES.items()]}
+    with pysam.AlignmentFile(str(here / "a.bam"), "wb", header=header):
+        pass
+    with pyBigWig.open(str(here / "a.bw"), "w") as bigwig:
+        bigwig.addHeader([("A", 5), ("B", 6)])
+        bigwig.addEntries(["A"], [1], ends=[2], values=[1.0])
+    change(here / "samples.csv", "T1-H3K4me3.bed.gz,bed", "a.bam,bam")
+    sheet = (here / "samples.csv").read_text().replace("format\n", "format,scale\n")
+    sheet = sheet.replace("C1-H3K4me3.bed.gz,bed", "a.bw,bigwig,depth").replace("bed.gz,bed", "bed.gz,bed,").replace("m,bam", "m,bam,")
+    (here / "samples.csv").write_text(sheet)
+    text = "\n".join(check(own)[0])
+    assert "a.bam: chrA has 300,007 bp, expected 300,000 as in toy (4 of 4 chromosomes differ)" in text
+    assert "a.bw: no chromosome of toy, found A, B, ...; expected chrA, chrB, chrC" in text
+
+
+def test_faults_of_many_rows_are_cut_and_counted(own):
+    text = (own.parent / "expression.csv").read_text()
+    (own.parent / "expression.csv").write_text(re.sub(r",\d+\.5,", ",none,", text))
+    err = check(own)[0]
+    assert sum("T1 is 'none'" in line for line in err) == 5 and any("35 more rows like the last" in line for line in err)
+
+
+# Tables that users write
+
+
+def test_tables_may_be_tsv_with_a_mark_and_windows_line_ends(tmp_path):
+    path = tmp_path / "e.tsv"
+    path.write_bytes("\ufeffgene_id\tnote\tT1\r\ng1\t\t1e1\r\n\r\n g2 \tx\t0\r\n".encode())
+    table = readers.read_expression_table(path, ["T1"])
+    assert table.to_dict("list") == {"gene_id": ["g1", "g2"], "T1": [10.0, 0.0], "line": [2, 4]}
+
+
+def test_contacts_of_another_cell_type_are_counted(tmp_path):
+    path = tmp_path / "c.csv"
+    path.write_text("cell_type,gene_id,region,contact\nT1,g1,chrA:5-9,2\nC1,g1,chrA:5-9,3\nT1,g1,chrZ:5-9,3\n")
+    table = readers.read_contact_table(path, GENOME, "T1")
+    assert table[["gene_id", "region", "contact"]].to_numpy().tolist() == [["g1", "chrA:5-9", 2.0]]
+    assert table.attrs["dropped"] == {"another cell type": 1, "chromosome not in toy": 1}
+
+
+def test_both_directions_of_a_fragment_pair_count(tmp_path):
+    (tmp_path / "c.csv").write_text("frag1,frag2,frequency\nchrA:5-9,chrA:20-30,2\n")
+    assert readers.read_contact_table(tmp_path / "c.csv", GENOME)["kind"].tolist() == ["pp"]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "it is empty"),
+        (b"gene_id,T1\n", "holds no rows below the header"),
+        (b"gene_id,T1\ng1,2,3\n", r"e:2: 3 fields, expected 2"),
+        (b"gene_id,T1,T1\ng1,2,3\n", r"e:1: two columns 'T1'"),
+        (b"gene_id,T1\ng\x00,2\n", "holds NUL bytes"),
+        (b"gene_id,T1\ng\xff,2\n", "expected a table with a header, CSV or TSV"),
+        (b"\x1f\x8bgene_id", "expected a table with a header, CSV or TSV"),
+        (b"gene_id,T1\ng1,inf\n", r"e:2: T1 is 'inf', expected a number of 0 or more"),
+    ],
+)
+def test_a_wrong_table_is_refused_in_one_line(tmp_path, data, message):
+    (tmp_path / "e").write_bytes(data)
+    with pytest.raises(InputError, match=message) as caught:
+        readers.read_expression_table(tmp_path / "e", ["T1"])
+    assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
