@@ -19,6 +19,7 @@ from chromolib.readers import published
 
 G1, G2, G3 = "ENSG00000000001", "ENSG00000000002", "ENSG00000000003"
 FIVE = published.DEEPDIFF_MARKS
+HG19 = load_genome("hg19")
 
 
 def write(path, text):
@@ -264,16 +265,16 @@ def test_deepdiff_by_hand(tmp_path):
         ("", "expected rows ENSG_symbol_window"),
         (deepdiff(G1, "A", range(1, 200)), f"{G1} has 199 windows"),
         (deepdiff(G1, "A") + deepdiff(G2, "B", range(1, 101)), f"{G2} has 100 windows"),
-        (deepdiff(G1, "A", range(200, 0, -1)), f"row 1 is window 200 of {G1}, not window 1"),
-        (deepdiff(G1, "A", [*range(1, 51), *range(52, 202)]), "row 51 is window 52"),
-        (deepdiff(G1, "A", [*range(1, 201), *range(1, 201)]), "row 201 is window 1 of .*, not window 201"),
+        (deepdiff(G1, "A", range(200, 0, -1)), f"line 1 is window 200 of {G1}, not window 1"),
+        (deepdiff(G1, "A", [*range(1, 51), *range(52, 202)]), "line 51 is window 52"),
+        (deepdiff(G1, "A", [*range(1, 201), *range(1, 201)]), "line 201 is window 1 of .*, not window 201"),
         (deepdiff(G1, "A") + deepdiff(G2, "B") + deepdiff(G1, "A"), f"row 3, {G1}, is listed twice"),
         (deepdiff(G1, "A", counts="0,0,-1,0,0"), f"{G1} has the value -1"),
-        (deepdiff(G1, "A", counts="0,0,nan,0,0"), "expected rows ENSG_symbol_window"),
+        (deepdiff(G1, "A", counts="0,0,nan,0,0"), "line 1: H3K9me3 is 'nan', not a whole number; expected rows ENSG"),
         (deepdiff(G1, "A", counts="0,0,,0,0"), "expected rows ENSG_symbol_window"),
-        (deepdiff(G1, "A", counts="0,0,0,0"), "has 5 columns"),
-        (deepdiff(G1, "A", counts="0,0,0,0,0,0"), "has 7 columns"),
-        (deepdiff("TP53", "A"), "row 1, TP53_A_1, is no ENSG_symbol_window"),
+        (deepdiff(G1, "A", counts="0,0,0,0"), "line 1, .*, has 5 fields, not 6"),
+        (deepdiff(G1, "A", counts="0,0,0,0,0,0"), "line 1, .*, has 7 fields, not 6"),
+        (deepdiff("TP53", "A"), "line 1, TP53_A_1, is no ENSG_symbol_window"),
     ],
 )
 def test_a_wrong_split_of_deepdiff_is_refused(tmp_path, text, message):
@@ -324,7 +325,7 @@ def test_gene_windows_by_hand(tmp_path):
 
 
 def test_gene_bounds_follow_the_convention_of_the_house(tmp_path):
-    # FAM138A and OR4F5: test_readers has their transcripts, whose TSSs are chr1:36081 and chr1:69089.
+    # FAM138A and OR4F5: test_annotation has their transcripts, whose TSSs are chr1:36081 and chr1:69089.
     text = (
         "#chr\tstart\tend\tname\tscore\tstrand\tEnsembl_ID\tgene_type\n"
         f"chr1\t35831\t36331\tFAM138A\t0\t-\t{G2}\tlincRNA\nchr1\t68840\t69340\tOR4F5\t0\t+\t{G1}\tprotein_coding\n"
@@ -344,27 +345,23 @@ BOUNDS = f"#chr\tstart\tend\tname\tscore\tstrand\tEnsembl_ID\tgene_type\nchr1\t0
     [
         (published.read_gene_windows, "", "expected GeneFile"),
         (published.read_gene_windows, f"chr1\t10\t20010\t{G1}\n", "is no ENSG_symbol"),
-        (published.read_gene_windows, f"chr1\t10\t20011\t{G1}_A\n", f"row 1, {G1}, has a window of another width"),
-        (published.read_gene_windows, f"chr1\t20010\t10\t{G1}_A\n", "row 1, chr1, is not 0 <= start < end"),
-        (published.read_gene_windows, f"chr1\t10\t20010\t{G1}_A\t+\n", "has 5 columns"),
-        (published.read_gene_windows, f"chr1\tten\t20010\t{G1}_A\n", "expected GeneFile"),
+        (published.read_gene_windows, f"chr1\t10\t20011\t{G1}_A\n", f"line 1, {G1}, has a window of another width"),
+        (published.read_gene_windows, f"chr1\t20010\t10\t{G1}_A\n", "line 1, chr1, is not 0 <= start < end"),
+        (published.read_gene_windows, f"chr1\t10\t20010\t{G1}_A\t+\n", "line 1, chr1, has 5 fields, not 4"),
+        (published.read_gene_windows, f"chr1\tten\t20010\t{G1}_A\n", "line 1: start is 'ten', not a whole number; expected GeneFile"),
         (published.read_gene_bounds, BOUNDS.partition("\n")[0] + "\n", "holds no rows"),
-        (published.read_gene_bounds, BOUNDS.partition("\n")[2], "its columns are chr1, 0, 500"),
-        (published.read_gene_bounds, BOUNDS.replace("+", "*"), f"row 1, {G1}, has a strand other than"),
+        (published.read_gene_bounds, BOUNDS.partition("\n")[2], "no column '#chr', found chr1, 0, 500"),
+        (published.read_gene_bounds, BOUNDS.replace("+", "*"), f"line 2, {G1}, has a strand other than"),
         (published.read_gene_bounds, BOUNDS.replace("500", "501"), "does not span 500 bp"),
         (published.read_gene_bounds, BOUNDS.replace(G1, "A"), "is no Ensembl gene id"),
         (published.read_links, "", "expected JEME"),
-        (published.read_links, f"chr1:5-9,{G1}.1$A$chr1$99$+\n", "has 2 columns"),
-        (published.read_links, f"chr1-5-9,{G1}.1$A$chr1$99$+,0.5\n", "row 1, chr1-5-9, is no region"),
+        (published.read_links, f"chr1:5-9,{G1}.1$A$chr1$99$+\n", "line 1, chr1:5-9, has 2 fields, not 3"),
+        (published.read_links, f"chr1-5-9,{G1}.1$A$chr1$99$+,0.5\n", "line 1, chr1-5-9, is no region"),
         (published.read_links, f"chr1:9-5,{G1}.1$A$chr1$99$+,0.5\n", "has no width"),
         (published.read_links, f"chr2:5-9,{G1}.1$A$chr1$99$+,0.5\n", "lies on another chromosome than its gene"),
         (published.read_links, f"chr1:5-9,{G1}.1$A$chr1$99,0.5\n", "is no ENSG.version"),
         (published.read_links, f"chr1:5-9,{G1}.1$A$chr1$99$+,1.5\n", "a score outside 0 to 1"),
-        (published.read_links, f"chr1:5-9,{G1}.1$A$chr1$99$+,nan\n", "JEME"),
-        (published.read_tads, "", "expected domains"),
-        (published.read_tads, "chr1\t5\t5\n", "is not 0 <= start < end"),
-        (published.read_tads, "chr1\t5\t9\tx\n", "has 4 columns"),
-        (published.read_tads, "chr1\t5\t9\nchr1\t8\t12\n", "chr1:8-12 overlaps the domain before it"),
+        (published.read_links, f"chr1:5-9,{G1}.1$A$chr1$99$+,nan\n", "line 1: contact is 'nan', not a number; expected JEME"),
     ],
 )
 def test_wrong_tables_are_refused(tmp_path, read, text, message):
@@ -395,11 +392,6 @@ def test_of_repeated_links_the_strongest_stays_wherever_it_stands(tmp_path):
     table = published.read_links(write(tmp_path / "l.csv", text))
     assert table[["region", "contact"]].to_numpy().tolist() == [["chr1:600-800", 0.6], ["chr1:200-400", 0.9]]
     assert table.attrs == {"kept": 2, "dropped": {"pair seen before": 3}}
-
-
-def test_domains_may_touch_and_leave_gaps(tmp_path):
-    table = published.read_tads(write(tmp_path / "t.txt", "chr1\t0\t5\nchr1\t5\t9\nchr1\t20\t30\nchr2\t1\t7\n"))
-    assert table.to_numpy().tolist() == [["chr1", 0, 5], ["chr1", 5, 9], ["chr1", 20, 30], ["chr2", 1, 7]]
 
 
 # The real files
@@ -578,6 +570,6 @@ def test_links_have_the_strands_of_the_gene_bounds(real, bounds, windows):
 
 @pytest.mark.parametrize(("name", "n_tads"), [("tads-gm12878", 3_120), ("tads-h1", 2_499)])
 def test_domains_lie_on_their_chromosomes(real, name, n_tads):
-    tads = published.read_tads(real(name))
+    tads = readers.read_tads(real(name), HG19)
     assert len(tads) == n_tads
-    assert (tads["end"] <= tads["chrom"].map(load_genome("hg19").sizes)).all()
+    assert tads.attrs == {"kept": n_tads, "dropped": {}, "clipped": 0}

@@ -1,6 +1,6 @@
-"""The release's demo: 100 genes of H1 cells with the depth around them, in the archive of its repository.
+"""The release's tables of genes, and its demo: 100 genes of H1 cells with the depth around them, in an archive.
 
-In: the archive as published. Out: a table of genes, positions in bp, 0-based; arrays of reads over each base pair.
+In: files as published. Out: tables of genes and pairs, positions in bp, 0-based; arrays of reads over each base pair.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,13 +17,16 @@ import pandas as pd
 
 from ..config import MARKS, InputError
 from ..genome import Region
-from .table import checked, numpy_errors, read_csv, reading
+from .table import checked, numbered_lines, numpy_errors, parse_table, read_csv, reading, refuse_first
 
 DEMO_FRAME_BP = 40_000  # width of every promoter array of the release's demo, TSS at its middle
 _DEMO_TABLE = re.compile(r"^[^/]+/demo/demo_meta\.csv$")
 _DEMO_ARRAY = re.compile(r"^[^/]+/demo/demo_data/([^/:]+:\d+-\d+)\.npy$")
-_DEMO_COLUMNS = ("gene_id", "expression", "eid", "label", "chrom", "start", "strand", "neighbors", "scores")
-
+_REGION, _NUMBER = r"[^:;\s]+:\d{1,10}-\d{1,10}", r"\d{1,15}(\.\d+)?(e[+-]?\d{1,2})?"
+_METADATA = {
+    "gene_id": str, "expression": float, "eid": str, "label": int, "chrom": str, "start": int, "strand": str,
+    "split": int, "neighbors": str, "scores": str,
+}  # fmt: skip
 _DEMO_PREDICTIONS = {"demo/demo_meta.predicted.csv": "probability", "demo/prediction.reg.out": "expression"}
 
 
@@ -53,7 +57,9 @@ def read_demo(archive: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
             if array:
                 depth[array[1]] = _demo_array(archive, array[1], data)
             else:
-                genes = _demo_genes(archive, data)
+                with reading(archive, "a table of genes as demo_meta.csv"):
+                    lines = enumerate(data.getvalue().decode("utf-8-sig").splitlines(), start=1)
+                    genes = _genes_of(lines).drop(columns="fold")
     if genes is None:
         raise InputError(f"{archive}: holds no demo/demo_meta.csv; expected the release's archive; fetch it again")
     needed = {demo_promoter(gene.chrom, gene.tss) for gene in genes.itertuples()}.union(*genes.pcres)
@@ -121,36 +127,63 @@ def _demo_array(archive: Path, name: str, data: io.BytesIO) -> np.ndarray:
     return array
 
 
-def _demo_genes(archive: Path, data: io.BytesIO) -> pd.DataFrame:
-    where = f"{archive}: demo_meta.csv"
-    with reading(archive, "a table of genes as demo_meta.csv"):
-        table = read_csv(data, keep_default_na=False, dtype={"neighbors": str, "scores": str})
-        if missing := [name for name in _DEMO_COLUMNS if name not in table]:
-            raise InputError(f"{where}: no column {missing[0]}, found {', '.join(table)}; fetch the archive again")
-        pcres, scores = (
-            table[name].map(lambda text: text.split(";") if text else []) for name in ("neighbors", "scores")
-        )
-        genes = pd.DataFrame(
-            {
-                "gene_id": table["gene_id"],
-                "cell_type": table["eid"],
-                "chrom": table["chrom"],
-                "tss": table["start"].astype(np.int64),
-                "strand": table["strand"],
-                "expression": table["expression"].astype(float),
-                "label": table["label"].astype(int),
-                "pcres": pcres,
-                "contacts": scores.map(lambda texts: [float(text) for text in texts]),
-            }
-        )
-    uneven = genes["pcres"].map(len) != genes["contacts"].map(len)
+def read_metadata(path: Path, cell_type: str | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read a table of genes as the release trains from: train.csv of all cell types, or demo_meta.csv.
+
+    Parameters
+    ----------
+    cell_type : str, optional
+        The eid whose rows to take; a file of one cell type needs none.
+
+    Returns
+    -------
+    genes : DataFrame
+        gene_id, cell_type, chrom, tss (the base before the transcript, as the release counts it for human genes),
+        strand, expression (RPKM), label, fold.
+    pairs : DataFrame
+        gene_id, region ("chrom:start-end"), contact and rank (from 0), in the order of the file: strongest first.
+    """
+    with reading(path, "a table of genes as the release's train.csv"):
+        genes = _genes_of(numbered_lines(path))
+    found = genes["cell_type"].unique()
+    if (cell_type is None and len(found) > 1) or (cell_type is not None and cell_type not in found):
+        asked = "several cell types and none is asked for" if cell_type is None else f"no cell type {cell_type!r}"
+        raise InputError(f"{path}: {asked}, found {', '.join(found[:20])}; ask for one of them")
+    is_wanted = genes["cell_type"] == (cell_type or found[0])
+    kept = genes[is_wanted]
+    pairs = kept[["gene_id", "pcres", "contacts"]].explode(["pcres", "contacts"]).dropna()
+    pairs = pairs.set_axis(["gene_id", "region", "contact"], axis=1).astype({"contact": np.float64})
+    pairs["rank"] = pairs.groupby("gene_id", sort=False).cumcount()
+    dropped = {"another cell type": (~is_wanted).sum()}
+    return checked(kept.drop(columns=["pcres", "contacts"]), dropped), checked(pairs, {})
+
+
+def _genes_of(lines: Iterator[tuple[int, str]]) -> pd.DataFrame:
+    """Genes of a table of the release, with lists of pCREs and their contacts; a ValueError names the line."""
+    table = parse_table(lines, _METADATA, sep=",", has_header=True)
+    pcres, scores = (table[name].map(lambda text: text.split(";") if text else []) for name in ("neighbors", "scores"))
     for bad, what in (
-        (genes["gene_id"].duplicated(), "is listed twice"),
-        (~genes["strand"].isin(["+", "-"]), "has a strand other than + and -"),
-        (~genes["label"].isin([0, 1]), "has a label other than 0 and 1"),
-        (~(genes["expression"] >= 0), "has no RPKM of 0 or more"),
-        (uneven, "has unequal numbers of neighbors and scores"),
+        (table.duplicated(["eid", "gene_id"]), "is listed twice"),
+        (~table["strand"].isin(["+", "-"]), "has a strand other than + and -"),
+        (~table["label"].isin([0, 1]), "has a label other than 0 and 1"),
+        (~(np.isfinite(table["expression"]) & (table["expression"] >= 0)), "has no RPKM of 0 or more"),
+        (~table["neighbors"].str.fullmatch(rf"({_REGION}(;{_REGION})*)?"), "has a neighbor that is no chrom:start-end"),
+        (~table["scores"].str.fullmatch(rf"({_NUMBER}(;{_NUMBER})*)?"), "has a score that is no number of 0 or more"),
+        (pcres.map(len) != scores.map(len), "has unequal numbers of neighbors and scores"),
     ):
-        if bad.any():
-            raise InputError(f"{where}: {genes['gene_id'][bad].iloc[0]} {what}; fetch the archive again")
-    return checked(genes, {})
+        refuse_first(bad, table["gene_id"], what)
+    return checked(
+        pd.DataFrame({
+            "gene_id": table["gene_id"],
+            "cell_type": table["eid"],
+            "chrom": table["chrom"],
+            "tss": table["start"],
+            "strand": table["strand"],
+            "expression": table["expression"],
+            "label": table["label"],
+            "pcres": pcres,
+            "contacts": scores.map(lambda texts: [float(text) for text in texts]),
+            "fold": table["split"],
+        }),
+        {},
+    )  # fmt: skip

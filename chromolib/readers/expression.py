@@ -1,18 +1,21 @@
 """Expression of genes.
 
-In: tables as their providers publish them. Out: one row per gene; RPKM (reads per kb and million).
+In: tables as their providers publish them. Out: one row per gene; RPKM or FPKM (reads per kb and million) or TPM.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from ..config import InputError
-from .table import checked, read_lines, reading
+from .annotation import without_version
+from .table import checked, read_table, reading, refuse_first
+
+_ENSEMBL_GENE = r"ENS[A-Z]*G\d{11}(\.\d+)?"
 
 
 def read_expression(path: Path, cell_types: Sequence[str]) -> pd.DataFrame:
@@ -21,26 +24,43 @@ def read_expression(path: Path, cell_types: Sequence[str]) -> pd.DataFrame:
     Lines may end in blanks or TABs, all of them or only those of data: fields are counted after those are cut, because
     a reader that trusts them takes gene_id for an index and shifts every column by one.
     """
-    with reading(path, "a matrix with the header gene_id, E000, ..."):
-        rows = [line.rstrip().split("\t") for line in read_lines(path) if line.strip()]
-        if not rows or rows[0][0] != "gene_id":
-            raise ValueError(f"its header starts with {rows[0][0][:40]!r}" if rows else "it is empty")
-        for number, row in enumerate(rows, start=1):
-            if len(row) != len(rows[0]):
-                raise ValueError(f"row {number:,} ({row[0][:40]}) has {len(row)} fields, the header has {len(rows[0])}")
-        if missing := [name for name in cell_types if name not in rows[0]]:
-            raise InputError(
-                f"{path}: no column {missing[0]!r}, found {', '.join(rows[0][1:8])}, ...; "
-                "correct cell_types in the profile"
-            )
-        matrix = pd.DataFrame(rows[1:], columns=rows[0])[["gene_id", *cell_types]]
-        matrix = matrix.astype(dict.fromkeys(cell_types, float))
-    if (repeated := matrix["gene_id"].duplicated()).any():
-        raise InputError(f"{path}: {matrix['gene_id'][repeated].iloc[0]} has two rows, expected one; remove one")
-    values = matrix[list(cell_types)].to_numpy()
-    if (bad := ~(np.isfinite(values) & (values >= 0)).all(axis=1)).any():
-        raise InputError(
-            f"{path}: {matrix['gene_id'][bad].iloc[0]} has an RPKM that is negative or not a number, "
-            "expected 0 or more; fetch the file again"
-        )
+    expected = "a matrix with the header gene_id, E000, ..."
+    with reading(path, expected, way_out="correct cell_types in the profile or fetch the file again"):
+        matrix = read_table(path, {"gene_id": str} | dict.fromkeys(cell_types, float), has_header=True)
+        refuse_first(matrix["gene_id"].duplicated(), matrix["gene_id"], "has a second row")
+        _refuse_no_amount(matrix, cell_types, "RPKM")
     return checked(matrix, {})
+
+
+def read_rsem(path: Path, *, unit: Literal["FPKM", "TPM"] = "FPKM") -> pd.DataFrame:
+    """Read a table of genes that RSEM wrote, as ENCODE publishes them; columns by their names in the header.
+
+    Returns
+    -------
+    DataFrame
+        gene_id (Ensembl's, without version) and expression, in `unit`. Rows of tRNAs and spike-ins are dropped, and so
+        are copies of genes on chrY (_PAR_Y), which have no reads where that copy was masked and would halve the mean. A
+        gene with several rows has their mean; the rows above one are counted.
+    """
+    with reading(path, f"RSEM's table of genes with the columns gene_id and {unit}"):
+        table = read_table(path, {"gene_id": str, unit: float}, has_header=True)
+        _refuse_no_amount(table, [unit], unit)
+        is_copy = table["gene_id"].str.endswith("_PAR_Y") | table["gene_id"].str.startswith("ENSGR")
+        is_gene = table["gene_id"].str.fullmatch(_ENSEMBL_GENE)
+        if not is_gene.any():
+            raise ValueError(f"{table['gene_id'].iloc[0][:40]!r} and all others are no Ensembl gene ids")
+    genes = pd.DataFrame({"gene_id": without_version(table["gene_id"]), "expression": table[unit]})[is_gene]
+    means = genes.groupby("gene_id", sort=False, as_index=False)["expression"].mean()
+    return checked(
+        means,
+        {
+            "no Ensembl gene id": (~is_gene & ~is_copy).sum(),
+            "copy on chrY": is_copy.sum(),
+            "id seen before, mean taken": len(genes) - len(means),
+        },
+    )
+
+
+def _refuse_no_amount(table: pd.DataFrame, columns: Sequence[str], unit: str) -> None:
+    values = table[list(columns)]
+    refuse_first(~(np.isfinite(values) & (values >= 0)).all(axis=1), table["gene_id"], f"has no {unit} of 0 or more")

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..config import DEEPDIFF_MARKS, ROOT, InputError
 from ..genome import Region
-from .table import checked, numpy_errors, read_csv, reading
+from .table import checked, numpy_errors, read_table, reading, refuse_first
 
 PATTERNCHROME_GENES, PATTERNCHROME_BINS, PATTERNCHROME_BP = 18_421, 200, 50
 PILOT_TABLE = ROOT / "data" / "encode-pilot-regions.csv"
@@ -211,15 +211,15 @@ def read_deepdiff(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
     """
     expected = f"rows ENSG_symbol_window and {len(DEEPDIFF_MARKS)} counts, windows 1 to {DEEPDIFF_BINS} of one gene after the other"
     with reading(path, expected):
-        table = _read_table(path, ",", {"name": str} | dict.fromkeys(DEEPDIFF_MARKS, np.int64))
+        table = read_table(path, {"name": str} | dict.fromkeys(DEEPDIFF_MARKS, int), sep=",")
         names = table["name"].str.extract(rf"^({_GENE_ID})_(.*)_(\d+)$")
-        _refuse_first(names[0].isna(), table["name"], "is no ENSG_symbol_window")
+        refuse_first(names[0].isna(), table["name"], "is no ENSG_symbol_window")
         starts_gene = (names[0] != names[0].shift()).to_numpy()
         since_start = np.arange(len(names)) - np.flatnonzero(starts_gene)[np.cumsum(starts_gene) - 1]
         wrong = names[2].astype(int) != since_start + 1
         if wrong.any():
-            row = wrong.idxmax()
-            raise ValueError(f"row {row + 1:,} is window {names[2][row]} of {names[0][row]}, not window {since_start[row] + 1}")
+            line, window = wrong.idxmax(), since_start[wrong.argmax()] + 1
+            raise ValueError(f"line {line:,} is window {names[2][line]} of {names[0][line]}, not window {window}")
         genes = names[starts_gene].rename(columns={0: "gene_id", 1: "symbol"})[["gene_id", "symbol"]]
         n_windows = np.diff(np.append(np.flatnonzero(starts_gene), len(names)))
         if (short := n_windows != DEEPDIFF_BINS).any():
@@ -277,10 +277,10 @@ def read_gene_windows(path: Path) -> pd.DataFrame:
         "+" lies two above the tss of `read_gene_bounds` where both mean the same base; on "-" they are equal.
     """
     with reading(path, f"GeneFile: chrom, start, end, ENSG_symbol; windows of {_WINDOW_BP:,} bp"):
-        table = _read_table(path, "\t", {"chrom": str, "start": np.int64, "end": np.int64, "name": str})
+        table = read_table(path, {"chrom": str, "start": int, "end": int, "name": str})
         names = table["name"].str.extract(rf"^({_GENE_ID})_(.+)$")
-        _refuse_first(names[0].isna(), table["name"], "is no ENSG_symbol")
-        _refuse_first(table["end"] - table["start"] != _WINDOW_BP, names[0], "has a window of another width")
+        refuse_first(names[0].isna(), table["name"], "is no ENSG_symbol")
+        refuse_first(table["end"] - table["start"] != _WINDOW_BP, names[0], "has a window of another width")
     table = pd.DataFrame({
         "gene_id": names[0],
         "symbol": names[1].where(names[1] != "NA", None),
@@ -301,12 +301,12 @@ def read_gene_bounds(path: Path) -> pd.DataFrame:
         "+" and end on "-", as `readers.read_transcripts` counts it. Of rows that repeat an id, the first.
     """
     with reading(path, "gene bounds: #chr, start, end, name, score, strand, Ensembl_ID, gene_type"):
-        types = {"#chr": str, "start": np.int64, "end": np.int64, "name": str, "score": str, "strand": str}
-        table = _read_table(path, "\t", types | {"Ensembl_ID": str, "gene_type": str}, has_header=True)
+        types = {"#chr": str, "start": int, "end": int, "name": str, "strand": str, "Ensembl_ID": str}
+        table = read_table(path, types, has_header=True)
         table = table.rename(columns={"#chr": "chrom", "Ensembl_ID": "gene_id", "name": "symbol"})
-        _refuse_first(~table["gene_id"].str.fullmatch(_GENE_ID), table["gene_id"], "is no Ensembl gene id")
-        _refuse_first(~table["strand"].isin(["+", "-"]), table["gene_id"], "has a strand other than + and -")
-        _refuse_first(table["end"] - table["start"] != _GENE_BOUNDS_BP, table["gene_id"], f"does not span {_GENE_BOUNDS_BP} bp")
+        refuse_first(~table["gene_id"].str.fullmatch(_GENE_ID), table["gene_id"], "is no Ensembl gene id")
+        refuse_first(~table["strand"].isin(["+", "-"]), table["gene_id"], "has a strand other than + and -")
+        refuse_first(table["end"] - table["start"] != _GENE_BOUNDS_BP, table["gene_id"], f"does not span {_GENE_BOUNDS_BP} bp")
     # The middle is the transcript's start on "+" and its end on "-", 0-based; so it agrees with the demo.
     middle = (table["start"] + table["end"]) // 2
     table["tss"] = middle - (table["strand"] == "+")
@@ -328,66 +328,29 @@ def read_links(path: Path) -> pd.DataFrame:
         and a region, the strongest.
     """
     with reading(path, "JEME: chrom:start-end, ENSG.version$symbol$chrom$tss$strand, score"):
-        table = _read_table(path, ",", {"region": str, "gene": str, "contact": np.float64})
-        region = table["region"].str.extract(r"^([^:\s]+):(\d+)-(\d+)$")
-        gene = table["gene"].str.extract(rf"^({_GENE_ID})(?:\.\d+)?\$[^$]*\$([^$]+)\$(\d+)\$([+-])$")
+        table = read_table(path, {"region": str, "gene": str, "contact": float}, sep=",")
+        region = table["region"].str.extract(r"^([^:\s]+):(\d{1,10})-(\d{1,10})$")
+        gene = table["gene"].str.extract(rf"^({_GENE_ID})(?:\.\d+)?\$[^$]*\$([^$]+)\$(\d{{1,10}})\$([+-])$")
         gene.columns = ["gene_id", "chrom", "tss", "strand"]
-        _refuse_first(region[0].isna(), table["region"], "is no region")
-        _refuse_first(gene["gene_id"].isna(), table["gene"], "is no ENSG.version$symbol$chrom$tss$strand")
+        refuse_first(region[0].isna(), table["region"], "is no region")
+        refuse_first(gene["gene_id"].isna(), table["gene"], "is no ENSG.version$symbol$chrom$tss$strand")
         ends = region[[1, 2]].astype(np.int64)
-        _refuse_first(ends[1] >= ends[2], table["region"], "has no width")
-        _refuse_first(region[0] != gene["chrom"], table["region"], "lies on another chromosome than its gene")
-        _refuse_first(~table["contact"].between(0, 1), table["region"], "has a score outside 0 to 1")  # NaN too
+        refuse_first(ends[1] >= ends[2], table["region"], "has no width")
+        refuse_first(region[0] != gene["chrom"], table["region"], "lies on another chromosome than its gene")
+        refuse_first(~table["contact"].between(0, 1), table["region"], "has a score outside 0 to 1")  # NaN too
     links = gene.astype({"tss": np.int64}).join(table[["region", "contact"]])
     strongest_first = links.sort_values("contact", ascending=False, kind="stable")
     repeated = strongest_first.duplicated(["gene_id", "region"]).sort_index()
     return checked(links[~repeated], {"pair seen before": repeated.sum()})
 
 
-def read_tads(path: Path) -> pd.DataFrame:
-    """Read topologically associating domains: chrom, start, end. They may leave gaps but do not overlap."""
-    with reading(path, "domains: chrom, start, end without a header"):
-        table = _read_table(path, "\t", {"chrom": str, "start": np.int64, "end": np.int64})
-        tads = table.sort_values(["chrom", "start"])
-        overlaps = (tads["chrom"] == tads["chrom"].shift()) & (tads["start"] < tads["end"].shift())
-        if overlaps.any():
-            tad = tads[overlaps].iloc[0]
-            raise ValueError(f"{tad.chrom}:{tad.start}-{tad.end} overlaps the domain before it")
-    return checked(table, {})
-
-
-def _read_table(path: Path, sep: str, types: Mapping[str, type], *, has_header: bool = False) -> pd.DataFrame:
-    """A table of exactly the columns of `types`, by position where it has no header; text stays text, "NA" too.
-
-    Where it has a start and an end, 0 <= start < end. A ValueError says what is another.
-    """
-    named = types if has_header else dict(enumerate(types.values()))
-    table = read_csv(path, sep=sep, header=0 if has_header else None, index_col=False, keep_default_na=False, dtype=named)
-    if has_header and list(table) != list(types):
-        raise ValueError(f"its columns are {', '.join(map(str, table))}")
-    if table.shape[1] != len(types):
-        raise ValueError(f"has {table.shape[1]} columns")
-    if table.empty:
-        raise ValueError("holds no rows")
-    table.columns = list(types)
-    if {"start", "end"} <= set(types):
-        _refuse_first((table["start"] < 0) | (table["end"] <= table["start"]), table.iloc[:, 0], "is not 0 <= start < end")
-    return table
-
-
-def _refuse_first(is_bad: pd.Series, names: pd.Series, what: str) -> None:
-    if is_bad.any():
-        row = is_bad.idxmax()
-        raise ValueError(f"row {row + 1:,}, {str(names[row])[:60]}, {what}")
-
-
 def _check_gene_ids(genes: np.ndarray, *, unique: bool = True) -> None:
-    ids = pd.Series(genes, dtype=str)
+    ids = pd.Series(genes, index=range(1, len(genes) + 1), dtype=str)
     if ids.empty:
         raise ValueError("holds no genes")
-    _refuse_first(~ids.str.fullmatch(_GENE_ID), ids, "is no Ensembl gene id")
+    refuse_first(~ids.str.fullmatch(_GENE_ID), ids, "is no Ensembl gene id", unit="row")
     if unique:
-        _refuse_first(ids.duplicated(), ids, "is listed twice")
+        refuse_first(ids.duplicated(), ids, "is listed twice", unit="row")
 
 
 def _check_signal(values: np.ndarray, genes: np.ndarray | None) -> None:
