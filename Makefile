@@ -14,7 +14,7 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: help book test clean bedtools
+.PHONY: help book test clean tools
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -23,10 +23,10 @@ help:
 	@echo "make test                install, run all tests"
 	@echo "make clean               remove the built book; data and trained networks stay"
 
-book: $(VENV)/.installed-book bedtools
+book: $(VENV)/.installed-book tools
 	@PATH="$(abspath $(BIN)):$$PATH" chromolib book "$(PROFILE)"
 
-test: $(VENV)/.installed-test bedtools
+test: $(VENV)/.installed-test tools
 	@echo "running the tests"
 	@PATH="$(abspath $(BIN)):$$PATH" python -m pytest $(PYTEST_ARGS)
 
@@ -50,15 +50,17 @@ $(BIN)/python:
 	@echo "[install 1/3] environment $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv "$(VENV)"
 
-# The one program that PyPI does not have. An active conda environment gets its own; otherwise the system's, for which
-# root is needed.
-bedtools:
-	@PATH="$(BIN):$$PATH"; if command -v bedtools >/dev/null; then exit 0; fi; \
-	if [ -n "$$CONDA_PREFIX" ]; then set -- "$${CONDA_EXE:-conda}" install -y -c conda-forge -c bioconda bedtools; \
+# The programs that PyPI does not have. An active conda environment gets its own; otherwise the system's, for which root is
+# needed. Asks for those that are missing.
+tools:
+	@PATH="$(BIN):$$PATH"; \
+	find_missing() { missing=; for tool in bedtools bwa samtools; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; }; \
+	find_missing; if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ -n "$$CONDA_PREFIX" ]; then set -- "$${CONDA_EXE:-conda}" install -y -c conda-forge -c bioconda $$missing; \
 	elif ! command -v apt-get >/dev/null; then set --; \
-	elif [ "$$(id -u)" = 0 ]; then set -- sh -c 'apt-get update -qq && apt-get install -y -qq bedtools'; \
-	elif sudo -n true 2>/dev/null; then set -- sudo sh -c 'apt-get update -qq && apt-get install -y -qq bedtools'; \
+	elif [ "$$(id -u)" = 0 ]; then set -- sh -c "apt-get update -qq && apt-get install -y -qq$$missing"; \
+	elif sudo -n true 2>/dev/null; then set -- sudo sh -c "apt-get update -qq && apt-get install -y -qq$$missing"; \
 	else set --; fi; \
-	if [ $$# -gt 0 ]; then echo "installing bedtools: $$*"; "$$@"; fi; \
-	command -v bedtools >/dev/null || \
-	  { echo "bedtools is missing: sudo apt-get install bedtools, or conda install -c bioconda bedtools" >&2; exit 1; }
+	if [ $$# -gt 0 ]; then echo "installing$$missing: $$*"; "$$@"; fi; \
+	find_missing; [ -z "$$missing" ] || \
+	  { echo "missing:$$missing; sudo apt-get install$$missing, or conda install -c conda-forge -c bioconda$$missing" >&2; exit 1; }

@@ -10,6 +10,7 @@ import ours
 import pandas as pd
 import paper_scale
 import precision
+import preprocess
 import pytest
 import report
 import scaling
@@ -53,6 +54,27 @@ def test_precision_holds_each_setting_against_float32(tmp_path):
     table = run(precision, tmp_path, "--profiles smoke --folds 1 2")
     assert table[["precision", "signal"]].to_numpy().tolist() == [["float32"] * 2, ["bfloat16", "float32"], ["float32", "float16"]]
     assert table.loc[0, ["change", "smallest", "largest"]].tolist() == [0, 0, 0] and (table["folds"] == 2).all()
+
+
+def test_preprocess_compares_equal_depth(tmp_path):
+    words = "--reads 3000 --large 5000 --genes 20 --pcres 30 --genome simS"
+    table = run(preprocess, tmp_path, words).set_index("what")
+    assert table.reset_index().columns.tolist() == COLUMNS
+    both = table[table["release"].notna()]
+    assert both.index.tolist()[::2] == ["reads to depth", "reads to depth, release without its loop"]
+    assert (both[["release", "ours"]] > 0).all(axis=None) and len(table) == 8
+
+
+def test_unequal_depth_has_no_ratio(tmp_path):
+    genome = preprocess.load_genome("simS")
+    preprocess.write_reads(tmp_path / "a.gz", genome, 50, seed=0)
+    preprocess.write_reads(tmp_path / "b.gz", genome, 50, seed=1)
+    preprocess.paper(tmp_path / "a.gz", tmp_path, genome, has_loop=True)
+    for name in ("a", "b"):
+        preprocess.ours(tmp_path / f"{name}.gz", tmp_path / f"{name}.bw", genome)
+    preprocess.check_equal_work(tmp_path / "a.bw", tmp_path / "depth.npz", genome)
+    with pytest.raises(InputError, match="our depth differs from bedtools'"):
+        preprocess.check_equal_work(tmp_path / "b.bw", tmp_path / "depth.npz", genome)
 
 
 def test_train_step_writes_times_and_memory(tmp_path):
@@ -197,5 +219,5 @@ def test_bad_input_is_one_line(tmp_path):
 
 def test_page_of_benchmarks_has_a_section_for_each_script():
     page = (report.HOME / "README.md").read_text()
-    for script in (train_step, epoch, paper_scale, scaling):
+    for script in (preprocess, train_step, epoch, paper_scale, scaling):
         assert page.count(f"<!-- {script.__name__}: begin -->") == page.count(f"<!-- {script.__name__}: end -->") == 1

@@ -93,7 +93,7 @@ def test_environment_has_pythons_that_the_package_accepts_from_the_same_one_on()
 
 def test_environment_takes_from_conda_only_what_pypi_lacks():
     assert ENVIRONMENT["channels"] == ["conda-forge", "bioconda"]
-    assert sorted(requirement.name for requirement in conda_requirements()) == ["bedtools", "pip", "python"]
+    assert sorted(requirement.name for requirement in conda_requirements()) == ["bedtools", "bwa", "pip", "python", "samtools"]
 
 
 def test_environment_installs_every_extra_under_the_constraints():
@@ -172,25 +172,32 @@ def test_make_names_the_command_that_repairs_python(tmp_path, script, message):
     assert message in finished.stderr.splitlines()[0]
 
 
+TOOLS = ("bedtools", "bwa", "samtools")
+ALL = " ".join(TOOLS)
+
+
 @needs_make
 @pytest.mark.parametrize(
     ("programs", "environment", "expected"),
     [
-        ({}, {}, "bedtools is missing: sudo apt-get install bedtools"),
-        ({"apt-get": "exit 0", "id": "echo 1000"}, {}, "bedtools is missing: sudo apt-get install bedtools"),
-        ({"apt-get": "echo asked-apt $*", "id": "echo 0", "sh": 'shift; eval "$1"'}, {}, "asked-apt install -y -qq bedtools"),
+        ({}, {}, f"missing: {ALL}; sudo apt-get install {ALL}, or conda"),
+        ({"apt-get": "exit 0", "id": "echo 1000"}, {}, f"missing: {ALL}; sudo apt-get install {ALL}, or conda"),
+        ({"apt-get": "echo asked-apt $*", "id": "echo 0", "sh": 'shift; eval "$1"'}, {}, f"asked-apt install -y -qq {ALL}"),
         ({"apt-get": "exit 0", "id": "echo 1000", "sudo": "echo asked-sudo $*"}, {}, "asked-sudo sh -c apt-get update"),
-        ({"conda": "echo asked-conda $*"}, {"CONDA_PREFIX": "x"}, "asked-conda install -y -c conda-forge -c bioconda bedtools"),
+        ({"conda": "echo asked-conda $*"}, {"CONDA_PREFIX": "x"}, f"asked-conda install -y -c conda-forge -c bioconda {ALL}"),
+        ({"conda": "echo asked-conda $*", "bwa": "exit 0"}, {"CONDA_PREFIX": "x"}, "-c bioconda bedtools samtools"),
     ],
-    ids=["no apt", "no rights", "root", "sudo", "conda"],
+    ids=["no apt", "no rights", "root", "sudo", "conda", "one is there"],
 )
-def test_make_gets_bedtools_where_it_may_and_names_the_command_where_not(tmp_path, programs, environment, expected):
+def test_make_gets_tools_where_it_may_and_names_the_command_where_not(tmp_path, programs, environment, expected):
     folder = tmp_path / "bin"
     folder.mkdir()
     for name, script in programs.items():
         fake_program(folder, name, script)
-    finished = run_make("bedtools", f"VENV={tmp_path}/venv", PATH=str(folder), **environment)
-    assert finished.returncode != 0, "none of these programs has brought a bedtools"
+    finished = run_make("tools", f"VENV={tmp_path}/venv", PATH=str(folder), **environment)
+    assert finished.returncode != 0, "none of these programs has brought the tools"
     assert expected in finished.stdout + finished.stderr
-    assert "bedtools is missing" in finished.stderr
-    assert run_make("bedtools", f"VENV={fake_program(folder, 'bedtools', 'exit 0').parent.parent}", PATH="").returncode == 0
+    assert finished.stderr.startswith("missing: bedtools ")
+    for name in TOOLS:
+        fake_program(folder, name, "exit 0")
+    assert run_make("tools", f"VENV={tmp_path}", PATH="").returncode == 0
