@@ -168,8 +168,11 @@ def book(profile: Annotated[str, typer.Argument(help="Name or path of a profile.
 
 @app.command()
 def check(profile: ProfileName) -> None:
-    """Validate a profile and its inputs without computing: everything that is wrong, with file and line."""
-    from . import inputs
+    """Validate a profile and its inputs without computing: everything that is wrong, with file and line.
+
+    Small published files that the profile reads are fetched.
+    """
+    from . import inputs, sources
     from .inputs import faults
 
     found = faults.find(profile)
@@ -185,8 +188,12 @@ def check(profile: ProfileName) -> None:
         raise InputError(f"check: {len(found.faults)} faults in {profile}, told above; correct and check again")
     _check_sources(record)
     for name in record.cell_types:
+        ids = sources.all_ids_of(record, name)
         if record.simulated:
             print(f"{name}: inputs are simulated when they are needed")
+        elif ids and record.inputs.kind == "raw":  # hundreds of MB each: nothing to fetch in passing
+            there = sources.plan(ids, record.raw_dir, record.local_files)["status"] == "there"
+            print(f"{name}: {there.sum()} of {len(there)} input files are there; `chromolib fetch {profile}` brings the others")
         else:
             print(f"{name}: {len(inputs.check_there(record, name))} input files are there")
 

@@ -191,6 +191,8 @@ class Rules(_Section):
     """Choices between files and genes. The defaults are the release's; where the paper's text has another, it says so."""
 
     min_contact: float = 1.5  # contacts above it count, those equal to it do not; the paper takes 10 for Hi-C of even bins
+    # Where a transcript starts; None: as the release has it, the base before it in refGene, its first base in a GTF.
+    tss_rule: Literal["base-before", "first-base"] | None = None
     tss: Literal["all", "promoter"] = "all"  # whose contacts a gene has: of all its TSSs, or of its promoter's alone
     repeated: Literal["first", "strongest"] = "first"  # contact of a region that several TSSs touch: of the first that does
     max_pcre_bp: int | None = Field(None, ge=1)  # wider ones are left out; None: the frame

@@ -330,3 +330,9 @@ def test_interrupted_command_says_so_and_leaves_no_part(tmp_path):
         "chromolib: interrupted; what was finished is kept, the same command goes on from there"
     ]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_check_of_large_sources_fetches_nothing(chromolib, data_dir):
+    status, out, _ = chromolib("check", "roadmap")
+    assert status == 0 and not (data_dir / "raw" / "roadmap").exists()
+    assert "E003: 0 of 12 input files are there" in "\n".join(out)

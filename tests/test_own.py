@@ -261,7 +261,8 @@ def test_every_fault_is_told_in_one_run_with_file_and_line(own):
         ("genes.csv", ",chrA", ",A", r"fold 1"),
         ("contacts.csv", ",chr", ",", r"contacts\.csv:2: no chromosome of toy in 40 rows, found A, B, C"),
         ("contacts.csv", "\ng", "\nh", r"contacts\.csv: none of 40 contacts of T1 is of a gene with a TSS and above min_contact=1\.5"),
-        ("contacts.csv", "gene_id,region,contact", "a,b,c", r"contacts\.csv:1: no column 'frag1', found a, b, c"),
+        ("contacts.csv", "gene_id,region,contact", "a,b,c", r"contacts\.csv:1: found column 'a', expected gene_id,region,contact or frag1"),
+        ("contacts.csv", "region,contact", "region", r"contacts\.csv:1: no column 'contact', found gene_id, region"),
     ],
 )  # fmt: skip
 def test_each_fault_names_where_it_is_and_the_way_out(own, file, old, new, message):

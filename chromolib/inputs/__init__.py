@@ -47,6 +47,8 @@ def check_there(profile: Profile, cell_type: str) -> list[Path]:
     """Paths of all raw files that a cell type needs, or an InputError that names the first one missing or unreadable."""
     profile.check_cell_type(cell_type)
     if isinstance(profile.inputs, (RawInputs, OwnInputs)):
+        if ids := sources.all_ids_of(profile, cell_type):  # several at a time
+            sources.fetch_all(ids, profile.raw_dir, local_files=profile.local_files)
         paths = [path for _, path in files_of(profile, cell_type).named()]
         for path in paths:
             readers.stat(path)

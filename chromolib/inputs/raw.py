@@ -73,11 +73,12 @@ def read_annotation(
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Transcripts, and the table that gives them to genes by symbol where they have no gene_id of their own."""
     form = profile.inputs.annotation_format
+    rule = {} if profile.rules.tss_rule is None else {"tss_rule": profile.rules.tss_rule}
     if form == "table":
         return readers.read_tss_table(path, genome, faults), None
     if form == "gtf":
-        return readers.read_gtf(path, genome), None
-    transcripts = readers.read_transcripts(path, genome)
+        return readers.read_gtf(path, genome, **rule), None
+    transcripts = readers.read_transcripts(path, genome, **rule)
     if gene_info is None:
         return transcripts.assign(gene_id=transcripts["symbol"]), None
     return transcripts, readers.read_gene_info(gene_info)

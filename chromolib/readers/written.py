@@ -147,6 +147,9 @@ def read_contact_table(
     regions = [second] if first == "gene_id" else [first, second]
     rules = {first: REGION if first in regions else TEXT, second: REGION, value: AMOUNT}
     example = "gene_id,region,contact or frag1,frag2,frequency"
+    if unknown := [name for name in header if name not in (*rules, "cell_type", "")]:
+        # Rows of several cell types would be mixed where this is a misspelt cell_type.
+        raise InputError(f"{path}:1: found column {unknown[0]!r}, expected {example} and cell_type; rename it or leave it out")
     table = _read(path, rules, {"cell_type": TEXT}, faults, example=example)
     counts = {}
     if "cell_type" in table and cell_type is not None:
