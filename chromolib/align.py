@@ -118,7 +118,7 @@ def ensure(
     note.unlink(missing_ok=True)
     n_reads = sum(count_reads(file) for file in fastqs)
     _check_sequences(fasta, genome)
-    threads = str(n_threads or len(os.sched_getaffinity(0)))
+    threads = str(n_threads or depth.n_cores())
     index = ensure_index(fasta)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as temporary:

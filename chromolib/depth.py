@@ -169,16 +169,20 @@ def bin_means(
     paths: Sequence[Path], regions: Sequence[Region], bin_bp: int, *, n_workers: int | None = None
 ) -> np.ndarray:
     """`bin_mean` of several bigWigs, (row, m), some at a time in threads: as many as there are cores, or `n_workers`."""
-    n_workers = n_workers or len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(n_workers) as pool:  # numpy and zlib, which take the time, let others run
+    with ThreadPoolExecutor(n_workers or n_cores()) as pool:  # numpy and zlib, which take the time, let others run
         return np.stack(list(pool.map(lambda path: bin_mean(path, regions, bin_bp), paths)), axis=1)
+
+
+def n_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def bins_of_reads(
     reads: pd.DataFrame, regions: Sequence[Region], bin_bp: int, *, clip: int | None = None
 ) -> np.ndarray:
     """Mean depth of each bin of some regions, (row,), float32, as `bin_mean` of the reads' bigWig gives it, without one."""
-    _check_chroms("reads", regions, set(reads["chrom"].astype("category").cat.categories))
+    _check_chroms("reads", regions, reads["chrom"].astype("category").cat.categories)
     wanted = {region.chrom for region in regions}
     of_chrom = {chrom: (starts, ends) for chrom, starts, ends in _by_chrom(reads, sorted(wanted))}
     nothing = np.empty(0, np.int32), np.empty(0, np.int32)

@@ -119,6 +119,7 @@ def _fitted(part: Part, genome: Genome, truncate_bp: int | None, tally: _Tally) 
     size = np.array([*genome.sizes.values(), 0], np.int32)[code]  # the last is for -1
     is_inside = start < size
     if truncate_bp is not None:
+        # Deviates: bases on the genome count; the release counts those of the read, also the ones its aligner cut off.
         end = start + np.minimum(end - start, np.int32(truncate_bp))
     n_off = int((code < 0).sum())
     tally.n_reads += len(code)
