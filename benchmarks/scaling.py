@@ -79,7 +79,9 @@ def random_store(at: Point, seed: int = 0) -> xr.Dataset:
             "label": ("gene", index // 2 % 2),
             "chrom_bp": ("gene", np.full(at.genes, tss[-1] + 10**6)),
         },
-        coords={"gene": [f"G{i}" for i in index], "mark": list(MARKS), "pcre": [f"chr1:0-{w}" for w in width]},
+        coords={
+            "gene_id": ("gene", [f"G{i}" for i in index]), "mark": list(MARKS), "region": ("pcre", [f"chr1:0-{w}" for w in width]),
+        },
         attrs={"profile": "random", "cell_type": "T01", "genome": "hg19", "base_bp": base_bp, "frame_bp": FRAME_BP,
                "signal": "depth", "simulated": 1},
     )  # fmt: skip
