@@ -295,6 +295,18 @@ def test_a_bam_and_a_bigwig_of_another_build_are_recognised(own):
     assert "a.bw: no chromosome of toy, found A, B, ...; expected chrA, chrB, chrC" in text
 
 
+def test_a_bigwig_without_a_chromosome_of_a_fold_is_recognised(own):
+    with pyBigWig.open(str(own.parent / "a.bw"), "w") as bigwig:
+        bigwig.addHeader([(chrom, size) for chrom, size in SIZES.items() if chrom != "chrC"])
+        bigwig.addEntries(["chrA"], [1], ends=[2], values=[1.0])
+    rows = [f"{cell_type},{mark},a.bw,bigwig,depth\n" for cell_type in ("T1", "C1") for mark in ("H3K4me3", "H3K27ac")]
+    (own.parent / "samples.csv").write_text("cell_type,mark,path,format,scale\n" + "".join(rows))
+    (fault,) = check(own)[0]
+    assert fault.startswith("a.bw: no chromosome chrC, expected all that are in a fold; leave them out of folds")
+    change(own, "marks:", "folds: {1: [chrA], 2: [chrB, chrD]}\nmarks:")
+    assert check(own)[0] == []
+
+
 def test_faults_of_many_rows_are_cut_and_counted(own):
     text = (own.parent / "expression.csv").read_text()
     (own.parent / "expression.csv").write_text(re.sub(r",\d+\.5,", ",none,", text))

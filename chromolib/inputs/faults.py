@@ -112,7 +112,13 @@ def _check_sample(sample: Sample, profile: Profile, genome: Genome, faults: list
     if sample.format == "fastq":
         _check_fastq(path, profile, faults)
     elif sample.format == "bigwig":
-        faults += _length_faults(path, readers.load_bigwig(path).sizes, genome)
+        found = readers.load_bigwig(path).sizes
+        faults += _length_faults(path, found, genome)
+        missing = [chrom for chrom in genome.folds if chrom not in found]
+        if missing and len(missing) < len(genome.folds):
+            faults.append(
+                f"{path}: no chromosome {', '.join(missing)}, expected all that are in a fold; leave them out of folds in the profile"
+            )
     elif sample.format == "bam":
         with readers.reading(path, "a BAM file"), pysam.AlignmentFile(str(path), "rb") as bam:
             faults += _length_faults(path, dict(zip(bam.references, bam.lengths, strict=True)), genome)
