@@ -20,7 +20,7 @@ import numpy as np
 
 from . import depth, readers
 from .config import InputError
-from .files import hold, whole_folder
+from .files import hold, scratch, whole_folder
 from .genome import Genome
 
 VERSION = 1  # raise it when the same reads give other alignments
@@ -120,9 +120,8 @@ def ensure(
     _check_sequences(fasta, genome)
     threads = str(n_threads or depth.n_cores())
     index = ensure_index(fasta)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as temporary:
-        bam = _aligned(fastqs, index, method, threads, Path(temporary))
+    with scratch(path) as temporary:
+        bam = _aligned(fastqs, index, method, threads, temporary)
         if (n_found := int(_run(["samtools", "view", "-c", "-F", "0x900", str(bam)]))) != n_reads:
             raise InputError(f"{path}: holds {n_found:,} reads, expected the {n_reads:,} of {fastqs[0].name}; fetch the FASTQ again")
         _run(["samtools", "index", str(bam)])

@@ -162,6 +162,9 @@ class TrainConfig:
         return asdict(self)
 
 
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$"  # of what gets a folder
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -191,6 +194,7 @@ class Rules(_Section):
     """Choices between files and genes. The defaults are the release's; where the paper's text has another, it says so."""
 
     min_contact: float = 1.5  # contacts above it count, those equal to it do not; the paper takes 10 for Hi-C of even bins
+    biotype: str | None = "protein_coding"  # of the transcripts of a GTF that count; None: all, also where it names none
     # Where a transcript starts; None: as the release has it, the base before it in refGene, its first base in a GTF.
     tss_rule: Literal["base-before", "first-base"] | None = None
     tss: Literal["all", "promoter"] = "all"  # whose contacts a gene has: of all its TSSs, or of its promoter's alone
@@ -264,12 +268,14 @@ class OwnInputs(_Section):
     def _names_are_known(self) -> OwnInputs:
         for pattern in (self.expression, *self.contacts):
             _names_in(pattern, ("cell_type",))
+        for pattern in filter(None, (self.samples, self.annotation, self.gene_info, self.fasta)):
+            _names_in(pattern, ())
         return self
 
 
 def _names_in(pattern: str, allowed: Sequence[str]) -> set[str]:
     """The names that a pattern has in braces; a ValueError where one is not `allowed`, or is more than a name."""
-    expected = f"expected only {' and '.join(f'{{{name}}}' for name in allowed)} in braces"
+    expected = f"expected only {' and '.join(f'{{{name}}}' for name in allowed)} in braces" if allowed else "expected no braces"
     try:
         parts = [part[1:] for part in string.Formatter().parse(pattern) if part[1] is not None]
     except ValueError as error:
@@ -326,17 +332,17 @@ class Training(_Section):
 class Profile(_Section):
     """Which data, from where, and how they are cut. One YAML file; see data/profiles."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(pattern=_NAME)
     title: str
     genome: str                                    # a build in data/genomes.yml, or the name of that in chrom_sizes
     chrom_sizes: str | None = None                 # file of any other build, relative to the profile's own folder
-    cell_types: dict[str, str] = Field(min_length=1)  # id -> name for readers
+    cell_types: dict[Annotated[str, Field(pattern=_NAME)], str] = Field(min_length=1)  # id -> name for readers
     marks: tuple[str, ...] = MARKS
     folds: dict[int, tuple[str, ...]] | None = None  # fold -> chromosomes; None: the build's own
-    frame_bp: int = 40_000
+    frame_bp: int = Field(40_000, ge=2, le=10_000_000)
     base_bp: int = 100                             # bin width of the feature store; network bins are multiples
     bin_bp: tuple[int, ...] = ModelConfig.bin_bp   # of the network, coarse to fine
-    max_pcres: int = 8
+    max_pcres: int = Field(8, ge=0, le=1000)
     log_base: Literal["e", "2"] = "e"              # Deviates: the paper writes log2; the release's weights need ln
     inputs: Annotated[RawInputs | OwnInputs | DemoInputs | PublishedInputs, Field(discriminator="kind")]
     rules: Rules = Rules()

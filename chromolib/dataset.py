@@ -8,8 +8,9 @@ Axes: `g` gene of the cell type, `b` gene in batch, `r` pCRE of a gene, stronges
 from __future__ import annotations
 
 import json
+import sys
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -441,9 +442,16 @@ def open_store(profile: Profile, cell_type: str) -> xr.Dataset:
     """The features of a cell type, their arrays not read yet; where there are none or old ones, one process builds them."""
     if not (profile.simulated or features.path_of(profile, cell_type).exists()):
         inputs.check_there(profile, cell_type)  # before anything is made here
-    with hold(profile.work_dir / ".locks" / "features"):  # also to look: another process may be replacing them
-        simulate.ensure_raw(profile)
+    locks = profile.work_dir / ".locks"
+    if profile.simulated:
+        with hold(locks / "raw", tell=_tell_of("raw files")):
+            simulate.ensure_raw(profile)
+    with hold(locks / f"features-{cell_type}", tell=_tell_of(f"features of {cell_type}")):  # also to look: they may be being replaced
         return features.load(features.ensure(profile, cell_type))
+
+
+def _tell_of(what: str) -> Callable[[str], None]:
+    return lambda owner: print(f"waiting for {what}, which {owner} makes", file=sys.stderr)
 
 
 def resolve_device(name: str) -> torch.device:

@@ -22,6 +22,7 @@ from .files import write_whole
 from .genome import Genome, Region
 
 VERSION = 1  # raise it when the same reads give another depth
+MAX_WORKERS = 4  # bigWigs read at a time: each holds a chromosome, about 100 bytes an interval
 _CHUNK = 1 << 20  # intervals handed to pyBigWig at a time, which wants the chromosome's name with each
 
 Intervals = tuple[np.ndarray, np.ndarray, np.ndarray]  # start, end and depth of each stretch of equal depth > 0, in order
@@ -168,8 +169,8 @@ def _check_chroms(what: Path | str, regions: Sequence[Region], chroms: Collectio
 def bin_means(
     paths: Sequence[Path], regions: Sequence[Region], bin_bp: int, *, n_workers: int | None = None
 ) -> np.ndarray:
-    """`bin_mean` of several bigWigs, (row, m), some at a time in threads: as many as there are cores, or `n_workers`."""
-    with ThreadPoolExecutor(n_workers or n_cores()) as pool:  # numpy and zlib, which take the time, let others run
+    """`bin_mean` of several bigWigs, (row, m), some at a time in threads: up to four, or `n_workers`."""
+    with ThreadPoolExecutor(n_workers or min(n_cores(), MAX_WORKERS)) as pool:  # numpy and zlib, which take the time, let others run
         return np.stack(list(pool.map(lambda path: bin_mean(path, regions, bin_bp), paths)), axis=1)
 
 

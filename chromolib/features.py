@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from . import contacts, inputs
+from . import align, contacts, depth, inputs
 from .config import SCALES, InputError, Profile, Scale
 from .files import whole_folder
 from .genome import Genome, Region, load_genome, profile_genome
@@ -331,7 +331,7 @@ def _settings(profile: Profile, cell_type: str, files: list[dict[str, str]]) -> 
     genome = profile_genome(profile)
     return json.dumps(
         {
-            "version": VERSION,
+            "version": [VERSION, depth.VERSION, align.VERSION],
             "cell_type": cell_type,
             "marks": profile.marks,
             "frame_bp": profile.frame_bp,

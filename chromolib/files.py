@@ -44,17 +44,24 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
     """Folder to write into; it takes the place of `target` when the block ends well, and is gone when it does not."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(target)
-    temporary = _temporary(target)
-    temporary.mkdir()
-    try:
+    with scratch(target) as temporary:
         folder, old = temporary / "new", temporary / "old"
         folder.mkdir()
         yield folder
         if target.exists():
             os.replace(target, old)
         os.replace(folder, target)
+
+
+@contextmanager
+def scratch(target: Path) -> Iterator[Path]:
+    """Folder beside `target` for what is made on the way to it; it goes with the block, or with the next one after a kill."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target)
+    temporary = _temporary(target)
+    temporary.mkdir()
+    try:
+        yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -1,6 +1,7 @@
 """A user's own data: read as they are, and everything that is wrong with them told at once."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -94,7 +95,7 @@ def test_bigwig_keeps_the_scale_that_the_sheet_gives(own):
     assert store.attrs["signal"] == "normalised" and store["promoter"].attrs["units"] == "normalised signal"
     assert store["promoter"].values.max() == 2.5
     change(sheet, "T1-H3K27ac.bw,bigwig,normalised", "T1-H3K27ac.bed,bed,")
-    with pytest.raises(InputError, match=r"samples\.csv: samples of T1 hold depth and normalised, expected one scale"):
+    with pytest.raises(InputError, match=r"samples\.csv: samples hold depth and normalised, expected one scale"):
         features.ensure(load_profile(own), "T1")
 
 
@@ -299,10 +300,11 @@ def test_a_bigwig_without_a_chromosome_of_a_fold_is_recognised(own):
     with pyBigWig.open(str(own.parent / "a.bw"), "w") as bigwig:
         bigwig.addHeader([(chrom, size) for chrom, size in SIZES.items() if chrom != "chrC"])
         bigwig.addEntries(["chrA"], [1], ends=[2], values=[1.0])
-    rows = [f"{cell_type},{mark},a.bw,bigwig,depth\n" for cell_type in ("T1", "C1") for mark in ("H3K4me3", "H3K27ac")]
+    names = [f"{cell_type},{mark}" for cell_type in ("T1", "C1") for mark in ("H3K4me3", "H3K27ac")]
+    rows = [f"{name},{shutil.copy(own.parent / 'a.bw', own.parent / f'{i}.bw').name},bigwig,depth\n" for i, name in enumerate(names)]
     (own.parent / "samples.csv").write_text("cell_type,mark,path,format,scale\n" + "".join(rows))
-    (fault,) = check(own)[0]
-    assert fault.startswith("a.bw: no chromosome chrC, expected all that are in a fold; leave them out of folds")
+    told = check(own)[0]
+    assert len(told) == 4 and told[0].startswith("0.bw: no chromosome chrC, expected all that are in a fold; leave them out of folds")
     change(own, "marks:", "folds: {1: [chrA], 2: [chrB, chrD]}\nmarks:")
     assert check(own)[0] == []
 
@@ -355,3 +357,102 @@ def test_a_wrong_table_is_refused_in_one_line(tmp_path, data, message):
     with pytest.raises(InputError, match=message) as caught:
         readers.read_expression_table(tmp_path / "e", ["T1"])
     assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
+
+
+# Found in review
+
+
+def test_file_of_another_folder_with_the_same_name_size_and_time_is_read_anew(own):
+    here = own.parent
+    for name, start in (("a", 20_000), ("b", 36_000)):
+        (here / name).mkdir()
+        (here / name / "reads.bed").write_text(f"chrA\t{start}\t{start + 50}\n")
+        os.utime(here / name / "reads.bed", (1, 1))
+    change(here / "samples.csv", "T1-H3K4me3.bed", "a/reads.bed")
+    first = features.load(features.ensure(load_profile(own), "T1"))["promoter"].values
+    change(here / "samples.csv", "a/reads.bed", "b/reads.bed")
+    second = features.load(features.ensure(load_profile(own), "T1"))["promoter"].values
+    assert (first[..., 0] != second[..., 0]).any()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("T1-H3K4me3.bed,bed\n", "T1-H3K4me3.bed,bed\nT1,H3K4me3,x.fq,fastq\n", r"samples\.csv:3: 2 files of H3K4me3 in T1 as bed, fastq"),
+        ("C1-H3K4me3.bed,bed", "T1-H3K4me3.bed,bed", r"samples\.csv:4: path is 'T1-H3K4me3\.bed', expected each file once"),
+        ("T1-H3K4me3.bed,bed", "T1-H3K4me3.bed,bam", r"T1-H3K4me3\.bed: is no BAM, as format says"),
+    ],
+)
+def test_samples_that_can_not_be_one_are_refused(own, old, new, message):
+    change(own.parent / "samples.csv", old, new)
+    assert any(re.match(message, line) for line in check(own)[0]), check(own)[0]
+
+
+def test_two_bigwigs_of_a_mark_are_refused_by_preprocess_too(own):
+    for name in ("a.bw", "b.bw"):
+        with pyBigWig.open(str(own.parent / name), "w") as bigwig:
+            bigwig.addHeader(list(SIZES.items()))
+            bigwig.addEntries(["chrA"], [1], ends=[2], values=[1.0])
+    rows = "".join(f"T1,{mark},{name},bigwig,depth\n" for mark, name in (("H3K4me3", "a.bw"), ("H3K4me3", "b.bw"), ("H3K27ac", "c.bw")))
+    (own.parent / "samples.csv").write_text("cell_type,mark,path,format,scale\n" + rows)
+    with pytest.raises(InputError, match=r"samples\.csv:3: 2 files of H3K4me3 in T1 as bigwig, expected one bigWig"):
+        features.ensure(load_profile(own), "T1")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("gene_id,region,contact\ng0,chrB:5000-10000,3\ng1,chrB:5000-10000,2\n", "region on another chromosome than the gene"),
+        ("frag1,frag2,frequency\nchrA:19000-21000,chrB:5000-9000,3\nchrB:23000-25000,chrB:5000-9000,2\n", "ends on different chromosomes"),
+    ],
+)
+def test_contacts_between_chromosomes_are_dropped_and_counted(own, text, reason):
+    (own.parent / "contacts.csv").write_text(text)
+    store = features.load(features.ensure(load_profile(own), "T1"))
+    assert {region.partition(":")[0] for region in store["region"].values} == {"chrB"}
+    assert any(counts.get(reason) == 1 for counts in json.loads(store.attrs["dropped"]).values())
+
+
+def test_matrices_may_lie_in_a_folder(own):
+    (own.parent / "hic").mkdir()
+    for chrom, size in SIZES.items():
+        n = -(-size // 40_000)
+        np.savetxt(own.parent / "hic" / f"nij.{chrom}", np.eye(n) * 20, fmt="%g")
+    change(own, "  contacts: contacts.csv", "  contacts: hic\n  contacts_format: matrices")
+    store = features.load(features.ensure(load_profile(own), "T1"))
+    assert set(store["contact"].values[:, 0]) == {20.0} and check(own)[0] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("annotation: genes.csv", "annotation: genes-{cell_type}.csv", r"inputs\.own: .*found \{cell_type\}, expected no braces"),
+        ("marks:", "max_pcres: -2\nmarks:", r"my\.yml:\d+: max_pcres: "),
+        ("{T1: treated", "{../T1: treated", r"my\.yml:5: cell_types\.\.\./T1"),
+    ],
+)
+def test_settings_that_would_fail_later_are_refused(own, old, new, message):
+    change(own, old, new)
+    assert re.search(message, check(own)[0][0]), check(own)[0]
+
+
+def test_faults_of_one_file_hide_none_of_another(own):
+    change(own.parent / "expression.csv", "gene_id,T1,C1", "gene_id;T1;C1")
+    change(own.parent / "genes.csv", "g1,chrB,24000,-", "g1,chrB,24000,?")
+    told = "\n".join(check(own)[0])
+    assert "expression.csv:1: no column 'gene_id'" in told and "genes.csv:3: strand is '?'" in told
+
+
+def test_genes_that_only_one_cell_type_has_are_told(own):
+    text = (own.parent / "expression.csv").read_text()
+    (own.parent / "e-T1.csv").write_text(text)
+    (own.parent / "e-C1.csv").write_text(text.replace("g7,7.5,33\n", ""))
+    change(own, "expression: expression.csv", "expression: e-{cell_type}.csv")
+    (told,) = check(own)[0]
+    assert told.startswith("e-C1.csv: 1 genes stand only here or only in e-T1.csv, the first is g7")
+
+
+def test_reads_and_genes_that_are_left_out_are_noted(own):
+    change(own.parent / "T1-H3K4me3.bed", "chrA", "A")
+    notes = "\n".join(check(own)[1])
+    assert re.search(r"T1-H3K4me3\.bed: \d+ reads are used, left out are \d+ contig not in toy", notes)

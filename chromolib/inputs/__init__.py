@@ -5,6 +5,7 @@ In: a profile. Out: Parts of one cell type, the files they come from, and expres
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def source_files(profile: Profile, cell_type: str) -> list[dict[str, str]]:
     if isinstance(profile.inputs, (RawInputs, OwnInputs)):
         known = profile.work_dir / ".digests"
         named = files_of(profile, cell_type).named()
-        return [{"what": what, "file": path.name, "sha256": sha256_of(path, known)} for what, path in named]
+        return [{"what": what, "file": path.name, "sha256": _digest(path, known)} for what, path in named]
     ids = [(what, source_id) for what, group in sources.ids_of(profile, cell_type).items() for source_id in group]
     files = [
         {"what": what, "file": path.name, "sha256": sources.entry(source_id).sha256}
@@ -82,3 +83,11 @@ def source_files(profile: Profile, cell_type: str) -> list[dict[str, str]]:
         symbols = ROOT / "data" / profile.inputs.symbols
         files.append({"what": "symbols", "file": symbols.name, "sha256": sha256_of(symbols)})
     return files
+
+
+def _digest(path: Path, known: Path) -> str:
+    """sha256 of a file, or of the names and digests of a folder's files, such as Hi-C matrices."""
+    if not path.is_dir():
+        return sha256_of(path, known)
+    lines = [f"{sha256_of(file, known)}  {file.name}\n" for file in sorted(path.iterdir()) if file.is_file()]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

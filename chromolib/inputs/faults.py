@@ -19,7 +19,7 @@ from .. import readers
 from ..config import ROOT, InputError, OwnInputs, Profile, try_profile
 from ..genome import Genome, profile_genome
 from . import raw
-from .files import Sample
+from .files import Sample, expression_of, mixed
 
 TOOLS = ("bwa", "samtools")  # that a sample of format fastq needs
 
@@ -46,8 +46,8 @@ def find(name: str) -> Findings:
     if genome is not None:
         folds = ", ".join(map(str, genome.fold_ids))
         notes.append(f"genome {genome.name}, {len(genome.sizes)} chromosomes in folds {folds}")
-        if isinstance(profile.inputs, OwnInputs):
-            _check_own(profile, genome, faults, notes)
+    if isinstance(profile.inputs, OwnInputs):
+        _check_own(profile, genome, faults, notes)
     return Findings(profile, list(dict.fromkeys(faults)), notes)
 
 
@@ -60,13 +60,16 @@ def _tried(faults: list[str], function, *args, **options):
         return None
 
 
-def _check_own(profile: Profile, genome: Genome, faults: list[str], notes: list[str]) -> None:
-    inputs, here = profile.inputs, profile.folder
-    samples = _tried(faults, readers.read_samples, here / inputs.samples, faults)
+def _check_own(profile: Profile, genome: Genome | None, faults: list[str], notes: list[str]) -> None:
+    """What does not need the genome is checked without one."""
+    inputs = profile.inputs
+    samples = _tried(faults, readers.read_samples, profile.folder / inputs.samples, faults)
     if samples is not None:
-        _check_samples(profile, genome, samples, faults)
+        _check_samples(profile, genome, samples, faults, notes)
     expression = _expression(profile, faults)
-    tss = None if expression is None else _check_genes(profile, genome, expression, faults, notes)
+    if genome is None:
+        return
+    tss = _check_genes(profile, genome, expression, faults, notes)
     for cell_type in profile.cell_types if inputs.contacts else []:
         _check_contacts(profile, genome, cell_type, tss, faults, notes)
 
@@ -74,7 +77,9 @@ def _check_own(profile: Profile, genome: Genome, faults: list[str], notes: list[
 # Signal
 
 
-def _check_samples(profile: Profile, genome: Genome, samples: pd.DataFrame, faults: list[str]) -> None:
+def _check_samples(
+    profile: Profile, genome: Genome | None, samples: pd.DataFrame, faults: list[str], notes: list[str]
+) -> None:
     sheet = profile.folder / profile.inputs.samples
     for name, known in (("cell_type", tuple(profile.cell_types)), ("mark", profile.marks)):
         for row in samples[~samples[name].isin(known)].drop_duplicates(name).itertuples():
@@ -84,30 +89,19 @@ def _check_samples(profile: Profile, genome: Genome, samples: pd.DataFrame, faul
             )
     used = samples[samples["cell_type"].isin(list(profile.cell_types)) & samples["mark"].isin(profile.marks)]
     for cell_type in profile.cell_types:
-        rows = used[used["cell_type"] == cell_type]
-        missing = [mark for mark in profile.marks if mark not in set(rows["mark"])]
-        if missing:
+        there = set(used.loc[used["cell_type"] == cell_type, "mark"])
+        if missing := [mark for mark in profile.marks if mark not in there]:
             faults.append(f"{sheet}: no sample of {', '.join(missing)} in {cell_type}; add rows, or leave the marks out of the profile")
-        for mark, group in rows.groupby("mark"):
-            if (group["format"] == "bigwig").any() and len(group) > 1:
-                faults.append(
-                    f"{sheet}:{group['line'].iloc[1]}: {len(group)} files of {mark} in {cell_type}, of which one is a bigWig; "
-                    "expected one file, or replicates as reads; leave the others out"
-                )
-    if used["scale"].nunique() > 1:
-        faults.append(
-            f"{sheet}: samples hold {' and '.join(sorted(used['scale'].unique()))}, expected one scale, since a network reads only "
-            "one; make all of them from reads, or none"
-        )
+    faults += mixed(sheet, used)
     for row in tqdm(list(used.itertuples()), desc="reading samples", unit="file", disable=None):
         path = sheet.parent / row.path
         if not path.is_file():
             faults.append(f"{sheet}:{row.line}: no file {path}; correct path, which is relative to the sheet")
-        else:
-            _tried(faults, _check_sample, Sample(row.mark, path, row.format, row.scale), profile, genome, faults)
+        elif genome is not None:
+            _tried(faults, _check_sample, Sample(row.mark, path, row.format, row.scale), profile, genome, faults, notes)
 
 
-def _check_sample(sample: Sample, profile: Profile, genome: Genome, faults: list[str]) -> None:
+def _check_sample(sample: Sample, profile: Profile, genome: Genome, faults: list[str], notes: list[str]) -> None:
     path = sample.path
     if sample.format == "fastq":
         _check_fastq(path, profile, faults)
@@ -120,15 +114,20 @@ def _check_sample(sample: Sample, profile: Profile, genome: Genome, faults: list
                 f"{path}: no chromosome {', '.join(missing)}, expected all that are in a fold; leave them out of folds in the profile"
             )
     elif sample.format == "bam":
+        if readers.first_bytes(path)[:4] != b"BAM\1":
+            faults.append(f"{path}: is no BAM, as format says; correct it, or turn SAM or CRAM into BAM with samtools view -b")
+            return
         with readers.reading(path, "a BAM file"), pysam.AlignmentFile(str(path), "rb") as bam:
             faults += _length_faults(path, dict(zip(bam.references, bam.lengths, strict=True)), genome)
     else:
-        dropped = readers.read_reads(path, genome).attrs["dropped"]
-        if n := dropped.get("past the end of its chromosome"):
+        reads = readers.read_reads(path, genome, format="bed").attrs
+        if n := reads["dropped"].get("past the end of its chromosome"):
             faults.append(
                 f"{path}: {n:,} reads past the end of their chromosome, expected none on {genome.name}; is `genome` of the "
                 "profile the build that they were aligned to?"
             )
+        if others := [f"{n:,} {reason}" for reason, n in reads["dropped"].items()]:
+            notes.append(f"{path}: {reads['kept']:,} reads are used, left out are {', '.join(others)}")
 
 
 def _check_fastq(path: Path, profile: Profile, faults: list[str]) -> None:
@@ -161,40 +160,49 @@ def _length_faults(path: Path, found: Mapping[str, int], genome: Genome) -> list
 # Genes
 
 
-def _expression(profile: Profile, faults: list[str]) -> pd.DataFrame | None:
-    """Expression of all cell types as it can be read: gene_id and a column each."""
-    if profile.inputs.expression_format != "table":
-        return _tried(faults, raw.read_expression, profile, list(profile.cell_types))
+def _expression(profile: Profile, faults: list[str]) -> dict[Path, pd.DataFrame]:
+    """Each file with expression and its genes, as far as it can be read."""
     paths: dict[Path, list[str]] = {}
     for name in profile.cell_types:
-        paths.setdefault(profile.folder / profile.inputs.expression.format(cell_type=name), []).append(name)
-    found = [_tried(faults, readers.read_expression_table, path, names, faults) for path, names in paths.items()]
-    return found[0] if all(table is not None for table in found) else None
+        paths.setdefault(expression_of(profile, name), []).append(name)
+    if profile.inputs.expression_format == "table":
+        found = {path: _tried(faults, readers.read_expression_table, path, names, faults) for path, names in paths.items()}
+    else:
+        found = {path: _tried(faults, raw.read_expression, profile, names) for path, names in paths.items()}
+    return {path: table for path, table in found.items() if table is not None}
 
 
 def _check_genes(
-    profile: Profile, genome: Genome, expression: pd.DataFrame, faults: list[str], notes: list[str]
+    profile: Profile, genome: Genome, expression: dict[Path, pd.DataFrame], faults: list[str], notes: list[str]
 ) -> pd.DataFrame | None:
     """Do expression and annotation speak of the same genes? Returns their TSSs; None where none can be had."""
     inputs, here = profile.inputs, profile.folder
     annotation, gene_info = here / inputs.annotation, inputs.gene_info and here / inputs.gene_info
     read = _tried(faults, raw.read_annotation, profile, annotation, gene_info, genome, faults)
-    if read is None:
+    if read is None or not expression:
         return None
-    with_tss = set((read[0] if read[1] is None else read[1])["gene_id"])
-    with_expression = set(expression["gene_id"])
-    tss = raw.tss_of(profile, *read, with_expression)
-    n_both = tss["gene_id"].nunique()
-    counts = (
-        f"{len(with_expression):,} genes of {here / inputs.expression} and {len(with_tss):,} of {annotation}: {n_both:,} in both"
-    )
-    if not n_both:
-        bare = [{gene.partition(".")[0] for gene in genes} for genes in (with_expression, with_tss)]
-        hint = "cut the versions behind the dot" if bare[0] & bare[1] else "name them alike"
-        found = " and ".join(min(genes, default="none") for genes in (with_expression, with_tss))
-        faults.append(f"{counts} (found {found}), expected the same ids; {hint}")
-        return None
-    notes.append(counts)
+    for reason, n in read[0].attrs["dropped"].items():
+        notes.append(f"{annotation}: {n:,} rows are left out: {reason}")
+    with_tss, tss = set((read[0] if read[1] is None else read[1])["gene_id"]), None
+    for path, table in expression.items():
+        with_expression = set(table["gene_id"])
+        tss = raw.tss_of(profile, *read, with_expression)
+        n_both = tss["gene_id"].nunique()
+        counts = f"{len(with_expression):,} genes of {path} and {len(with_tss):,} of {annotation}: {n_both:,} in both"
+        if not n_both:
+            bare = [{gene.partition(".")[0] for gene in genes} for genes in (with_expression, with_tss)]
+            hint = "cut the versions behind the dot" if bare[0] & bare[1] else "name them alike"
+            found = " and ".join(min(genes, default="none") for genes in (with_expression, with_tss))
+            faults.append(f"{counts} (found {found}), expected the same ids; {hint}")
+            return None
+        notes.append(counts)
+    (first, genes), *others = ((path, set(table["gene_id"])) for path, table in expression.items())
+    for path, found in others:
+        if differing := genes ^ found:
+            faults.append(
+                f"{path}: {len(differing):,} genes stand only here or only in {first.name}, the first is {min(differing)}; expected "
+                "the same genes in all cell types; leave the others out"
+            )
     in_fold = tss[tss["order"] == 0]["chrom"].map(genome.folds).value_counts()
     notes.append("genes by fold: " + ", ".join(f"{fold}: {in_fold.get(fold, 0):,}" for fold in genome.fold_ids))
     if empty := [str(fold) for fold in genome.fold_ids if not in_fold.get(fold, 0)]:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
+
 from .. import readers, sources
 from ..config import InputError, OwnInputs, Profile, SampleFormat, Scale
 
@@ -49,8 +51,7 @@ def files_of(profile: Profile, cell_type: str) -> Files:
         The sample sheet is wrong or names no sample of a mark, or a source of the registry could not be had. Whether
         the files are there is for `check_there` to say.
     """
-    inputs = profile.inputs
-    place = (lambda text: profile.folder / text) if isinstance(inputs, OwnInputs) else _place_of(profile)
+    inputs, place = profile.inputs, _place_of(profile)
 
     def fill(pattern: str, **names: str) -> Path:
         return place(pattern.format(cell_type=cell_type, **names))
@@ -69,10 +70,17 @@ def files_of(profile: Profile, cell_type: str) -> Files:
     )
 
 
+def expression_of(profile: Profile, cell_type: str) -> Path:
+    """The file with the expression of one cell type; of all others, nothing is fetched."""
+    return _place_of(profile)(profile.inputs.expression.format(cell_type=cell_type))
+
+
 def _place_of(profile: Profile) -> Callable[[str], Path]:
-    """Function from a name in raw inputs to a path: below the raw folder, or fetched where it is a source."""
+    """Function from a name in inputs to a path: beside a user's profile, below the raw folder, or fetched as a source."""
 
     def place(text: str) -> Path:
+        if isinstance(profile.inputs, OwnInputs):
+            return profile.folder / text
         if not text.startswith(sources.PREFIX):
             return profile.raw_dir / text
         source_id = text.removeprefix(sources.PREFIX)
@@ -92,11 +100,26 @@ def own_samples(profile: Profile, cell_type: str) -> list[Sample]:
             f"add a row, or leave the mark out of {profile.name}"
         )
     rows = rows[rows["mark"].isin(profile.marks)]
+    if wrong := mixed(path, rows):
+        raise InputError(wrong[0])
     samples = [Sample(row.mark, path.parent / row.path, row.format, row.scale) for row in rows.itertuples()]
-    scales = {sample.scale for sample in samples}
-    if len(scales) > 1:
-        raise InputError(
-            f"{path}: samples of {cell_type} hold {' and '.join(sorted(scales))}, expected one scale: a network reads only "
-            "one; make all of them from reads, or none"
-        )
     return sorted(samples, key=lambda sample: profile.marks.index(sample.mark))
+
+
+def mixed(path: Path, rows: pd.DataFrame) -> list[str]:
+    """What can't be one: scales of a profile's samples, and files of one cell type and mark. A line of text each."""
+    told = []
+    for (cell_type, mark), group in rows.groupby(["cell_type", "mark"]):
+        forms = sorted(group["format"].unique())
+        if len(group) > 1 and ("bigwig" in forms or ("fastq" in forms and len(forms) > 1)):
+            told.append(
+                f"{path}:{group['line'].iloc[1]}: {len(group)} files of {mark} in {cell_type} as {', '.join(forms)}, expected one "
+                "bigWig, or replicates that are all aligned or all FASTQ; leave the others out"
+            )
+    scales = sorted(rows["scale"].unique())
+    if len(scales) > 1:
+        told.append(
+            f"{path}: samples hold {' and '.join(scales)}, expected one scale, since a network reads only one; make all of them "
+            "from reads, or none"
+        )
+    return told

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from .. import align, contacts, depth, readers
 from ..config import InputError, Profile
 from ..genome import Genome, Region
-from .files import Files, Sample, files_of
+from .files import Files, Sample, expression_of, files_of
 from .parts import Parts, labels, no_pairs
 
 Counts = dict[str, dict[str, int]]  # what -> reason -> rows
@@ -47,7 +47,12 @@ def read_expression(profile: Profile, cell_types: Sequence[str]) -> pd.DataFrame
     }[profile.inputs.expression_format]
     paths: dict[Path, list[str]] = {}
     for name in cell_types:
-        paths.setdefault(files_of(profile, name).expression, []).append(name)
+        paths.setdefault(expression_of(profile, name), []).append(name)
+    if profile.inputs.expression_format == "rsem" and (several := [path for path, names in paths.items() if len(names) > 1]):
+        raise InputError(
+            f"{several[0]}: a table of RSEM is of one cell type, but {', '.join(paths[several[0]])} name it; expected a file for "
+            "each, with {cell_type} in inputs.expression"
+        )
     tables = [read_from(path, names).set_index("gene_id")[names] for path, names in paths.items()]
     return pd.concat(tables, axis=1, join="inner")[list(cell_types)].reset_index()
 
@@ -77,7 +82,7 @@ def read_annotation(
     if form == "table":
         return readers.read_tss_table(path, genome, faults), None
     if form == "gtf":
-        return readers.read_gtf(path, genome, **rule), None
+        return readers.read_gtf(path, genome, biotype=profile.rules.biotype, **rule), None
     transcripts = readers.read_transcripts(path, genome, **rule)
     if gene_info is None:
         return transcripts.assign(gene_id=transcripts["symbol"]), None
@@ -124,12 +129,18 @@ def pairs_of(profile: Profile, tables: Sequence[pd.DataFrame], tss: pd.DataFrame
         tss = tss[tss["order"] == 0]
     if links := [table for table in tables if "gene_id" in table]:
         table = pd.concat(links, ignore_index=True)
-        is_known, is_frequent = table["gene_id"].isin(tss["gene_id"]), table["contact"] > rules.min_contact
+        home = table["gene_id"].map(tss.drop_duplicates("gene_id").set_index("gene_id")["chrom"])
+        is_home = table["region"].str.split(":").str[0] == home
+        is_frequent = table["contact"] > rules.min_contact
+        strongest = table.sort_values("contact", ascending=False, kind="stable")
+        is_again = strongest.duplicated(["gene_id", "region"]).reindex(table.index)
         counts = {
-            "gene without a TSS or expression": (~is_known).sum(),
-            f"contact of {rules.min_contact:g} or less": (is_known & ~is_frequent).sum(),
+            "gene without a TSS or expression": home.isna().sum(),
+            "region on another chromosome than the gene": (home.notna() & ~is_home).sum(),  # it may lie in another fold
+            f"contact of {rules.min_contact:g} or less": (is_home & ~is_frequent).sum(),
+            "gene and region seen before, contact not larger": (is_home & is_frequent & is_again).sum(),
         }
-        kept = readers.checked(table.loc[is_known & is_frequent, ["gene_id", "region", "contact"]], counts)
+        kept = readers.checked(table.loc[is_home & is_frequent & ~is_again, ["gene_id", "region", "contact"]], counts)
         dropped["contacts of genes"] = kept.attrs["dropped"]
         pairs.append(kept)
     if touching := [table for table in tables if "gene_id" not in table]:

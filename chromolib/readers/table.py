@@ -60,8 +60,9 @@ def stat(path: Path) -> os.stat_result:
 
 
 def fingerprint(paths: Sequence[Path]) -> list[list]:
-    """Name, size and time stamp of input files, by which a later call sees whether they are still the same."""
-    return [[path.name, found.st_size, found.st_mtime_ns] for path, found in ((path, stat(path)) for path in paths)]
+    """Place, size and time stamp of input files, by which a later call sees whether they are still the same."""
+    found = [(path.resolve(), stat(path)) for path in paths]
+    return [[str(path), state.st_ino, state.st_size, state.st_mtime_ns] for path, state in found]
 
 
 def compression(path: Path) -> str | None:

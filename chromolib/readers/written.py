@@ -83,8 +83,7 @@ def read_samples(path: Path, faults: list[str] | None = None) -> pd.DataFrame:
     table = _refuse(path, table, is_bigwig & (table["scale"] == ""), table["scale"], "scale", expected, faults)
     wrong = (table["format"] != "bigwig") & ~table["scale"].isin(["", "depth"])
     table = _refuse(path, table, wrong, table["scale"], "scale", "depth, since only a bigWig can hold anything else", faults)
-    key = ["cell_type", "mark", "path"]
-    table = _refuse(path, table, table.duplicated(key), table["path"], "path", "each file of a mark once", faults)
+    table = _refuse(path, table, table.duplicated("path"), table["path"], "path", "each file once", faults)
     table = table.assign(scale=table["scale"].mask(table["scale"] == "", "depth"))
     return checked(table, {})
 
@@ -164,6 +163,10 @@ def read_contact_table(
         wrong = kept["end"] > kept["chrom"].map(genome.sizes).astype(np.float64)
         expected = f"a region on its chromosome of {genome.name}; is the genome another build?"
         table = _refuse(path, kept, wrong, kept[name], name, expected, faults).drop(columns=["chrom", "end"])
+    if first in regions:
+        is_within = table[first].str.split(":").str[0] == table[second].str.split(":").str[0]
+        counts["ends on different chromosomes"] = (~is_within).sum()
+        table = table[is_within]
     pair = table[first] + " with " + table[second]
     table = _refuse(path, table, pair.duplicated(), pair, f"{first} and {second}", "each pair once", faults)
     table = table.astype({value: np.float64})[[first, second, value, "line"]]
