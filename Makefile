@@ -49,7 +49,6 @@ $(BIN)/python:
 	  { echo "$(PYTHON) cannot make environments: sudo apt-get install python3-venv" >&2; exit 1; }
 	@echo "[install 1/3] environment $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv "$(VENV)"
-	@$(PIP) --quiet --upgrade pip  # Debian's 23.0 can lose itself for hours in packages that 26 resolves in seconds
 
 # The programs that PyPI does not have. An active conda environment gets its own; otherwise the system's, for which root is
 # needed. Asks for those that are missing.

@@ -491,6 +491,18 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+# What an error says that is of no single line: of the header, of the whole file, of its packing.
+OF_NO_LINE = re.compile(
+    r"^[^:]*: column \d+ is |empty|holds no |holds [\d,]+ |no column|columns|header|first line|none of|cut short|ended|Truncated|sample|ends after"
+    r"|chromosomes, expected|windows|lines;|has [\d,]+ |inflate|gzip|CRC|not text|compress|zlib|stream|zip|does not follow|genes?\b|archive"
+    r"|found (BAM|SAM|bigWig|CRAM)|in [\d,]+ of [\d,]+ rows|past the end|another build|several cell types|no line names"
+)
+
+
+def names_its_line(said: str) -> bool:
+    return bool(re.search(r":\d+: |\b(line|row) [\d,]+", said)) or bool(OF_NO_LINE.search(said.partition("; expected")[0]))
+
+
 def read_or_refuse(case: Case, path: Path) -> str | None:
     """What the reader said, if it refused the file; nothing if it read it and the result honours its promises."""
     try:
@@ -502,6 +514,7 @@ def read_or_refuse(case: Case, path: Path) -> str | None:
         assert said.isprintable(), f"not one line of text: {said!r}"
         assert any(str(found) in said for found in path.parent.iterdir()), f"names no file: {said}"
         assert len(said.replace(str(path), "")) <= MAX_CHARACTERS, f"too long: {said}"
+        assert case.pack or not isinstance(case.content, str) or names_its_line(said.replace(str(path.parent), "")), f"names no line: {said}"
         return said
     case.check(result)
     return None

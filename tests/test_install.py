@@ -36,6 +36,15 @@ def read_pins() -> dict[str, Version]:
     return {canonicalize_name(name): Version(version) for name, version in pins.items()}
 
 
+def test_pinned_versions_run_on_the_python_of_debian_12():
+    oldest = "3.11.2"  # within 3.11, which the README promises; a pin for 3.11.5 once sent pip into hours of search
+    pins = read_pins()
+    installed = {canonicalize_name(package.name): package.metadata["Requires-Python"] for package in metadata.distributions()}
+    found = {name: versions for name, versions in installed.items() if name in pins}
+    assert len(found) > 100
+    assert not [name for name, versions in found.items() if versions and oldest not in SpecifierSet(versions)]
+
+
 def conda_requirements() -> list[Requirement]:
     return [Requirement(line) for line in ENVIRONMENT["dependencies"] if isinstance(line, str)]
 
@@ -134,8 +143,7 @@ def test_make_installs_the_extra_of_its_target_under_the_constraints(target, tmp
     plan = run_make("--dry-run", target, f"VENV={tmp_path}/venv", "TORCH_FLAGS=--index-url X").stdout
     assert f"-m venv \"{tmp_path}/venv\"" in plan
     installs = re.findall(rf"^{tmp_path}/venv/bin/python -m pip install .*$", plan, flags=re.MULTILINE)
-    asked = [line.split("-c constraints.txt ")[1].partition("  #")[0] for line in installs]
-    assert asked == ["--quiet --upgrade pip", "--index-url X torch", f"--quiet -e '.[{target}]'"]
+    assert [line.split("-c constraints.txt ")[1] for line in installs] == ["--index-url X torch", f"--quiet -e '.[{target}]'"]
 
 
 @needs_make

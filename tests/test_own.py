@@ -346,7 +346,7 @@ def test_both_directions_of_a_fragment_pair_count(tmp_path):
         (b"gene_id,T1\n", "holds no rows below the header"),
         (b"gene_id,T1\ng1,2,3\n", r"e:2: 3 fields, expected 2"),
         (b"gene_id,T1,T1\ng1,2,3\n", r"e:1: two columns 'T1'"),
-        (b"gene_id,T1\ng\x00,2\n", "holds NUL bytes"),
+        (b"gene_id,T1\ng\x00,2\n", "line 2 holds a NUL byte"),
         (b"gene_id,T1\ng\xff,2\n", "expected a table with a header, CSV or TSV"),
         (b"\x1f\x8bgene_id", "expected a table with a header, CSV or TSV"),
         (b"gene_id,T1\ng1,inf\n", r"e:2: T1 is 'inf', expected a number of 0 or more"),

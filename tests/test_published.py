@@ -298,9 +298,9 @@ def test_targets_by_hand(tmp_path):
     [
         (f"{G1}\n{G2}\n", "1\n", r"E003: has 1 lines; expected one RPKM per line, for each of the 2 genes of genes.txt"),
         (f"{G1}\n{G2}\n", "1\n2\n3\n", "has 3 lines"),
-        (f"{G1}\n{G2}\n", "1\n-2\n", f"{G2} has the value -2"),
-        (f"{G1}\n{G2}\n", "nan\n2\n", f"{G1} has the value nan"),
-        (f"{G1}\n{G2}\n", "1\nmuch\n", "could not convert"),
+        (f"{G1}\n{G2}\n", "1\n-2\n", "line 2 is '-2', not a number of 0 or more"),
+        (f"{G1}\n{G2}\n", "nan\n2\n", "line 1 is 'nan', not a number of 0 or more"),
+        (f"{G1}\n{G2}\n", "1\nmuch\n", "line 2 is 'much', not a number of 0 or more"),
         (f"{G1}\nTP53\n", "1\n2\n", "genes.txt: row 2, TP53, is no Ensembl gene id"),
         ("", "", "genes.txt: holds no genes"),
     ],

@@ -253,10 +253,13 @@ def read_targets(paths: Mapping[str, Path], gene_list: Path) -> pd.DataFrame:
     columns = {}
     for cell_type, path in paths.items():
         with reading(path, f"one RPKM per line, for each of the {len(genes):,} genes of {gene_list.name}"):
-            values = np.array(path.read_text(encoding="utf-8").splitlines(), dtype=np.float64)
+            lines = pd.Series(path.read_text(encoding="utf-8").splitlines(), dtype="str")
+            values = pd.to_numeric(lines, errors="coerce").to_numpy(np.float64)
+            if (is_bad := ~(np.isfinite(values) & (values >= 0))).any():
+                row = int(is_bad.argmax())
+                raise ValueError(f"line {row + 1:,} is {lines[row][:60]!r}, not a number of 0 or more")
             if len(values) != len(genes):
                 raise ValueError(f"has {len(values):,} lines")
-            _check_signal(values, genes)
         columns[cell_type] = values
     table = pd.DataFrame(columns, index=pd.Index(genes, name="gene_id"))
     repeated = table.index.duplicated()

@@ -45,12 +45,34 @@ def reading(path: Path, expected: str, *, way_out: str = "fetch the file again")
         raise InputError(
             f"{path}: no such file, expected {expected}; fetch it or correct the profile's inputs"
         ) from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: {_not_text(path)}; expected {expected}; save it as UTF-8, or {way_out}") from None
     except (
         OSError, EOFError, zlib.error, ValueError, OverflowError, tarfile.TarError, zipfile.BadZipFile,
         NotImplementedError,  # pysam's, of BAM in plain gzip
     ) as error:  # fmt: skip
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: {reason}; expected {expected}; {way_out}") from None
+
+
+def _not_text(path: Path) -> str:
+    """Which line of a file, plain or packed, is no text."""
+    try:
+        with unpacked(path) as file:
+            for number, line in enumerate(file, start=1):
+                if not _is_text(line):
+                    return f"line {number:,} is not text in UTF-8"
+    except (OSError, EOFError, zlib.error, ValueError):  # what holds it is damaged too, or is an archive
+        pass
+    return "holds a table that is not text in UTF-8"
+
+
+def _is_text(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def stat(path: Path) -> os.stat_result:

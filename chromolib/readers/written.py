@@ -181,7 +181,7 @@ def _split(path: Path) -> tuple[list[list[str]], list[int]]:
         data = path.read_bytes()
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
         if "\0" in text:
-            raise ValueError("holds NUL bytes")
+            raise ValueError(f"line {text[:text.index(chr(0))].count(chr(10)) + 1} holds a NUL byte")
         header = text.partition("\n")[0]
         reader = csv.reader(io.StringIO(text), delimiter="\t" if "\t" in header else ",")
         try:
