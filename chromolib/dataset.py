@@ -8,9 +8,8 @@ Axes: `g` gene of the cell type, `b` gene in batch, `r` pCRE of a gene, stronges
 from __future__ import annotations
 
 import json
-import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -444,14 +443,10 @@ def open_store(profile: Profile, cell_type: str) -> xr.Dataset:
         inputs.check_there(profile, cell_type)  # before anything is made here
     locks = profile.work_dir / ".locks"
     if profile.simulated:
-        with hold(locks / "raw", tell=_tell_of("raw files")):
+        with hold(locks / "raw"):
             simulate.ensure_raw(profile)
-    with hold(locks / f"features-{cell_type}", tell=_tell_of(f"features of {cell_type}")):  # also to look: they may be being replaced
+    with hold(locks / f"features-{cell_type}"):  # also to look: another process may be replacing them
         return features.load(features.ensure(profile, cell_type))
-
-
-def _tell_of(what: str) -> Callable[[str], None]:
-    return lambda owner: print(f"waiting for {what}, which {owner} makes", file=sys.stderr)
 
 
 def resolve_device(name: str) -> torch.device:
