@@ -238,7 +238,8 @@ class _Order(torch.utils.data.Sampler):
 def demo_files(archive: Path, parts: list[GeneDataset], folder: Path) -> tuple[Path, Path]:
     """Unpack the release's demo: its table, of the genes of these datasets, with our folds as its splits, and its arrays."""
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, [member for member in tar if "/demo/" in member.name], filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Debian's Python 3.11.2 has none
+        tar.extractall(folder, [member for member in tar if "/demo/" in member.name])
     (found,) = folder.glob("*/demo/demo_meta.csv")
     meta = pd.read_csv(found)
     meta["split"] = meta["gene_id"].map(pd.concat(part.genes for part in parts).set_index("gene_id")["fold"])
