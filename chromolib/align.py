@@ -103,12 +103,7 @@ def ensure(
     InputError
         A file is missing, damaged or of another genome, or a program is missing, failed or did not take all reads.
     """
-    for program in ("bwa", "samtools"):
-        if shutil.which(program) is None:
-            raise InputError(
-                f"{program}: not found on PATH, expected it there; install it (apt: sudo apt-get install bwa samtools; conda: "
-                "conda install -c conda-forge -c bioconda bwa samtools)"
-            )
+    check_programs()
     fastqs = [fastq] if isinstance(fastq, str | Path) else list(fastq)
     made_from = {"version": VERSION, "files": readers.fingerprint([*fastqs, fasta]), "method": method}
     note = path.with_name(f"{path.name}.json")
@@ -129,6 +124,16 @@ def ensure(
         os.replace(bam, path)
     note.write_text(json.dumps({"made_from": made_from, "reads": n_reads}))
     return n_reads
+
+
+def check_programs() -> None:
+    """An InputError where bwa or samtools is not installed."""
+    for program in ("bwa", "samtools"):
+        if shutil.which(program) is None:
+            raise InputError(
+                f"{program}: not found on PATH, expected it there; install it (apt: sudo apt-get install bwa samtools; conda: "
+                "conda install -c conda-forge -c bioconda bwa samtools)"
+            )
 
 
 def _aligned(fastqs: Sequence[Path], index: Path, method: str, threads: str, folder: Path) -> Path:

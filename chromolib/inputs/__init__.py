@@ -46,16 +46,7 @@ def others_expression(profile: Profile, cell_type: str) -> pd.DataFrame | None:
 
 def check_there(profile: Profile, cell_type: str) -> list[Path]:
     """Paths of all raw files that a cell type needs, or an InputError that names the first one missing or unreadable."""
-    profile.check_cell_type(cell_type)
-    if isinstance(profile.inputs, (RawInputs, OwnInputs)):
-        if ids := sources.all_ids_of(profile, cell_type):  # several at a time
-            sources.fetch_all(ids, profile.raw_dir, local_files=profile.local_files)
-        paths = [path for _, path in files_of(profile, cell_type).named()]
-        for path in paths:
-            readers.stat(path)
-        return paths
-    groups = sources.ids_of(profile, cell_type)
-    return [sources.fetch(source_id, profile.raw_dir) for group in groups.values() for source_id in group]
+    return [path for _, path, _ in _files_there(profile, cell_type)]
 
 
 def source_files(profile: Profile, cell_type: str) -> list[dict[str, str]]:
@@ -66,23 +57,34 @@ def source_files(profile: Profile, cell_type: str) -> list[dict[str, str]]:
     InputError
         A file is missing or unreadable.
     """
-    paths = check_there(profile, cell_type)
-    if isinstance(profile.inputs, (RawInputs, OwnInputs)):
-        known = profile.work_dir / ".digests"
-        named = files_of(profile, cell_type).named()
-        return [{"what": what, "file": path.name, "sha256": _digest(path, known)} for what, path in named]
-    ids = [(what, source_id) for what, group in sources.ids_of(profile, cell_type).items() for source_id in group]
-    files = [
-        {"what": what, "file": path.name, "sha256": sources.entry(source_id).sha256}
-        for (what, source_id), path in zip(ids, paths, strict=True)
-    ]
+    found = _files_there(profile, cell_type)
     # Tables of this repository that a reader uses beside them.
     if isinstance(profile.inputs, PublishedInputs):
-        files.append({"what": "pilot regions", "file": tables.PILOT_TABLE.name, "sha256": sha256_of(tables.PILOT_TABLE)})
+        found.append(("pilot regions", tables.PILOT_TABLE, sha256_of(tables.PILOT_TABLE)))
     if isinstance(profile.inputs, DemoInputs):
         symbols = ROOT / "data" / profile.inputs.symbols
-        files.append({"what": "symbols", "file": symbols.name, "sha256": sha256_of(symbols)})
-    return files
+        found.append(("symbols", symbols, sha256_of(symbols)))
+    known = profile.work_dir / ".digests"
+    return [
+        {"what": what, "file": path.name, "sha256": sha256 or _digest(path, known)} for what, path, sha256 in found
+    ]
+
+
+def _files_there(profile: Profile, cell_type: str) -> list[tuple[str, Path, str | None]]:
+    """What, path and, where the registry has it, sha256 of each file; fetched where it is a source's."""
+    profile.check_cell_type(cell_type)
+    if isinstance(profile.inputs, (RawInputs, OwnInputs)):
+        if ids := sources.all_ids_of(profile, cell_type):  # several at a time
+            sources.fetch_all(ids, profile.raw_dir, local_files=profile.local_files)
+        named = files_of(profile, cell_type).named()
+        for _, path in named:
+            readers.stat(path)
+        return [(what, path, None) for what, path in named]
+    return [
+        (what, sources.fetch(source_id, profile.raw_dir), sources.entry(source_id).sha256)
+        for what, group in sources.ids_of(profile, cell_type).items()
+        for source_id in group
+    ]
 
 
 def _digest(path: Path, known: Path) -> str:

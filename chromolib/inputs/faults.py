@@ -6,7 +6,6 @@ expected; and notes on what fits.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -15,13 +14,11 @@ import pandas as pd
 import pysam
 from tqdm import tqdm
 
-from .. import readers
+from .. import align, readers
 from ..config import ROOT, InputError, OwnInputs, Profile, try_profile
 from ..genome import Genome, profile_genome
 from . import raw
-from .files import Sample, expression_of, mixed
-
-TOOLS = ("bwa", "samtools")  # that a sample of format fastq needs
+from .files import Sample, expression_files, mixed
 
 
 class Findings(NamedTuple):
@@ -135,8 +132,7 @@ def _check_fastq(path: Path, profile: Profile, faults: list[str]) -> None:
         faults.append(f"{path}: reads that are not aligned yet, but the profile names no inputs.fasta; add the genome's sequence")
     elif not (profile.folder / profile.inputs.fasta).is_file():
         faults.append(f"{profile.folder / profile.inputs.fasta}: no such file, expected the genome's sequence; correct inputs.fasta")
-    if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
-        faults.append(f"{' and '.join(missing)}: not found on PATH, needed for {path}; install them (apt or conda: {' '.join(missing)})")
+    _tried(faults, align.check_programs)
     if readers.first_bytes(path)[:1] != b"@":
         faults.append(f"{path}:1: does not begin with @, expected FASTQ; correct path or format")
 
@@ -162,9 +158,7 @@ def _length_faults(path: Path, found: Mapping[str, int], genome: Genome) -> list
 
 def _expression(profile: Profile, faults: list[str]) -> dict[Path, pd.DataFrame]:
     """Each file with expression and its genes, as far as it can be read."""
-    paths: dict[Path, list[str]] = {}
-    for name in profile.cell_types:
-        paths.setdefault(expression_of(profile, name), []).append(name)
+    paths = expression_files(profile, profile.cell_types)
     if profile.inputs.expression_format == "table":
         found = {path: _tried(faults, readers.read_expression_table, path, names, faults) for path, names in paths.items()}
     else:

@@ -5,7 +5,7 @@ In: a profile and, for a user's own data, its sample sheet. Out: paths of one ce
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,9 +70,13 @@ def files_of(profile: Profile, cell_type: str) -> Files:
     )
 
 
-def expression_of(profile: Profile, cell_type: str) -> Path:
-    """The file with the expression of one cell type; of all others, nothing is fetched."""
-    return _place_of(profile)(profile.inputs.expression.format(cell_type=cell_type))
+def expression_files(profile: Profile, cell_types: Iterable[str]) -> dict[Path, list[str]]:
+    """Each file with expression, and which of some cell types it is of; no other file is fetched."""
+    place = _place_of(profile)
+    paths: dict[Path, list[str]] = {}
+    for name in cell_types:
+        paths.setdefault(place(profile.inputs.expression.format(cell_type=name)), []).append(name)
+    return paths
 
 
 def _place_of(profile: Profile) -> Callable[[str], Path]:

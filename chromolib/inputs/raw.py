@@ -15,7 +15,7 @@ from tqdm import tqdm
 from .. import align, contacts, depth, readers
 from ..config import InputError, Profile
 from ..genome import Genome, Region
-from .files import Files, Sample, expression_of, files_of
+from .files import Files, Sample, expression_files, files_of
 from .parts import Parts, labels, no_pairs
 
 Counts = dict[str, dict[str, int]]  # what -> reason -> rows
@@ -45,9 +45,7 @@ def read_expression(profile: Profile, cell_types: Sequence[str]) -> pd.DataFrame
         "table": readers.read_expression_table,
         "rsem": lambda path, names: readers.read_rsem(path).rename(columns={"expression": names[0]}),
     }[profile.inputs.expression_format]
-    paths: dict[Path, list[str]] = {}
-    for name in cell_types:
-        paths.setdefault(expression_of(profile, name), []).append(name)
+    paths = expression_files(profile, cell_types)
     if profile.inputs.expression_format == "rsem" and (several := [path for path, names in paths.items() if len(names) > 1]):
         raise InputError(
             f"{several[0]}: a table of RSEM is of one cell type, but {', '.join(paths[several[0]])} name it; expected a file for "

@@ -95,7 +95,7 @@ def compression(path: Path) -> str | None:
 
 def first_bytes(path: Path, n: int = 16) -> bytes:
     """The first bytes of a file, unpacked where it is gzip."""
-    with reading(path, "an input file"), gzip.open(path) if compression(path) == "gzip" else open(path, "rb") as file:
+    with reading(path, "an input file"), open_bytes(path) as file:
         return file.read(n)
 
 
