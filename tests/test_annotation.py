@@ -8,25 +8,15 @@ import pandas as pd
 import pytest
 
 from chromolib import contacts, readers
-from chromolib.config import ROOT, InputError
+from chromolib.config import ROOT
 from chromolib.genome import Genome, load_genome
+
+from .texts import refused, write
 
 HG19 = load_genome("hg19")
 TOY = Genome("toy", {"chr1": 10_000, "chrY": 5_000}, {"chr1": 1, "chrY": 2})
 OR4F5 = "585\tNM_001005484\tchr1\t+\t69090\t70008\t69090\t70008\t1\t69090,\t70008,\t0\tOR4F5\tcmpl\tcmpl\t0,\n"
 FAM138A = "585\tNR_026818\tchr1\t-\t34610\t36081\t36081\t36081\t1\t34610,\t36081,\t0\tFAM138A\tunk\tunk\t-1,\n"
-
-
-def write(path, text, *, compress=False):
-    path.write_bytes(gzip.compress(text.encode()) if compress else text.encode())
-    return path
-
-
-def refused(message, read, *arguments, **options):
-    """The error is one line that matches `message`."""
-    with pytest.raises(InputError, match=message) as caught:
-        read(*arguments, **options)
-    assert "\n" not in str(caught.value)
 
 
 # refGene

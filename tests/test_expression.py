@@ -1,19 +1,15 @@
 """Expression of genes: rows worked out by hand, and what a damaged file says."""
 
-import gzip
 
 import pytest
 
 from chromolib import readers
 from chromolib.config import InputError
 
+from .texts import write
+
 G1, G2, G3 = "ENSG00000000001", "ENSMUSG00000000002", "ENSG00000000003"
 RSEM = "gene_id\ttranscript_id(s)\tlength\teffective_length\texpected_count\tTPM\tFPKM\n"
-
-
-def write(path, text, *, compress=False):
-    path.write_bytes(gzip.compress(text.encode()) if compress else text.encode())
-    return path
 
 
 # RPKM of Roadmap

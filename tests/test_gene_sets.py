@@ -5,10 +5,7 @@ import pytest
 from chromolib import readers
 from chromolib.config import InputError
 
-
-def write(path, text):
-    path.write_text(text)
-    return path
+from .texts import write
 
 
 def test_gene_sets_by_hand(tmp_path):

@@ -22,6 +22,8 @@ from chromolib.config import ROOT, InputError
 from chromolib.genome import Genome, load_genome
 from chromolib.readers.fragments import parse_fragments
 
+from .texts import write
+
 HG19 = load_genome("hg19")
 TOY = Genome("toy", {"chr1": 100_000, "chr2": 50_000}, {"chr1": 1, "chr2": 2})
 HEADER = (
@@ -38,11 +40,6 @@ PP = (
     "\t2.76719343781528\n"
 )
 COLUMNS = ["kind", "frag1", "frag2", "frequency"]
-
-
-def write(path, text):
-    path.write_text(text)
-    return path
 
 
 def zipped(text, *more):

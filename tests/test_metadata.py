@@ -9,14 +9,11 @@ import pytest
 from chromolib import readers
 from chromolib.config import InputError
 
+from .texts import write
+
 HEADER = "gene_id,expression,eid,label,chrom,start,end,strand,split,neighbors,scores\n"
 G1 = "ENSG1,4.5,E003,1,chr1,30000,30001,-,1,chr1:90000-90003;chr1:5-9,1.7;1.6e0\n"
 G2 = "ENSG2,0,E003,0,chrY,21729242,21729243,+,3,,\n"
-
-
-def write(path, text):
-    path.write_text(text)
-    return path
 
 
 def test_metadata_by_hand(tmp_path):

@@ -17,22 +17,11 @@ from chromolib.depth import mean_per_bin
 from chromolib.genome import Region, load_genome
 from chromolib.readers import published
 
+from .texts import refused, write
+
 G1, G2, G3 = "ENSG00000000001", "ENSG00000000002", "ENSG00000000003"
 FIVE = published.DEEPDIFF_MARKS
 HG19 = load_genome("hg19")
-
-
-def write(path, text):
-    path.write_text(text)
-    return path
-
-
-def refused(message, read, *arguments, **options):
-    """The one line that a reader says; it names the file."""
-    with pytest.raises(InputError, match=message) as caught:
-        read(*arguments, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 # PatternChrome

@@ -17,12 +17,9 @@ from chromolib.config import ROOT, InputError
 from chromolib.genome import Genome, Region, load_genome
 from chromolib.readers import reads as module
 
+from .texts import write
+
 GENOME = Genome("toy", {"chr1": 1000, "chrX": 500}, {"chr1": 1, "chrX": 2})
-
-
-def write(path, text, *, compress=False):
-    path.write_bytes(gzip.compress(text.encode()) if compress else text.encode())
-    return path
 
 
 def rows_of(reads):

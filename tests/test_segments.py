@@ -11,23 +11,13 @@ import pandas as pd
 import pytest
 
 from chromolib import readers
-from chromolib.config import ROOT, InputError
+from chromolib.config import ROOT
 from chromolib.genome import Genome, load_genome
+
+from .texts import refused, write
 
 TOY = Genome("toy", {"chr1": 1000, "chrX": 500}, {"chr1": 1, "chrX": 2})
 HG19 = load_genome("hg19")
-
-
-def write(path, text, *, compress=False):
-    path.write_bytes(gzip.compress(text.encode()) if compress else text.encode())
-    return path
-
-
-def refused(message, read, *arguments, **options):
-    """The error is one line that matches `message`."""
-    with pytest.raises(InputError, match=message) as caught:
-        read(*arguments, **options)
-    assert "\n" not in str(caught.value)
 
 
 def rows(table):
