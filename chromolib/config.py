@@ -11,7 +11,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import pandas as pd
 import yaml
@@ -34,6 +34,9 @@ MARKS = ("H3K4me1", "H3K4me3", "H3K9me3", "H3K27me3", "H3K36me3", "H3K27ac", "H3
 DEEPDIFF_MARKS = MARKS[:5]  # all that published signal is there of, in the order of DeepDiff's columns
 
 Task = Literal["clf", "reg", "diff"]
+LogBase = Literal["e", "2", "none"]  # none: the network reads the mean itself, as some peers did
+Contacts = Literal["all", "intra-TAD", "inter-TAD"]  # pCREs of any domain, of the gene's own, or of others only
+Fusion = Literal["attention", "concat"]  # of a promoter with its pCREs
 # Of matrix products. float16 and tf32 need CUDA.
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 
@@ -71,7 +74,7 @@ class ModelConfig:
     frame_bp: int = 40_000                      # every region is centred in it; its bins carry the positions
     window_bp: int | None = None                # promoter window that it reads, TSS in the middle; None: the frame
     scale: Scale = "depth"                      # of the signal that it reads
-    log_base: Literal["e", "2"] = "e"           # of the logarithm that it reads, where the scale has one
+    log_base: LogBase = "e"                     # of the logarithm that it reads, where the scale has one
     max_pcres: int = 8                          # per gene, strongest contact first
     d_embedding: int = 128
     embedding_layers: int = 1
@@ -119,10 +122,45 @@ class ModelConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
         """Rebuild a config from JSON; an unknown setting is an InputError that names it."""
-        unknown = set(values) - {f.name for f in fields(cls)}
-        if unknown:
-            raise InputError(f"ModelConfig: unknown setting {min(unknown)!r}; written by a newer chromolib?")
-        return cls(**values)
+        return _from_dict(cls, values)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerConfig:
+    """Shape of one of the models that the paper compares Chromoformer with; sizes are their authors'."""
+
+    model: str                                  # one of baselines.PEERS
+    task: Task = "clf"
+    marks: tuple[str, ...] = MARKS
+    bin_bp: tuple[int, ...] = (100,)            # one width
+    frame_bp: int = 40_000
+    window_bp: int | None = None                # promoter window that it reads, TSS in the middle; None: the frame
+    scale: Scale = "depth"
+    log_base: LogBase = "e"
+    max_pcres: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("marks", "bin_bp"):  # JSON knows only lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if len(self.bin_bp) != 1 or self.bin_bp[0] < 1 or self.promoter_bp % self.bin_bp[0]:
+            raise InputError(f"{self.model}: bin_bp={list(self.bin_bp)}, expected one width that divides window_bp={self.promoter_bp}")
+
+    @property
+    def promoter_bp(self) -> int:
+        """Width of the promoter window in bp."""
+        return self.window_bp or self.frame_bp
+
+    @property
+    def n_bins(self) -> int:
+        return self.promoter_bp // self.bin_bp[0]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> PeerConfig:
+        """Rebuild a config from JSON; an unknown setting is an InputError that names it."""
+        return _from_dict(cls, values)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -141,7 +179,13 @@ class TrainConfig:
     learning_rate: float = 3e-5
     decay: float = 0.87        # of the learning rate, after each epoch
     weight_decay: float = 0.01  # torch's default for AdamW
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    decay_per_update: float = 0.0  # d: after t updates the learning rate is divided by 1 + d t
+    clip_norm: float | None = None  # largest norm of the gradient over all weights
+    loss: Literal["task", "focal", "contrastive"] = "task"  # cross-entropy or squared error; the others are peers' own
     drop_last: bool = True
+    # Which epoch's network is kept: the last, or the best on chromosomes that are held out from the training genes for it.
+    select: Literal["last", "best-inner"] = "last"
     precision: Precision = "float32"
     signal: Literal["float32", "float16"] = "float32"  # as kept on the device while training; float16: half the memory, 3 digits
     device: str = "auto"       # cuda, else mps, else cpu
@@ -155,11 +199,23 @@ class TrainConfig:
             )
         if self.precision not in get_args(Precision):
             raise InputError(f"TrainConfig: precision={self.precision!r}, expected one of {', '.join(get_args(Precision))}")
-        if self.signal not in ("float32", "float16"):
-            raise InputError(f"TrainConfig: signal={self.signal!r}, expected float32 or float16")
+        for name in ("optimizer", "loss", "select", "signal"):
+            allowed = get_args(get_type_hints(TrainConfig)[name])
+            if getattr(self, name) not in allowed:
+                raise InputError(f"TrainConfig: {name}={getattr(self, name)!r}, expected one of {', '.join(allowed)}")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+BETTER_RECIPE: dict[str, Any] = {"learning_rate": 3e-4}
+
+
+def _from_dict(kind: type, values: dict[str, Any]) -> Any:
+    unknown = set(values) - {f.name for f in fields(kind)}
+    if unknown:
+        raise InputError(f"{kind.__name__}: unknown setting {min(unknown)!r}; written by a newer chromolib?")
+    return kind(**values)
 
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$"  # of what gets a folder
@@ -321,12 +377,22 @@ class PublishedInputs(_Section):
 
 
 class Training(_Section):
-    """A profile's departures from the paper's recipe (TrainConfig), where its data are too few for it."""
+    """A profile's departures from a recipe (TrainConfig; of a peer, its authors'), where its data are too few for it."""
 
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
     decay: float | None = None
+
+
+class Budget(_Section):
+    """How much notebooks 3 to 5 train. What is not given is all there is; a notebook's budget "full" takes all of it, by
+    each author's recipe."""
+
+    cell_types: tuple[str, ...] | None = None
+    folds: tuple[int, ...] | None = None
+    peers: tuple[str, ...] | None = None           # of baselines.PEERS
+    recipes: dict[str, Training] = {}              # peer -> departures from its authors' recipe
 
 
 class Profile(_Section):
@@ -351,6 +417,7 @@ class Profile(_Section):
     sources: tuple[str, ...] = ()                  # of data/sources.yml, what analyses read besides the inputs
     local_files: dict[str, Path] = {}              # source -> a user's own file in its place; relative to this file
     training: Training = Training()
+    budget: Budget = Budget()
     example_gene: str | None = None                # id or symbol that notebooks show; None: the one with most contacts
     notebooks: tuple[str, ...] = ("01_preprocess", "02_train", "results")
 

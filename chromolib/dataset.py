@@ -24,7 +24,7 @@ from torch import Tensor
 from . import features, inputs, simulate
 from .attention import frame_offset
 from .batch import Batch, PackedBatch, Regions
-from .config import SCALES, InputError, ModelConfig, Profile, Scale, Task
+from .config import SCALES, InputError, LogBase, ModelConfig, Profile, Scale, Task
 from .files import hold
 from .genome import Region
 
@@ -97,7 +97,7 @@ class GeneDataset:
         marks: Sequence[str] | None = None,
         bin_bp: Sequence[int] = ModelConfig.bin_bp,
         window_bp: int | None = None,
-        log_base: str = "e",
+        log_base: LogBase = "e",
     ) -> None:
         self.store = store
         self.cell_type: str = store.attrs["cell_type"]
@@ -139,9 +139,14 @@ class GeneDataset:
     @property
     def unit(self) -> str:
         """Unit of the signal, for the axes of figures."""
-        if self.scale == "arcsinh-p":
+        if self.is_plain:
             return self.held
         return f"ln(1 + {self.held})" if self.log_base == "e" else f"log2(1 + {self.held})"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the signal is what the store holds, without a logarithm."""
+        return self.scale == "arcsinh-p" or self.log_base == "none"
 
     @property
     def held(self) -> str:
@@ -164,8 +169,9 @@ class GeneDataset:
         bin_bp: Sequence[int] | None = None,
         max_pcres: int | None = None,
         task: Task | None = None,
+        log_base: LogBase | None = None,
     ) -> GeneDataset:
-        """A view with fewer genes, marks, bins or pCREs, a narrower window, or another target.
+        """A view with fewer genes, marks, bins or pCREs, a narrower window, another target or another logarithm.
 
         Raises
         ------
@@ -184,7 +190,8 @@ class GeneDataset:
             if not 0 <= max_pcres <= self.store.sizes["rank"]:
                 raise InputError(f"max_pcres={max_pcres}, expected 0 to {self.store.sizes['rank']}, which is what the store holds")
             view.max_pcres = max_pcres
-        if marks is not None or window_bp is not None or bin_bp is not None:
+        if any(value is not None for value in (marks, window_bp, bin_bp, log_base)):
+            view.log_base = log_base or self.log_base
             view.marks = tuple(marks) if marks is not None else self.marks
             view.window_bp = int(window_bp) if window_bp is not None else self.window_bp
             view.bin_bp = tuple(bin_bp) if bin_bp is not None else self.bin_bp
@@ -319,13 +326,13 @@ class GeneDataset:
 
     def mean_of(self, signal: np.ndarray) -> np.ndarray:
         """What the store holds, from signal: the inverse of the logarithm that was taken on loading."""
-        if self.scale == "arcsinh-p":
+        if self.is_plain:
             return signal
         return np.expm1(signal) if self.log_base == "e" else np.exp2(signal) - 1
 
     def signal_of(self, mean: np.ndarray) -> np.ndarray:
         """The signal that the network reads, from what the store holds."""
-        if self.scale == "arcsinh-p":
+        if self.is_plain:
             return mean
         return np.log1p(mean) if self.log_base == "e" else np.log2(mean + 1)
 

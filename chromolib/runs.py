@@ -8,23 +8,42 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 
 import pandas as pd
 import xarray as xr
 
-from . import __version__, machine
-from .config import InputError, Precision, Task, TrainConfig, load_profile
+from . import __version__, machine, train
+from .baselines import PEERS, PLAIN
+from .config import (
+    BETTER_RECIPE,
+    Contacts,
+    Fusion,
+    InputError,
+    LogBase,
+    ModelConfig,
+    PeerConfig,
+    Precision,
+    Profile,
+    Task,
+    TrainConfig,
+    Training,
+    load_profile,
+)
 from .dataset import GeneDataset, _check_selection, load_dataset, open_store, pair
 from .files import write_whole
 from .train import Dataset, evaluate, fit, predict, save_weights
 
-VERSION = 3  # raise it when the same settings and features train another network
+PEER_BIN_BP = 100  # or the next wider that the store's bins can fill
+VERSION = 4  # raise it when the same settings and features train another network, also when a default changes
 _LAST = "record.json"  # written last
 FILES = ("config.json", "model.json", "model.safetensors", "history.csv", "predictions.parquet", "metrics.json", _LAST)
+
+
+MODELS = ("chromoformer", *PEERS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +55,19 @@ class Run:
     fold: int
     task: Task = "clf"
     other: str | None = None           # task diff: the second cell type, whose fold change over cell_type is learned
-    model: str = "chromoformer"
-    recipe: str = "profile"            # "paper": the paper's recipe; "profile": with the profile's departures from it
-    window_bp: int | None = None
+    model: str = "chromoformer"        # or one of baselines.PEERS
+    # "paper": the paper's recipe, of a peer its authors'; "profile": with the profile's departures from it; "better":
+    # config.BETTER_RECIPE
+    recipe: Literal["paper", "profile", "better"] = "profile"
+    window_bp: int | None = None       # of a peer, None: its authors' own, or the profile's frame where that is narrower
     bin_bp: tuple[int, ...] | None = None
     marks: tuple[str, ...] | None = None
     max_pcres: int | None = None
+    contacts: Contacts = "all"
+    fusion: Fusion = "attention"
+    log_base: LogBase | None = None
+    select: Literal["last", "best-inner"] = "last"
+    genes: Literal["all", "gc-merge"] = "all"  # gc-merge: those that it can predict, with its labels
     seed: int = 42
     precision: Precision = "float32"
 
@@ -49,15 +75,30 @@ class Run:
         for name in ("bin_bp", "marks"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
-        if self.model != "chromoformer":
-            raise InputError(f"Run: unknown model {self.model!r}, expected chromoformer")
+        if self.model not in MODELS:
+            raise InputError(f"Run: unknown model {self.model!r}, expected one of {', '.join(MODELS)}")
         if self.task not in ("clf", "reg", "diff"):
             raise InputError(f"Run: task={self.task!r}, expected clf, reg or diff")
         if (self.task == "diff") != (self.other is not None):
             raise InputError(f"Run: task={self.task!r} with other={self.other!r}, expected a second cell type for task diff and for no other task")
-        if self.recipe not in ("paper", "profile"):
-            raise InputError(f"Run: unknown recipe {self.recipe!r}, expected paper or profile")
+        for name in ("recipe", "contacts", "fusion", "select", "genes"):
+            allowed = get_args(get_type_hints(Run)[name])
+            if getattr(self, name) not in allowed:
+                raise InputError(f"Run: unknown {name} {getattr(self, name)!r}, expected one of {', '.join(allowed)}")
+        if self.model != "chromoformer":
+            self._check_peer()
         TrainConfig(precision=self.precision)
+
+    def _check_peer(self) -> None:
+        spec, own = PEERS[self.model], Run(profile=self.profile, cell_type=self.cell_type, fold=self.fold)
+        if self.task not in spec.tasks:
+            raise InputError(f"Run: {spec.title} with task={self.task!r}, expected {' or '.join(spec.tasks)}")
+        ours = ["max_pcres", "contacts", "fusion", "genes"] + ([] if spec.window_bp else ["window_bp", "bin_bp"])
+        for name in ours:
+            if getattr(self, name) != getattr(own, name):
+                raise InputError(f"Run: {name}={getattr(self, name)!r}, but {spec.title} has no such choice; leave it out")
+        if self.recipe == "better":
+            raise InputError(f"Run: {spec.title} with recipe 'better', which is Chromoformer's; expected paper or profile")
 
     @property
     def id(self) -> str:
@@ -65,6 +106,16 @@ class Run:
         parts = [self.cell_type, *([self.other] if self.other else []), self.task, self.model, f"fold{self.fold}", f"seed{self.seed}"]
         if self.recipe != "profile":
             parts.append(f"{self.recipe}-recipe")
+        if self.contacts != "all":
+            parts.append(self.contacts)
+        if self.fusion != "attention":
+            parts.append(self.fusion)
+        if self.log_base is not None:
+            parts.append(f"log-{self.log_base}")
+        if self.select != "last":
+            parts.append(self.select)
+        if self.genes != "all":
+            parts.append(f"{self.genes}-genes")
         if self.window_bp is not None:
             parts.append(f"window{self.window_bp}")
         if self.bin_bp is not None:
@@ -93,7 +144,7 @@ class Run:
 
 
 class Results(NamedTuple):
-    """Tables over several runs; each row carries the run's id, cell type, task, recipe and fold."""
+    """Tables over several runs; each row carries the run's id, cell type, task, model, recipe and fold."""
 
     history: pd.DataFrame      # one row per epoch
     predictions: pd.DataFrame  # one row per held-out gene
@@ -146,8 +197,9 @@ def _check(run: Run, stores: list[xr.Dataset]) -> None:
     """Refuse what `split` would refuse, from the stores' small arrays alone."""
     profile = load_profile(run.profile)
     for store in stores:
+        chosen = selection_of(run, profile)
         frame_bp, marks = int(store.attrs["frame_bp"]), store["mark"].values.tolist()
-        _check_selection(store, run.marks or marks, run.bin_bp or profile.bin_bp, run.window_bp or frame_bp)
+        _check_selection(store, run.marks or marks, chosen.get("bin_bp", profile.bin_bp), chosen.get("window_bp", frame_bp))
         if run.max_pcres is not None and not 0 <= run.max_pcres <= store.sizes["rank"]:
             raise InputError(f"max_pcres={run.max_pcres}, expected 0 to {store.sizes['rank']}, which is what the store holds")
     genes = [pd.Series(store["fold"].values, store["gene_id"].values) for store in stores]
@@ -159,14 +211,53 @@ def _check(run: Run, stores: list[xr.Dataset]) -> None:
 
 def _settings(run: Run, stores: list[xr.Dataset]) -> dict[str, Any]:
     profile = load_profile(run.profile)
-    changed = {"seed": run.seed, "precision": run.precision}
-    config = profile.train_config(**changed) if run.recipe == "profile" else TrainConfig(**changed)
-    training = {key: value for key, value in config.to_dict().items() if key != "device"}
-    about = {key: value for key, value in asdict(run).items() if key != "profile"}  # a name or a path: the folder tells
-    bin_bp = run.bin_bp or profile.bin_bp
+    # Only what is not the default: an option that comes later leaves the runs without it current. No profile, whose name or
+    # path the folder tells.
+    training = {"epochs": TrainConfig.epochs} | _departures(recipe_of(run, profile), but=("device",))
+    about = _departures(run, but=("profile",))
+    selection = {"bin_bp": profile.bin_bp, "log_base": profile.log_base} | selection_of(run, profile)
     settings = {"run": about, "version": VERSION, "training": training, "features": [store.attrs["settings"] for store in stores],
-                "bin_bp": bin_bp, "log_base": profile.log_base, "chromolib": __version__}  # fmt: skip
+                "selection": selection, "chromolib": __version__}  # fmt: skip
     return json.loads(json.dumps(settings))
+
+
+def _departures(record: Run | TrainConfig, but: tuple[str, ...]) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in fields(record)
+            if field.name not in but and getattr(record, field.name) != field.default}  # fmt: skip
+
+
+def recipe_of(run: Run, profile: Profile) -> TrainConfig:
+    """How a run is trained."""
+    is_peer = run.model != "chromoformer"
+    settings = PLAIN | PEERS[run.model].recipe(run.task) if is_peer else {}
+    if run.recipe == "profile":
+        departures = profile.budget.recipes.get(run.model, Training()) if is_peer else profile.training
+        settings |= departures.model_dump(exclude_none=True)
+    elif run.recipe == "better":
+        settings |= BETTER_RECIPE
+    return TrainConfig(**settings, select=run.select, seed=run.seed, precision=run.precision)
+
+
+def selection_of(run: Run, profile: Profile) -> dict[str, Any]:
+    """What a run reads of a dataset: arguments of its `select`, those that are not the profile's own."""
+    names = ("window_bp", "bin_bp", "marks", "max_pcres", "log_base")
+    chosen = {name: getattr(run, name) for name in names if getattr(run, name) is not None}
+    if run.contacts != "all":
+        chosen["contacts"] = run.contacts
+    if run.model == "chromoformer" or not (native_bp := PEERS[run.model].window_bp):
+        return chosen
+    fitting = [width for width in range(profile.base_bp, profile.frame_bp + 1, profile.base_bp)
+               if width >= PEER_BIN_BP and profile.frame_bp % width == 0]  # fmt: skip
+    return {"window_bp": min(native_bp, profile.frame_bp), "bin_bp": (fitting[0],), "max_pcres": 0} | chosen
+
+
+def network_of(run: Run, data: Dataset) -> ModelConfig | PeerConfig:
+    """The network that a run trains on these genes."""
+    if run.model == "chromoformer":
+        config = train.network_for(data)
+        return config if run.fusion == config.fusion else replace(config, fusion=run.fusion)
+    names = ("task", "marks", "bin_bp", "frame_bp", "window_bp", "scale", "log_base")
+    return PeerConfig(model=run.model, **{name: getattr(data, name) for name in names})
 
 
 def is_current(job: Job) -> bool:
@@ -191,15 +282,15 @@ def train_run(job: Job, data: tuple[Dataset, Dataset], device: str, report: Call
     Whoever calls holds the job's lock. `data` are its training and held-out genes.
     """
     begin_part(job)
-    part, (train, held_out) = job.part, data
+    part, (seen, held_out) = job.part, data
     config = TrainConfig(**job.settings["training"], device=device)
     machine.reset_peak(device)
-    result = fit(train, held_out, config, checkpoint=part, name=job.run.id, report=report)
+    result = fit(seen, held_out, config, network_of(job.run, seen), checkpoint=part, name=job.run.id, report=report)
     save_weights(part, result.model)
     write_whole(part / "history.csv", lambda path: result.history.to_csv(path, index=False))
     predictions = predict(result.model, held_out)
     write_whole(part / "predictions.parquet", lambda path: predictions.to_parquet(path, index=False))
-    scores = {"n_train": len(train), "n_held_out": len(held_out), **evaluate(result.model, held_out)}
+    scores = {"n_train": len(seen), "n_held_out": len(held_out), **evaluate(result.model, held_out)}
     _write_json(part / "metrics.json", scores)
     used = {"seconds": round(result.seconds, 3), "epochs": len(result.history), **machine.record(device)}
     _write_json(part / _LAST, used)
@@ -255,8 +346,7 @@ class Shelf:
         parts = [self.data[key] for key in keys]
         if [part.store.attrs["settings"] for part in parts] != job.settings["features"]:
             raise InputError(f"{run.id}: found features that were built anew meanwhile, expected those of the start; start again")
-        names = ("window_bp", "bin_bp", "marks", "max_pcres")
-        selection = {name: getattr(run, name) for name in names if getattr(run, name) is not None}
+        selection = selection_of(run, load_profile(run.profile))
         return (pair(*parts) if run.other else parts[0]).select(task=run.task, **selection).fold(run.fold)
 
 
@@ -268,7 +358,7 @@ def read(runs: Iterable[Run], failed: dict[Run, str]) -> Results:
     tables = [(run, *_read(run)) for run in runs if run not in failed]
     parts = [pd.concat([_labelled(run, table[i]) for run, *table in tables], ignore_index=True) for i in range(4)]
     reasons = [_labelled(run, pd.DataFrame({"reason": [reason]})) for run, reason in failed.items()]
-    empty = pd.DataFrame(columns=["run", "cell_type", "task", "recipe", "fold", "reason"])
+    empty = pd.DataFrame(columns=["run", "cell_type", "task", "model", "recipe", "fold", "reason"])
     return Results(*parts, pd.concat(reasons, ignore_index=True) if reasons else empty)
 
 
@@ -280,7 +370,7 @@ def _read(run: Run) -> tuple[pd.DataFrame, ...]:
 
 
 def _labelled(run: Run, table: pd.DataFrame) -> pd.DataFrame:
-    labels = {"run": run.id, "cell_type": run.cell_type_label, "task": run.task, "recipe": run.recipe, "fold": run.fold}
+    labels = {"run": run.id, "cell_type": run.cell_type_label, "task": run.task, "model": run.model, "recipe": run.recipe, "fold": run.fold}
     for position, (name, value) in enumerate(labels.items()):
         table.insert(position, name, value)
     return table

@@ -25,13 +25,18 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .config import InputError, ModelConfig, Task, TrainConfig
+from .baselines import Peer
+from .baselines.hm_crnn import focal_loss
+from .batch import PackedBatch
+from .config import InputError, ModelConfig, PeerConfig, Task, TrainConfig
 from .dataset import GeneDataset, PairedDataset, resolve_device
 from .evaluation import classification_metrics, regression_metrics
 from .files import write_whole
 from .model import Chromoformer
 
 Dataset = GeneDataset | PairedDataset
+Network = Chromoformer | Peer
+INNER_SHARE = 0.15  # of the training genes, held out to choose an epoch by, where that is asked for
 EVALUATION_BATCH = 256  # genes; larger ones gain nothing
 STATE_EVERY_S = 10.0  # between states: a kill costs at most this and one epoch; states of short trainings cost more than they save
 
@@ -51,7 +56,7 @@ class TrainingError(InputError):
 class Fit:
     """A trained network and one row per epoch: epoch, learning_rate, train_loss and the held-out metrics."""
 
-    model: Chromoformer
+    model: Network
     history: pd.DataFrame
     seconds: float = 0.0  # that these epochs took, over all interruptions
 
@@ -60,13 +65,15 @@ def fit(
     train: Dataset,
     held_out: Dataset,
     config: TrainConfig | None = None,
-    model_config: ModelConfig | None = None,
+    model_config: ModelConfig | PeerConfig | None = None,
     *,
     checkpoint: Path | None = None,
     name: str = "",
     report: Callable[[dict], None] | None = None,
 ) -> Fit:
     """Train a network on the genes of `train` and follow it on `held_out`; the last epoch's network is kept.
+
+    With `select="best-inner"` that of the best epoch is, on chromosomes that are held out from `train` for this purpose.
 
     Parameters
     ----------
@@ -101,32 +108,61 @@ def fit(
         check_fits(model_config, data)
     dtype = torch.float16 if config.signal == "float16" else None  # None: as it is
     train, held_out = train.to(device, dtype), held_out.to(device, dtype)
-    model = Chromoformer(model_config, seed=config.seed).to(device)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda")
-    )
+    train, judge = inner_split(train, config.seed) if config.select == "best-inner" else (train, None)
+    model = build(model_config, config.seed).to(device)
+    optimizer = make_optimizer(model, config)
     scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
-    history, seconds = load_state(checkpoint, model, optimizer, scaler, config) if checkpoint else ([], 0.0)
+    best: dict[str, Tensor] = {}
+    history, seconds = load_state(checkpoint, model, optimizer, scaler, config, best) if checkpoint else ([], 0.0)
 
     saved = time.perf_counter()
     with contextlib.nullcontext(report) if report else _progress(config.epochs, len(history), name) as show:
         for epoch in range(len(history) + 1, config.epochs + 1):
             started = time.perf_counter()
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * config.decay ** (epoch - 1)
             train_loss = train_epoch(model, train, optimizer, scaler, config, epoch)
             _check_finite(model, train_loss, config, f"{name or 'fit'}, epoch {epoch}")
             scores = evaluate(model, held_out, config.precision)
+            if judge is not None:
+                scores["inner"] = first_metric(evaluate(model, judge, config.precision))
+                if not any(row["inner"] >= scores["inner"] for row in history):
+                    best |= {name: tensor.clone() for name, tensor in model.state_dict().items()}
             history.append({"epoch": epoch, "learning_rate": optimizer.param_groups[0]["lr"], "train_loss": train_loss, **scores})
             seconds += time.perf_counter() - started
             if checkpoint and time.perf_counter() - saved >= STATE_EVERY_S:
-                save_state(checkpoint, model, optimizer, scaler, config, history, seconds)
+                save_state(checkpoint, model, optimizer, scaler, config, history, seconds, best)
                 saved = time.perf_counter()
             show(history[-1])
+    if best:
+        model.load_state_dict(best)
     return Fit(model.eval(), pd.DataFrame(history), seconds)
 
 
-def _check_finite(model: Chromoformer, train_loss: float, config: TrainConfig, where: str) -> None:
+def build(config: ModelConfig | PeerConfig, seed: int) -> Network:
+    """A network with the weights that it is born with."""
+    return Chromoformer(config, seed=seed) if isinstance(config, ModelConfig) else Peer(config, seed=seed)
+
+
+def make_optimizer(model: Network, config: TrainConfig) -> torch.optim.Optimizer:
+    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}[config.optimizer]
+    is_fused = next(model.parameters()).device.type in ("cpu", "cuda")
+    return kind(model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=is_fused)
+
+
+def inner_split(data: Dataset, seed: int) -> tuple[Dataset, Dataset]:
+    """Training genes, parted by chromosome: those to train on and about INNER_SHARE of them to choose an epoch by."""
+    chromosomes = sorted(data.genes["chrom"].unique())
+    if len(chromosomes) < 2:
+        raise InputError(f"select best-inner: training genes of {len(chromosomes)} chromosome, expected two or more; take select last")
+    order = torch.randperm(len(chromosomes), generator=torch.Generator().manual_seed(seed)).tolist()
+    sizes = data.genes["chrom"].value_counts()
+    chosen: list[str] = []
+    while len(chosen) < len(chromosomes) - 1 and sizes[chosen].sum() < INNER_SHARE * len(data):
+        chosen.append(chromosomes[order[len(chosen)]])
+    is_inner = data.genes["chrom"].isin(chosen)
+    return tuple(data.select(genes=data.genes.loc[rows, "gene_id"].tolist()) for rows in (~is_inner, is_inner))
+
+
+def _check_finite(model: Network, train_loss: float, config: TrainConfig, where: str) -> None:
     if math.isfinite(train_loss) and all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
         return
     found = "weights that are not finite" if math.isfinite(train_loss) else f"a mean loss of {train_loss}"
@@ -145,25 +181,45 @@ def network_for(data: Dataset) -> ModelConfig:
 
 
 def train_epoch(
-    model: Chromoformer,
+    model: Network,
     data: Dataset,
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     config: TrainConfig,
     epoch: int,
 ) -> float:
-    """One pass over the genes in an order that seed and epoch decide. Returns the mean loss over batches."""
+    """One pass over the genes in an order that seed and epoch decide, as dropout is. Returns the mean loss over batches."""
     model.train()
     losses = []
-    for batch in data.batches(epoch_batches(len(data), config, epoch)):
-        optimizer.zero_grad(set_to_none=True)
-        with autocast(data.device, config.precision):
-            loss = task_loss(model(batch).float(), batch.target, model.config.task)
-            scaler.scale(loss).backward()
-        scaler.step(optimizer)
-        scaler.update()
-        losses.append(loss.detach())
+    batches = epoch_batches(len(data), config, epoch)
+    with seeded(config.seed * 100_003 + epoch, data.device):
+        for i, batch in enumerate(data.batches(batches)):
+            for group in optimizer.param_groups:
+                group["lr"] = rate_at(config, epoch, (epoch - 1) * len(batches) + i)
+            optimizer.zero_grad(set_to_none=True)
+            with autocast(data.device, config.precision):
+                loss = batch_loss(model, batch, config)
+                scaler.scale(loss).backward()
+            if config.clip_norm is not None:
+                scaler.unscale_(optimizer)
+                torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+            scaler.step(optimizer)
+            scaler.update()
+            losses.append(loss.detach())
     return float(torch.stack(losses).mean())
+
+
+def rate_at(config: TrainConfig, epoch: int, n_updates: int) -> float:
+    """Learning rate in an epoch, from 1, after so many updates of all epochs."""
+    return config.learning_rate * config.decay ** (epoch - 1) / (1 + config.decay_per_update * n_updates)
+
+
+@contextlib.contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Have torch draw from this seed; what it would have drawn outside is untouched."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def epoch_batches(n_genes: int, config: TrainConfig, epoch: int) -> tuple[Tensor, ...]:
@@ -175,16 +231,27 @@ def epoch_batches(n_genes: int, config: TrainConfig, epoch: int) -> tuple[Tensor
     return order[:n_kept].split(size)
 
 
+def batch_loss(model: Network, batch: PackedBatch, config: TrainConfig) -> Tensor:
+    """Mean loss over the genes of a batch; focal: their sum, as its authors have it."""
+    if config.loss == "contrastive":
+        return model.contrastive_loss(batch)
+    out = model(batch).float()
+    if config.loss == "focal":
+        return focal_loss(out[:, 1] - out[:, 0], batch.target)
+    return task_loss(out, batch.target, model.config.task)
+
+
 def task_loss(out: Tensor, target: Tensor, task: Task) -> Tensor:
-    """Cross-entropy (clf) or mean squared error (reg; diff: of the fold change and both expressions, added)."""
+    """Cross-entropy (clf) or mean squared error (reg; diff: of the fold change and, where a network predicts them, of both
+    expressions, added)."""
     if task == "clf":
         return F.cross_entropy(out, target)
     if task == "reg":
         return F.mse_loss(out, target)
-    return F.mse_loss(out, target, reduction="none").mean(0).sum()
+    return F.mse_loss(out, target[:, : out.shape[1]], reduction="none").mean(0).sum()
 
 
-def evaluate(model: Chromoformer, data: Dataset, precision: str = "float32") -> dict[str, float]:
+def evaluate(model: Network, data: Dataset, precision: str = "float32") -> dict[str, float]:
     """Loss and metrics over all genes of `data`, as plain floats."""
     out, target = _outputs(model, data, precision)
     task = data.task
@@ -197,14 +264,14 @@ def evaluate(model: Chromoformer, data: Dataset, precision: str = "float32") -> 
     return {"loss": loss, **regression_metrics(target[:, 0], out[:, 0])}
 
 
-def predict(model: Chromoformer, data: Dataset, precision: str = "float32") -> pd.DataFrame:
+def predict(model: Network, data: Dataset, precision: str = "float32") -> pd.DataFrame:
     """What a network says of each gene, in the order of `data.genes`.
 
     Returns
     -------
     DataFrame
         gene_id; clf: logit_off, logit_on, probability of "on"; reg: expression, log2(RPKM + 1);
-        diff: log2_fold_change, expression_1, expression_2; then target, what was measured.
+        diff: log2_fold_change and, where the network predicts them, expression_1, expression_2; then target, what was measured.
     """
     task = model.config.task
     if task != data.task:
@@ -212,7 +279,7 @@ def predict(model: Chromoformer, data: Dataset, precision: str = "float32") -> p
     out, target = _outputs(model, data, precision)
     table = pd.DataFrame({"gene_id": data.genes["gene_id"].to_numpy()})
     out = out.cpu().unsqueeze(-1) if task == "reg" else out.cpu()
-    for name, column in zip(OUTPUTS[task], out.unbind(-1), strict=True):
+    for name, column in zip(OUTPUTS[task], out.unbind(-1), strict=False):
         table[name] = column.numpy()
     if task == "clf":
         table["probability"] = out.softmax(-1)[:, 1].numpy()
@@ -220,7 +287,7 @@ def predict(model: Chromoformer, data: Dataset, precision: str = "float32") -> p
     return table
 
 
-def check_fits(config: ModelConfig, data: Dataset) -> None:
+def check_fits(config: ModelConfig | PeerConfig, data: Dataset) -> None:
     """Raise an InputError that names the first thing in which a dataset is not what a network reads."""
     expected = {
         "marks": config.marks, "frame_bp": config.frame_bp, "window_bp": config.promoter_bp, "scale": config.scale,
@@ -232,7 +299,7 @@ def check_fits(config: ModelConfig, data: Dataset) -> None:
 
 
 @torch.no_grad()
-def _outputs(model: Chromoformer, data: Dataset, precision: str) -> tuple[Tensor, Tensor]:
+def _outputs(model: Network, data: Dataset, precision: str) -> tuple[Tensor, Tensor]:
     check_fits(model.config, data)
     model.eval()
     device = next(model.parameters()).device
@@ -262,7 +329,7 @@ def _tf32() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def save_weights(folder: Path, model: Chromoformer) -> None:
+def save_weights(folder: Path, model: Network) -> None:
     """Write model.safetensors and model.json, enough to rebuild the network; each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
@@ -270,7 +337,7 @@ def save_weights(folder: Path, model: Chromoformer) -> None:
     write_whole(folder / "model.json", lambda path: path.write_text(json.dumps(model.config.to_dict(), indent=1)))
 
 
-def load_weights(folder: str | os.PathLike[str]) -> Chromoformer:
+def load_weights(folder: str | os.PathLike[str]) -> Network:
     """Read a network that `save_weights` wrote.
 
     Raises
@@ -283,8 +350,8 @@ def load_weights(folder: str | os.PathLike[str]) -> Chromoformer:
         if not (folder / name).is_file():
             raise InputError(f"{folder}: no {name}; expected a folder with model.json and model.safetensors")
     try:
-        config = ModelConfig.from_dict(json.loads((folder / "model.json").read_text()))
-        model = Chromoformer(config)
+        values = json.loads((folder / "model.json").read_text())
+        model = build((PeerConfig if "model" in values else ModelConfig).from_dict(values), seed=0)
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
         reason = textwrap.shorten(str(error), 300, placeholder="...")
@@ -294,16 +361,18 @@ def load_weights(folder: str | os.PathLike[str]) -> Chromoformer:
 
 def save_state(
     folder: Path,
-    model: Chromoformer,
+    model: Network,
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     config: TrainConfig,
     history: list[dict],
     seconds: float = 0.0,
+    best: dict[str, Tensor] | None = None,
 ) -> None:
     """Write all that the next epoch needs into one file, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"model.{name}": tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    states = {"model": model.state_dict(), "best": best or {}}
+    tensors = {f"{of}.{name}": tensor.detach().cpu().contiguous() for of, state in states.items() for name, tensor in state.items()}
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{i}.{key}": value.detach().cpu().contiguous() for key, value in state.items()}
     about = {"settings": _settings(model, config), "history": json.dumps(history), "scaler": json.dumps(scaler.state_dict()),
@@ -313,12 +382,14 @@ def save_state(
 
 def load_state(
     folder: Path,
-    model: Chromoformer,
+    model: Network,
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     config: TrainConfig,
+    best: dict[str, Tensor] | None = None,
 ) -> tuple[list[dict], float]:
-    """Put back what `save_state` wrote; returns the history so far and its seconds, none of both for an empty folder.
+    """Put back what `save_state` wrote, the best epoch's weights into `best`; returns the history so far and its seconds, none
+    of both for an empty folder.
 
     Raises
     ------
@@ -340,6 +411,8 @@ def load_state(
     if len(history) > config.epochs:
         raise InputError(f"{path}: holds {len(history)} epochs, more than epochs={config.epochs}; delete it to train from the start")
     model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
+    if best is not None:
+        best |= {name.removeprefix("best."): t for name, t in tensors.items() if name.startswith("best.")}
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):
@@ -350,7 +423,7 @@ def load_state(
     return history, json.loads(about.get("seconds", "0.0"))
 
 
-def _settings(model: Chromoformer, config: TrainConfig) -> str:
+def _settings(model: Network, config: TrainConfig) -> str:
     """What must be equal for a training to go on; where it runs and for how long may change."""
     training = {k: v for k, v in config.to_dict().items() if k not in ("epochs", "device")}
     return json.dumps({"model": model.config.to_dict(), "training": training}, sort_keys=True)
@@ -365,8 +438,11 @@ def shows_bar() -> bool:
 
 def headline(scores: dict) -> str:
     """The first held-out metric of a row of the history, in words."""
-    metric = "roc_auc" if "roc_auc" in scores else "pearson"
-    return f"{metric} {scores[metric]:.4f}"
+    return f"{'roc_auc' if 'roc_auc' in scores else 'pearson'} {first_metric(scores):.4f}"
+
+
+def first_metric(scores: dict) -> float:
+    return scores["roc_auc"] if "roc_auc" in scores else scores["pearson"]
 
 
 @contextlib.contextmanager

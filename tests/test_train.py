@@ -433,7 +433,7 @@ def test_float16_without_cuda_and_unknown_precision_are_refused():
     for precision in ("float16", "tf32"):
         with pytest.raises(InputError, match=f"precision {precision} needs CUDA, found device cpu"):
             fit(data, data, TrainConfig(precision=precision, device="cpu"))
-    with pytest.raises(InputError, match="signal='int8', expected float32 or float16"):
+    with pytest.raises(InputError, match="signal='int8', expected one of float32, float16"):
         TrainConfig(signal="int8")
     with pytest.raises(InputError, match="precision='fp16'"):
         TrainConfig(precision="fp16")
