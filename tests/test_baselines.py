@@ -228,9 +228,10 @@ def test_same_seed_makes_the_same_network():
 
 
 def test_contrastive_loss_by_hand():
-    summaries = torch.tensor([[1.0, 0.0], [3.0, 0.0], [1.0, 0.0]]), torch.zeros(3, 2)
-    # Unchanged at distance 1: 1; changed beyond the margin of 2: 0; changed at 1: (2 - 1)², all less torch's 1e-6.
-    assert float(contrastive_loss(*summaries, torch.tensor([1.99, -2.0, 2.0]))) == pytest.approx(0.666665, abs=1e-6)
+    summaries = torch.tensor([[-1.0], [3.0], [1.0]], dtype=torch.float64), torch.zeros(3, 1)
+    # Unchanged at distance 1: 1; changed beyond the margin of 2: 0; changed at 1: (2 - 1)². torch adds 1e-6 to a difference.
+    found = contrastive_loss(*summaries, torch.tensor([1.99, -2.0, 2.0]))
+    assert float(found) == pytest.approx(0.666665, abs=1e-6)
 
 
 def test_loss_of_deepdiff_adds_what_a_variant_has():
