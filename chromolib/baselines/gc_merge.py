@@ -1,0 +1,85 @@
+"""GC-MERGE: a graph network over bins of the genome, whose edges are contacts.
+
+In: marks of 10-kb bins, (node, feature), and their contacts as a matrix of means over neighbours. Out: (node, n_outputs).
+Source: Bigness et al., J. Comput. Biol. 29:409 (2022); rsinghlab/GC-MERGE 5e7d1a3, from which every number here is.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..config import InputError
+
+# Deviates: epochs are those of the authors' saved runs; the default of their code is 1000 for both tasks.
+RECIPE = {
+    "optimizer": "adam", "learning_rate": 1e-4,
+    "batch_size": None,  # the whole graph
+    "epochs": {"clf": 800, "reg": 2000}, "clip_norm": None, "decay_per_update": 0.0,
+    "loss": "cross_entropy",
+}  # fmt: skip
+NATIVE_WINDOW_BP = 10_000  # the width of a node
+
+WIDTH = 256
+
+
+class GCMerge(nn.Module):
+    """Two convolutions over the graph, three linear layers.
+
+    Parameters
+    ----------
+    n_features : int
+        Of a node: its marks.
+    n_outputs : int
+        2: logits of the classes low and high; 1: expression.
+    """
+
+    def __init__(self, n_features: int, n_outputs: int) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList([GraphConvolution(n_features, WIDTH), GraphConvolution(WIDTH, WIDTH)])
+        self.perceptron = nn.Sequential(
+            nn.Dropout(0.5), nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, n_outputs)
+        )
+
+    def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
+        """(node, feature), means over neighbours as `neighbour_mean` makes them -> (node, n_outputs)."""
+        for convolution in self.convolutions:
+            x = convolution(x, adjacency).relu()
+        return self.perceptron(x)
+
+
+class GraphConvolution(nn.Module):
+    """One linear map of a node and of the mean of its neighbours, side by side."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2 * n_in, n_out)
+
+    def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
+        """(node, n_in) -> (node, n_out)."""
+        return self.linear(torch.cat([x, torch.sparse.mm(adjacency, x)], 1))
+
+
+def neighbour_mean(edges: Tensor, n_nodes: int) -> Tensor:
+    """The matrix that takes means over neighbours, D⁻¹A, sparse (node, node).
+
+    Parameters
+    ----------
+    edges : Tensor, (2, edge)
+        The two nodes of each contact, in any order; one that comes twice, or both ways, counts once.
+    n_nodes : int
+        A node without contacts gets a row of zeros.
+
+    Raises
+    ------
+    InputError
+        A node touches itself, or there is no such node.
+    """
+    if edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < n_nodes:
+        raise InputError(f"edges: nodes {int(edges.min())} to {int(edges.max())}, expected 0 to {n_nodes - 1}; number the nodes anew")
+    if bool((edges[0] == edges[1]).any()):
+        node = int(edges[0][edges[0] == edges[1]][0])
+        raise InputError(f"edges: node {node} touches itself, expected two different ones; leave such contacts out")
+    both = torch.cat([edges, edges.flip(0)], 1).unique(dim=1)                               # sorted by row
+    share = 1 / torch.bincount(both[0], minlength=n_nodes)[both[0]].to(torch.get_default_dtype())
+    return torch.sparse_coo_tensor(both, share, (n_nodes, n_nodes), is_coalesced=True, check_invariants=True)
