@@ -255,7 +255,7 @@ def network_of(run: Run, data: Dataset) -> ModelConfig | PeerConfig:
     """The network that a run trains on these genes."""
     if run.model == "chromoformer":
         config = train.network_for(data)
-        return config if run.fusion == config.fusion else replace(config, fusion=run.fusion)
+        return config if run.fusion == "attention" else replace(config, fusion=run.fusion)
     names = ("task", "marks", "bin_bp", "frame_bp", "window_bp", "scale", "log_base")
     return PeerConfig(model=run.model, **{name: getattr(data, name) for name in names})
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from chromolib import InputError
-from chromolib.baselines import attentivechrome, deepchrome, deepdiff, gc_merge, hm_crnn
+from chromolib.baselines import deepdiff
 from chromolib.baselines.attentivechrome import AttentiveChrome
 from chromolib.baselines.deepchrome import DeepChrome
 from chromolib.baselines.deepdiff import VARIANTS, DeepDiff, contrastive_loss
@@ -297,12 +297,6 @@ def test_node_hears_two_steps_and_no_further():
 
 
 # Settings and errors
-
-
-@pytest.mark.parametrize("module", [deepchrome, attentivechrome, deepdiff, hm_crnn, gc_merge])
-def test_recipes_say_the_same_things(module):
-    assert set(module.RECIPE) == {"optimizer", "learning_rate", "batch_size", "epochs", "clip_norm", "decay_per_update", "loss"}
-    assert module.RECIPE["optimizer"] in ("sgd", "adam") and module.NATIVE_WINDOW_BP % 100 == 0
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,8 @@ from torch import Tensor, nn
 
 from ..config import InputError
 
-RECIPE = {
-    "optimizer": "adam", "learning_rate": 2e-4, "batch_size": 16, "epochs": 30, "clip_norm": 1.0, "decay_per_update": 0.0,
-    "loss": "cross_entropy",  # of the one logit, mean over the batch
-}  # fmt: skip
+# Settings of TrainConfig.
+RECIPE = {"optimizer": "adam", "learning_rate": 2e-4, "batch_size": 16, "epochs": 30, "clip_norm": 1.0}
 NATIVE_WINDOW_BP = 10_000  # 100 bins
 
 BIN_WIDTH, MARK_WIDTH = 32, 16  # of each direction

@@ -16,12 +16,8 @@ from torch import Tensor, nn
 from ..config import InputError
 from .attentivechrome import BIN_WIDTH, MARK_WIDTH, BinEncoders, Encoder, initialise
 
-RECIPE = {
-    "optimizer": "adam", "learning_rate": 1e-4, "batch_size": 10,
-    "epochs": 120,  # as the authors' README runs it; the default of their code is 90
-    "clip_norm": 1.0, "decay_per_update": 0.0,
-    "loss": "DeepDiff.loss",
-}  # fmt: skip
+# Settings of TrainConfig; epochs as the authors' README has them, the default of their code is 90.
+RECIPE = {"optimizer": "adam", "learning_rate": 1e-4, "batch_size": 10, "epochs": 120, "clip_norm": 1.0}
 NATIVE_WINDOW_BP = 20_000  # 200 bins; the authors' README says twice that, their files do not
 
 # What each variant reads: tracks whose encoders feed one level of marks, then those that each cell type has for itself.

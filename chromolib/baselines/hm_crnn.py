@@ -12,11 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-RECIPE = {
-    "optimizer": "adam", "learning_rate": 1e-3, "batch_size": 16, "epochs": 20, "clip_norm": None, "decay_per_update": 0.0,
-    # Deviates: what loss the paper of Chromoformer trained it with is not known; this is the authors' own.
-    "loss": "focal",
-}  # fmt: skip
+# Settings of TrainConfig; for classes, with the focal loss. Deviates: what loss the paper of Chromoformer trained it with is not
+# known; this is the authors' own.
+RECIPE = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 16, "epochs": 20}
 NATIVE_WINDOW_BP = 4_000  # 40 bins. Deviates: their code does not say how wide a bin is; 100 bp is taken from the others
 
 CHANNELS, KERNEL, POOL, WIDTH, ATTENTION_WIDTH, HEAD_WIDTH = 20, 7, 3, 40, 16, 32
