@@ -209,6 +209,7 @@ class TrainConfig:
 
 
 BETTER_RECIPE: dict[str, Any] = {"learning_rate": 3e-4}
+BETTER_SEEDS = 3  # networks whose logits are averaged
 
 
 def _from_dict(kind: type, values: dict[str, Any]) -> Any:
@@ -393,6 +394,9 @@ class Budget(_Section):
     folds: tuple[int, ...] | None = None
     peers: tuple[str, ...] | None = None           # of baselines.PEERS
     recipes: dict[str, Training] = {}              # peer -> departures from its authors' recipe
+    better: bool = False                           # whether the better recipe is trained too
+    # What peers read in the benchmark, whatever the budget: their authors' own window, or the frame, as Chromoformer does.
+    peer_window: Literal["native", "frame"] = "native"
 
 
 class Profile(_Section):

@@ -1,0 +1,265 @@
+"""Which trainings answer which question: the grids of notebooks 3 to 5, and what their networks say of held-out genes.
+
+In: a profile and how much of it to train. Out: runs under the names that tables and figures show, and tables of scores.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from .baselines import PEERS, WINDOW_PEERS
+from .config import BETTER_SEEDS, Budget, InputError, Profile, PublishedInputs, Task, load_profile
+from .genome import profile_genome
+from .runs import Results, Run
+
+Grid = dict[str, list[Run]]  # name of a model -> its runs; the scores of those that differ by their seed alone are averaged
+
+OURS = "Chromoformer"
+BETTER = f"{OURS}, better recipe"
+PAPER_RECIPE = f"{OURS}, paper's recipe"
+ON_GRAPH_GENES = f"{OURS} on GC-MERGE's genes"
+PROMOTER_ONLY = f"{OURS}, promoter only"
+TWO_REGRESSORS = f"{OURS}, two regressors"
+RATIO = f"{OURS}, ratio of probabilities"
+WINDOWS_BP = (2_000, 4_000, 10_000, 20_000, 40_000)  # the paper's, figure 3a
+# Marks that chromatin is described with where there are fewer of them.
+COMBINATIONS = {
+    "H3K4me3 alone": ("H3K4me3",),
+    "H3K4me3 and H3K27ac": ("H3K4me3", "H3K27ac"),
+    "chromHMM's five": ("H3K4me1", "H3K4me3", "H3K9me3", "H3K27me3", "H3K36me3"),            # of its 15 states
+    "chromHMM's six": ("H3K4me1", "H3K4me3", "H3K9me3", "H3K27me3", "H3K36me3", "H3K27ac"),  # of its 18 states
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Study:
+    """A profile, and what is trained of it."""
+
+    profile: str
+    record: Profile
+    is_full: bool
+    cell_types: tuple[str, ...]
+    folds: tuple[int, ...]
+    peers: tuple[str, ...]
+    seed: int
+
+    @property
+    def genes_are_all_held_out(self) -> bool:
+        """Whether every gene lies in a fold that is held out."""
+        return set(self.folds) == set(profile_genome(self.record).fold_ids)
+
+    def runs(self, tasks: Sequence[Task] = ("clf",), seeds: Sequence[int] | None = None, **settings) -> list[Run]:
+        """One run per task, cell type, fold and seed."""
+        return [
+            Run(profile=self.profile, cell_type=cell_type, fold=fold, task=task, seed=seed, **settings)
+            for task, cell_type, fold, seed in product(tasks, self.cell_types, self.folds, seeds or [self.seed])
+        ]
+
+
+def study(profile: str | os.PathLike[str], budget: str = "profile", seed: int = 42) -> Study:
+    """What a notebook trains of a profile: as the profile's `budget` says, or ("full") all of it by each author's recipe.
+
+    Raises
+    ------
+    InputError
+        Another word than these two, or a budget that names a cell type, fold or peer that does not exist.
+    """
+    record = load_profile(profile)
+    if budget not in ("profile", "full"):
+        raise InputError(f"budget {budget!r}, expected profile or full")
+    limits = Budget() if budget == "full" else record.budget
+    return Study(
+        str(profile), record, budget == "full", seed=seed,
+        cell_types=_chosen(record, "cell_types", limits.cell_types, record.cell_types),
+        folds=_chosen(record, "folds", limits.folds, profile_genome(record).fold_ids),
+        peers=_chosen(record, "peers", limits.peers, PEERS),
+    )  # fmt: skip
+
+
+def _chosen(record: Profile, name: str, wanted: Sequence | None, known: Sequence) -> tuple:
+    for value in wanted or ():
+        if value not in known:
+            raise InputError(f"profile {record.name}: budget.{name}: found {value!r}, expected some of {', '.join(map(str, known))}")
+    return tuple(known if wanted is None else wanted)
+
+
+# Notebook 3: the benchmark
+
+
+def benchmark(study: Study, tasks: Sequence[Task] = ("clf", "reg")) -> Grid:
+    """Chromoformer and every peer, as classifiers and regressors of each cell type."""
+    recipe = "paper" if study.is_full else "profile"
+    grid = {OURS: study.runs(tasks)}
+    if study.is_full and study.record.training.model_dump(exclude_none=True):
+        grid[PAPER_RECIPE] = study.runs(tasks, recipe="paper")
+    if study.is_full or study.record.budget.better:
+        grid[BETTER] = study.runs(("clf",), recipe="better", seeds=[study.seed + i for i in range(BETTER_SEEDS)])
+    window = {"window_bp": study.record.frame_bp} if study.record.budget.peer_window == "frame" else {}
+    for name in study.peers:
+        if name in WINDOW_PEERS:
+            grid[PEERS[name].title] = study.runs(tasks, model=name, recipe=recipe, **window)
+    return grid
+
+
+def on_graph(study: Study) -> Grid:
+    """GC-MERGE, and Chromoformer on the same genes with the same labels; empty where there are no contacts to make a graph of."""
+    if "gc-merge" not in study.peers or not (cell_types := with_contacts(study)):
+        return {}
+    recipe = "paper" if study.is_full else "profile"
+    settings = {PEERS["gc-merge"].title: {"model": "gc-merge", "recipe": recipe}, ON_GRAPH_GENES: {"genes": "gc-merge"}}
+    return {name: [run for run in study.runs(**chosen) if run.cell_type in cell_types] for name, chosen in settings.items()}
+
+
+def fold_change(study: Study) -> Grid:
+    """Models of the fold change between the first two cell types, and the regressors and classifiers of each that two of the
+    references are made of; empty where there is one cell type."""
+    if len(study.record.cell_types) < 2:
+        return {}
+    first, second = list(dict.fromkeys([*study.cell_types, *study.record.cell_types]))[:2]
+    recipe = "paper" if study.is_full else "profile"
+
+    def runs(**settings) -> list[Run]:
+        about = {"cell_type": first, "other": second, "task": "diff"} | settings
+        return [Run(profile=study.profile, fold=fold, seed=study.seed, **about) for fold in study.folds]
+
+    grid = {OURS: runs()}
+    for name, task in ((TWO_REGRESSORS, "reg"), (RATIO, "clf")):
+        grid[name] = [run for cell_type in (first, second) for run in runs(cell_type=cell_type, other=None, task=task)]
+    for name in study.peers:
+        if "diff" in PEERS[name].tasks:
+            grid[PEERS[name].title] = runs(model=name, recipe=recipe)
+    return grid
+
+
+def with_contacts(study: Study) -> tuple[str, ...]:
+    """The cell types of which there are contacts."""
+    inputs = study.record.inputs
+    if isinstance(inputs, PublishedInputs):
+        return tuple(name for name in study.cell_types if name in inputs.contacts)
+    return study.cell_types if getattr(inputs, "contacts", True) and study.record.max_pcres else ()
+
+
+# Notebook 4: windows
+
+
+def windows(study: Study) -> Grid:
+    """Every model that reads promoters alone, at each of the paper's windows that fits the profile's frame."""
+    recipe = "paper" if study.is_full else "profile"
+    grid = {}
+    for window_bp in WINDOWS_BP:
+        if window_bp > study.record.frame_bp:
+            continue
+        grid[window_name(PROMOTER_ONLY, window_bp)] = study.runs(max_pcres=0, window_bp=window_bp)
+        for name in study.peers:
+            if name in WINDOW_PEERS:
+                grid[window_name(PEERS[name].title, window_bp)] = study.runs(model=name, recipe=recipe, window_bp=window_bp)
+    return grid
+
+
+def window_name(model: str, window_bp: int) -> str:
+    return f"{model}, {window_bp // 1000} kb"
+
+
+# Notebook 5: ablations
+
+
+def ablations(study: Study) -> tuple[Grid, pd.DataFrame]:
+    """Chromoformer, and Chromoformer without one thing or with another, each trained anew.
+
+    Returns
+    -------
+    grid, and what is left out on this profile: figure, what, why.
+    """
+    record, grid, left_out = study.record, {OURS: study.runs()}, []
+    if with_contacts(study):
+        grid["without pCREs"] = study.runs(max_pcres=0)
+        grid["concatenated"] = study.runs(fusion="concat")
+    else:
+        left_out += [("3b, c", "without pCREs", "no contacts"), ("S4", "concatenated", "no contacts")]
+    for n in range(1, len(record.bin_bp)):
+        for widths in combinations(record.bin_bp, n):
+            grid[bins_name(widths)] = study.runs(bin_bp=widths)
+    for mark in record.marks if len(record.marks) > 1 else ():
+        grid[f"without {mark}"] = study.runs(marks=[other for other in record.marks if other != mark])
+    for name, marks in COMBINATIONS.items():
+        if set(marks) < set(record.marks):
+            grid[name] = study.runs(marks=marks)
+        elif set(marks) - set(record.marks):
+            left_out.append(("S10", name, f"no {', '.join(mark for mark in marks if mark not in record.marks)}"))
+    return grid, pd.DataFrame(left_out, columns=["figure", "what", "why"])
+
+
+def bins_name(widths: Sequence[int]) -> str:
+    return "bins " + " + ".join(map(str, widths))
+
+
+# What the networks say
+
+
+def runs_of(*grids: Grid) -> list[Run]:
+    """All runs of grids, each once."""
+    return list(dict.fromkeys(run for grid in grids for runs in grid.values() for run in runs))
+
+
+def scores(grid: Grid, results: Results) -> pd.DataFrame:
+    """What each model of a grid says of held-out genes; runs that failed are missing.
+
+    Returns
+    -------
+    DataFrame
+        cell_type (a fold change: second/first), task, model, gene_id, fold, score, target. Scores as in `evaluation`: clf, the
+        logit of being on; reg, log2(RPKM + 1); diff, the log2 fold change. Those of runs that differ by their seed alone are
+        averaged.
+    """
+    columns = ["cell_type", "task", "model", "gene_id", "fold", "score", "target"]
+    said = results.predictions.assign(score=_score(results.predictions)).set_index("run")
+    parts = [
+        said[said.index.isin([run.id for run in runs])].drop(columns="model").assign(model=name) for name, runs in grid.items()
+    ]
+    table = pd.concat(parts, ignore_index=True)[columns]
+    return table.groupby(columns[:5], sort=False, as_index=False, observed=True)[["score", "target"]].mean()
+
+
+def _score(predictions: pd.DataFrame) -> pd.Series:
+    """One number per row: of the column that the row's task fills."""
+    score = pd.Series(np.nan, index=predictions.index)
+    if "logit_on" in predictions:
+        score = score.fillna(predictions["logit_on"] - predictions["logit_off"])
+    for task, column in (("reg", "expression"), ("diff", "log2_fold_change")):
+        if column in predictions:
+            score = score.where(predictions["task"] != task, predictions[column])
+    return score
+
+
+def change_scores(grid: Grid, results: Results) -> pd.DataFrame:
+    """`scores` of `fold_change`, the two references made of what the networks of each cell type say: the difference of two
+    regressors, and the log2 ratio of the probabilities of two classifiers."""
+    own = {name: runs for name, runs in grid.items() if name not in (TWO_REGRESSORS, RATIO)}
+    table = scores(own, results)
+    said = scores({name: grid[name] for name in (TWO_REGRESSORS, RATIO)}, results)
+    said["score"] = said["score"].where(said["task"] == "reg", special.log_expit(said["score"]) / np.log(2))
+    second, first = table["cell_type"].iloc[0].split("/")
+    by_gene = said.pivot(index=["model", "gene_id"], columns="cell_type", values="score")
+    change = (by_gene[second] - by_gene[first]).rename("score").reset_index()
+    measured = table[table["model"] == OURS].drop(columns=["model", "score"])
+    return pd.concat([table, change.merge(measured, on="gene_id")[table.columns]], ignore_index=True)
+
+
+def costs(grid: Grid, results: Results) -> pd.DataFrame:
+    """What each model took, mean over its runs: model, task, epochs, minutes (of a run), memory_gb (the peak; on a CPU that of the
+    process, data included), runs, device, threads."""
+    records = results.records.set_index("run")
+    rows = []
+    for name, runs in grid.items():
+        for task, group in records.loc[[run.id for run in runs if run.id in records.index]].groupby("task", sort=False):
+            used = group[["epochs", "seconds", "peak_memory_mb"]].mean()
+            where = group[["device", "threads"]].iloc[0]
+            rows.append((name, task, used["epochs"], used["seconds"] / 60, used["peak_memory_mb"] / 1000, len(group), *where))
+    return pd.DataFrame(rows, columns=["model", "task", "epochs", "minutes", "memory_gb", "runs", "device", "threads"])
