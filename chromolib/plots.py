@@ -570,17 +570,20 @@ def plot_intervals(table: pd.DataFrame, axes: Sequence[Axes], *, metrics: Sequen
 def plot_claims(table: pd.DataFrame, ax: Axes) -> Axes:
     """What was measured of each claim beyond its threshold, with intervals, a row per claim; from `claims.evaluate`.
 
-    The verdict is told by colour and by shape: filled circle, hollow diamond, cross (at the threshold, nothing was measured).
+    The verdict is told by colour and by shape: filled circle, hollow diamond, and a cross at the edge, off the axis, where
+    nothing was measured.
     """
     if table.empty:
         return nothing_to_draw([ax], "no claims")[0]
     ax.axvline(0, color="black", lw=0.6, ls=":")
     for y, row in enumerate(table.itertuples()):
         colour, shape = VERDICTS[row.verdict]
-        if row.verdict != "not testable":
+        style = {"marker": shape, "ms": 5, "mec": colour, "mew": 1.2, "mfc": colour if row.verdict == "seen" else "white"}
+        if row.verdict == "not testable":
+            ax.plot(1, y, transform=ax.get_yaxis_transform(), clip_on=False, **style)
+        else:
             ax.plot([row.low - row.threshold, row.high - row.threshold], [y, y], color=colour, lw=1.4)
-        x = 0 if row.verdict == "not testable" else row.value - row.threshold
-        ax.plot(x, y, shape, ms=5, mec=colour, mew=1.2, mfc=colour if row.verdict == "seen" else "white")
+            ax.plot(row.value - row.threshold, y, **style)
     ax.set_yticks(range(len(table)), table["figure"] + "  " + table["id"])
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)

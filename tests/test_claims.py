@@ -89,6 +89,11 @@ def test_wrong_claim_is_one_line_that_names_it(changed, message):
     assert str(caught.value).startswith(f"data/paper.yml: {message}") and "\n" not in str(caught.value)
 
 
+def test_claim_that_is_no_mapping_is_named_by_its_number():
+    with pytest.raises(InputError, match="data/paper.yml: claim number 2: Input should be a valid dictionary"):
+        claims.parse([CLAIM, "A is better than B"])
+
+
 def test_two_claims_of_one_id_and_an_unknown_notebook_are_refused():
     with pytest.raises(InputError, match="claim a-above-b: two of this id, expected one"):
         claims.parse([CLAIM, CLAIM])
@@ -232,6 +237,7 @@ def test_mark_is_set_against_the_others_that_the_profile_has(monkeypatch, sim):
     changed = {"first": "without {each}", "second": "without H3K36me3", "each": "marks"}
     row = judged(monkeypatch, profile, table_of(target, **scores), **changed)
     assert (row["first"], row["verdict"]) == ("without H3K9ac", "seen")
+    assert row["why"] == "the profile has no H3K4me1, H3K9me3, H3K27me3, H3K27ac"  # and so it is no test of these
     lone = sim.model_copy(update={"marks": ("H3K36me3",)})
     assert judged(monkeypatch, lone, table_of(target, **scores), **changed)["why"] == "the profile has no other mark than H3K36me3"
 

@@ -75,24 +75,24 @@ def test_binned_signal_takes_a_width_that_the_store_can_fill(base_bp, n_bins):
 def test_signal_of_pcres_is_the_log_of_their_mean_depth_weighted_by_contact():
     data = hand_data((400, 100))
     first = (3 * (100 * 1 + 100 * 2 + 50 * 3) / 250 + 2 * 8) / 5                 # 250 bp in contact of 3, 100 bp in one of 2
-    by_hand = [[np.log1p(first), 2], [np.log1p(5.5), 1], [0, 0]]
+    by_hand = [[np.log1p(first), 2, 1], [np.log1p(5.5), 1, 1], [0, 0, 0]]
     np.testing.assert_allclose(comparison.pcre_signal(data), by_hand, rtol=1e-5)
     for same in (data.select(window_bp=400), hand_data((100,), log_base="2"), data.select(bin_bp=[200])):
         np.testing.assert_allclose(comparison.pcre_signal(same), by_hand, rtol=1e-5)
     strongest = data.select(max_pcres=1)
-    np.testing.assert_allclose(comparison.pcre_signal(strongest)[0], [np.log1p(1.8), 1], rtol=1e-5)
+    np.testing.assert_allclose(comparison.pcre_signal(strongest)[0], [np.log1p(1.8), 1, 1], rtol=1e-5)
 
 
 def with_planted_pcres(n_genes=240):
     """Genes that are on where mark A is deep in their pCREs, and at random where they have none."""
     store = random_store(n_genes, frame_bp=8000, marks=MARKS, n_pcres=60)
-    signal, n = comparison.pcre_signal(GeneDataset(store, bin_bp=(2000, 100)))[:, [0, -1]].T
+    signal, n = comparison.pcre_signal(GeneDataset(store, bin_bp=(2000, 100)))[:, [0, -2]].T
     label = np.where(n > 0, signal > np.median(signal[n > 0]), np.random.default_rng(0).integers(0, 2, n_genes))
     store["label"] = ("gene", label.astype(int))
     return GeneDataset(store, bin_bp=(2000, 100)), n > 0
 
 
-def test_signal_of_pcres_helps_genes_with_contacts():
+def test_signal_of_pcres_helps_genes_with_contacts_and_those_without_do_not_hide_it():
     data, has_any = with_planted_pcres()
     inputs = partial(comparison.mean_signal, window_bp=8000)
     scores = pd.concat([

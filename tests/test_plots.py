@@ -392,7 +392,8 @@ def test_claims_stand_around_their_threshold_and_verdicts_differ_in_shape():
     figure, ax = plots.new_figure(size=(4, 2))
     plots.plot_claims(verdicts(), ax)
     points = [line for line in ax.lines if line.get_marker() not in ("None", None)]
-    np.testing.assert_allclose([point.get_xdata()[0] for point in points], [0.2, -0.1, 0])
+    np.testing.assert_allclose([point.get_xdata()[0] for point in points], [0.2, -0.1, 1])
+    assert points[2].get_transform() == ax.get_yaxis_transform()                 # at the edge: it is no number
     assert [point.get_marker() for point in points] == ["o", "D", "x"]
     assert [point.get_markerfacecolor() for point in points][:2] == [plots.VERDICTS["seen"][0], "white"]
     bars = [line.get_xdata() for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linestyle() == "-"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,8 @@ Metric = Literal["roc_auc", "accuracy", "average_precision", "pearson", "r2", "m
 TASK_METRICS: dict[Task, tuple[Metric, ...]] = {
     "clf": ("roc_auc", "accuracy", "average_precision"), "reg": ("pearson", "r2", "mean"), "diff": ("pearson", "r2"),
 }  # fmt: skip
-NOTEBOOKS = ("03_benchmark", "04_window_size", "05_ablation")
+Notebook = Literal["03_benchmark", "04_window_size", "05_ablation"]
+NOTEBOOKS = get_args(Notebook)
 SCORES = ("cell_type", "task", "model", "gene_id", "score", "target")
 COLUMNS = ("id", "figure", "claim", "statistic", "first", "second", "threshold", "paper", "value", "low", "high", "n",
            "cell_types", "p", "verdict", "why")  # fmt: skip
@@ -55,7 +56,7 @@ class Claim(Contrast):
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
     figure: str
-    notebook: Literal["03_benchmark", "04_window_size", "05_ablation"]
+    notebook: Notebook
     claim: str
     where: str
     task: Task
@@ -153,7 +154,7 @@ def parse(values: Sequence[Mapping[str, Any]]) -> list[Claim]:
     """
     claims = []
     for number, value in enumerate(values, 1):
-        name = value.get("id", f"number {number}")
+        name = (isinstance(value, Mapping) and value.get("id")) or f"number {number}"
         try:
             claims.append(Claim.model_validate(value))
         except ValidationError as error:
@@ -275,15 +276,17 @@ def _judged(claim: Claim, profile: Profile, measured: Measured) -> dict[str, Any
     n_short = {name: (1 + wrong.sum(0)) / (1 + len(draws)) for name, wrong in short.items()}
     n_short["either"] = np.minimum(n_short["above"], n_short["below"])
     least = np.unravel_index(margin.argmin(), margin.shape)
-    why = _why(claim, margin, opposite={"above": below, "below": above}.get(claim.direction))
-    if claim.cell_types == "each":
-        why = "; ".join(filter(None, [f"shown: {measured.cell_types[least[0]]}", why]))
-    if measured.left_out:
-        why = "; ".join(filter(None, [why, f"no genes {claim.genes} in {', '.join(measured.left_out)}, left out"]))
+    why = [
+        f"shown: {measured.cell_types[least[0]]}" if claim.cell_types == "each" else "",
+        _why(claim, margin, opposite={"above": below, "below": above}.get(claim.direction)),
+        f"no genes {claim.genes} in {', '.join(measured.left_out)}, left out" if measured.left_out else "",
+        f"the profile has no {', '.join(absent)}" if claim.each == "marks" and (absent := _absent(profile)) else "",
+    ]
     return _named(claim, claim.members(profile)[least[1]]) | {
         "value": value[least], "low": low[least],
         "high": high[least], "n": measured.n, "cell_types": len(measured.cell_types),
-        "p": min(1.0, 2 * n_short[claim.direction].max()), "verdict": SEEN if (margin > 0).all() else NOT_SEEN, "why": why,
+        "p": min(1.0, 2 * n_short[claim.direction].max()), "verdict": SEEN if (margin > 0).all() else NOT_SEEN,
+        "why": "; ".join(filter(None, why)),
     }  # fmt: skip
 
 
@@ -314,8 +317,13 @@ def _check_profile(claim: Claim, profile: Profile) -> None:
         width = re.search(r", (\d+) kb$", model)
         if width and 1000 * int(width[1]) > profile.frame_bp:
             raise _Untestable(f"a window of {width[1]} kb is wider than the profile's of {profile.frame_bp / 1000:g} kb")
-        if absent := [mark for mark in MARKS if mark in model and mark not in profile.marks]:
+        if absent := [mark for mark in _absent(profile) if mark in model]:
             raise _Untestable(f"the profile has no {absent[0]}")
+
+
+def _absent(profile: Profile) -> list[str]:
+    """Marks of the paper that a profile does not have."""
+    return [mark for mark in MARKS if mark not in profile.marks]
 
 
 def _measured(

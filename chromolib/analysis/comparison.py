@@ -56,9 +56,11 @@ def contact_summary(data: GeneDataset) -> np.ndarray:
 
 
 def pcre_signal(data: GeneDataset) -> np.ndarray:
-    """ln(1 + mean depth) of each mark over a gene's pCREs, each weighted by its contact, and their number, (gene, mark + 1).
+    """ln(1 + mean depth) of each mark over a gene's pCREs, each weighted by its contact; how many it has, and whether any,
+    (gene, mark + 2).
 
-    Zeros for a gene without pCREs. The depth of a pCRE is the mean over its bases, so that a wide one counts no more.
+    Zeros for a gene without pCREs; the last column keeps them from being read as pCREs without signal, which a line through
+    both would have to. The depth of a pCRE is the mean over its bases, so that a wide one counts no more.
     """
     view = data.select(window_bp=data.frame_bp, bin_bp=[data.frame_bp])  # a pCRE is one bin
     batch = view.batch(range(len(view)))
@@ -66,7 +68,7 @@ def pcre_signal(data: GeneDataset) -> np.ndarray:
     contact = batch.contact.cpu().numpy()                                                   # (g, r)
     n = (contact > 0).sum(1)
     mean = np.einsum("gr,grm->gm", contact, depth) / np.where(n, contact.sum(1), 1)[:, None]
-    return np.column_stack([mean if data.scale == "arcsinh-p" else np.log1p(mean), n])
+    return np.column_stack([mean if data.scale == "arcsinh-p" else np.log1p(mean), n, n > 0])
 
 
 def with_pcres(data: GeneDataset, inputs: Inputs) -> np.ndarray:
