@@ -41,6 +41,7 @@ WHOLE_WINDOW = "#6c6c6c"  # "Mean signal, 40 kb" and that of any other window th
 OTHER = "#444444"  # a mark or model that the paper does not have
 PCRE = "#7a3e9d"   # contacts and what they lead to
 H1 = "#000000"     # the real promoters that a profile is held against
+VERDICTS = {"seen": ("#009e73", "o"), "not seen": ("#d55e00", "D"), "not testable": ("#999999", "x")}  # colour and shape
 MANY_POINTS = 3000  # more are drawn as an image inside of the SVG: a page of megabytes opens slowly
 COLUMN_NAMES = METRIC_NAMES | {
     "mean_depth": "mean depth", "share_empty": "bins without reads", "depth_q50": "median depth",
@@ -564,6 +565,36 @@ def plot_intervals(table: pd.DataFrame, axes: Sequence[Axes], *, metrics: Sequen
         handles.append(Line2D([], [], color=OTHER, marker="o", ms=4.5, lw=1.4, mfc="white", label="simulated data"))
     axes[0].figure.legend(handles=handles, loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     return axes
+
+
+def plot_claims(table: pd.DataFrame, ax: Axes) -> Axes:
+    """What was measured of each claim beyond its threshold, with intervals, a row per claim; from `claims.evaluate`.
+
+    The verdict is told by colour and by shape: filled circle, hollow diamond, and a cross at the edge, off the axis, where
+    nothing was measured.
+    """
+    if table.empty:
+        return nothing_to_draw([ax], "no claims")[0]
+    ax.axvline(0, color="black", lw=0.6, ls=":")
+    for y, row in enumerate(table.itertuples()):
+        colour, shape = VERDICTS[row.verdict]
+        style = {"marker": shape, "ms": 5, "mec": colour, "mew": 1.2, "mfc": colour if row.verdict == "seen" else "white"}
+        if row.verdict == "not testable":
+            ax.plot(1, y, transform=ax.get_yaxis_transform(), clip_on=False, **style)
+        else:
+            ax.plot([row.low - row.threshold, row.high - row.threshold], [y, y], color=colour, lw=1.4)
+            ax.plot(row.value - row.threshold, y, **style)
+    ax.set_yticks(range(len(table)), table["figure"] + "  " + table["id"])
+    ax.set_ylim(len(table) - 0.5, -0.5)
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel("difference of the metric, beyond the claim's threshold")
+    handles = [
+        Line2D([], [], color=colour, marker=shape, ms=5, lw=0 if verdict == "not testable" else 1.4, label=verdict,
+               mfc=colour if verdict == "seen" else "white")
+        for verdict, (colour, shape) in VERDICTS.items() if verdict in set(table["verdict"])
+    ]  # fmt: skip
+    ax.figure.legend(handles=handles, loc="outside upper center", ncols=3, fontsize=8, frameon=False)
+    return ax
 
 
 def plot_fold_change(predictions: pd.DataFrame, axes: Sequence[Axes], *, models: Sequence[str], cell_types: str) -> Sequence[Axes]:

@@ -72,6 +72,63 @@ def test_binned_signal_takes_a_width_that_the_store_can_fill(base_bp, n_bins):
     assert comparison.binned_signal(GeneDataset(store, bin_bp=(2000,))).shape == (2, n_bins * 2)
 
 
+def test_signal_of_pcres_is_the_log_of_their_mean_depth_weighted_by_contact():
+    data = hand_data((400, 100))
+    first = (3 * (100 * 1 + 100 * 2 + 50 * 3) / 250 + 2 * 8) / 5                 # 250 bp in contact of 3, 100 bp in one of 2
+    by_hand = [[np.log1p(first), 2, 1], [np.log1p(5.5), 1, 1], [0, 0, 0]]
+    np.testing.assert_allclose(comparison.pcre_signal(data), by_hand, rtol=1e-5)
+    for same in (data.select(window_bp=400), hand_data((100,), log_base="2"), data.select(bin_bp=[200])):
+        np.testing.assert_allclose(comparison.pcre_signal(same), by_hand, rtol=1e-5)
+    strongest = data.select(max_pcres=1)
+    np.testing.assert_allclose(comparison.pcre_signal(strongest)[0], [np.log1p(1.8), 1, 1], rtol=1e-5)
+
+
+def with_planted_pcres(n_genes=240):
+    """Genes that are on where mark A is deep in their pCREs, and at random where they have none."""
+    store = random_store(n_genes, frame_bp=8000, marks=MARKS, n_pcres=60)
+    signal, n = comparison.pcre_signal(GeneDataset(store, bin_bp=(2000, 100)))[:, [0, -2]].T
+    label = np.where(n > 0, signal > np.median(signal[n > 0]), np.random.default_rng(0).integers(0, 2, n_genes))
+    store["label"] = ("gene", label.astype(int))
+    return GeneDataset(store, bin_bp=(2000, 100)), n > 0
+
+
+def test_signal_of_pcres_helps_genes_with_contacts_and_those_without_do_not_hide_it():
+    data, has_any = with_planted_pcres()
+    inputs = partial(comparison.mean_signal, window_bp=8000)
+    scores = pd.concat([
+        comparison.baseline(data, inputs, comparison.linear).assign(model="promoter"),
+        comparison.baseline(data, partial(comparison.with_pcres, inputs=inputs), comparison.linear).assign(model="both"),
+    ])  # fmt: skip
+    with_any = data.genes.loc[has_any, "gene_id"]
+    auc = {
+        (model, part): evaluation.METRICS["clf"](table["target"].to_numpy(), table["score"].to_numpy())["roc_auc"]
+        for model, all_genes in scores.groupby("model")
+        for part, table in all_genes.groupby(all_genes["gene_id"].isin(with_any))
+    }
+    assert auc["promoter", True] < 0.65
+    assert auc["both", True] > 0.9
+    assert auc["both", False] < 0.8                       # nothing is planted in genes without
+
+
+def test_grid_is_every_model_on_every_input_that_the_data_have(monkeypatch):
+    monkeypatch.setattr(comparison, "boosting", comparison.linear)               # quick, as is regression
+    data = planted(task="reg")
+    inputs = ["mean signal", "binned signal", "mean signal + pCREs", "binned signal + pCREs"]
+    scores = comparison.simple_grid(data)
+    assert scores["model"].unique().tolist() == [f"Linear, {name}" for name in inputs]  # too few genes for trees
+    assert (scores.groupby("model")["gene_id"].nunique() == len(data)).all() and len(scores) == 4 * len(data)
+    monkeypatch.setattr(comparison, "MIN_GENES_TO_BOOST", len(data))
+    alone = comparison.simple_grid(data.select(max_pcres=0))
+    assert alone["model"].unique().tolist() == [f"{kind}, {name}" for kind in ("Linear", "Boosting") for name in inputs[:2]]
+    by_hand = comparison.baseline(data, comparison.binned_signal, comparison.linear)["score"]
+    np.testing.assert_array_equal(scores.loc[scores["model"] == "Linear, binned signal", "score"], by_hand)
+
+
+def test_best_of_the_grid_is_found_like_any_other_baseline():
+    rows = {"model": ["Chromoformer", "Linear, mean signal", "Boosting, binned signal + pCREs"], "metric": "roc_auc", "value": [0.9, 0.7, 0.8]}
+    assert comparison.best_baseline(pd.DataFrame(rows)) == "Boosting, binned signal + pCREs"
+
+
 def test_baseline_predicts_each_gene_once_and_finds_what_is_planted():
     table = comparison.baseline(planted(), partial(comparison.mean_signal, window_bp=8000), comparison.linear)
     assert sorted(table["gene_id"]) == planted().genes["gene_id"].tolist()

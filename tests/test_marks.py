@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from chromolib import load_dataset, load_profile
+from chromolib import InputError, load_dataset, load_profile
 from chromolib.analysis import marks
 from chromolib.dataset import GeneDataset
 from chromolib.simulate import read_truth
@@ -181,3 +181,41 @@ def test_what_is_planted_in_the_body_of_genes_is_read_downstream_and_not_at_the_
         signal = marks.window_signal(data, *window)[:, 0]
         auc.append(roc_auc_score(is_elongated[~np.isnan(signal)], signal[~np.isnan(signal)]))
     assert auc[1] > 0.85 and abs(auc[0] - 0.5) < 0.15, auc
+
+
+# Marks along a window
+
+
+def test_marks_follow_one_another_as_numpy_finds_it_within_each_gene():
+    names = ("H3K4me3", "H3K36me3", "H3K27ac", "H3K9ac")
+    data = dataset(12, names=names, window_bp=4000)
+    table = marks.along_windows(data)
+    signal = data.batch(range(12)).promoter[100].numpy()
+    apart, together = (table[table["model"] == name]["score"].to_numpy() for name in table["model"].unique())
+    for i in range(12):
+        r = np.corrcoef(signal[i].T)
+        np.testing.assert_allclose(apart[i], r[1, [0, 2, 3]].mean(), atol=1e-6)
+        np.testing.assert_allclose(together[i], (r[0, 2] + r[0, 3] + r[2, 3]) / 3, atol=1e-6)
+    assert table["model"].unique().tolist() == ["H3K36me3 with other marks", "other marks with one another"]
+    assert table["gene_id"].tolist() == 2 * data.genes["gene_id"].tolist() and set(table["task"]) == {"reg"}
+
+
+def test_flat_mark_follows_nothing_and_bins_off_the_chromosome_do_not_count():
+    names = ("H3K4me3", "H3K36me3", "H3K27ac")
+    data = dataset(6, names=names)
+    flat = set_depth(data, (0, 0), np.zeros(6), mark=1)
+    table = marks.along_windows(flat)
+    assert (table.loc[table["model"] == "H3K36me3 with other marks", "score"] == 0).all()
+    store = data.store.copy(deep=True)
+    store["tss"] = store["tss"] * 0 + 1000                                       # 19 kb of the window lie off it
+    cut = GeneDataset(store, bin_bp=(100,))
+    score = marks.along_windows(cut)["score"].to_numpy()
+    batch = cut.batch([0])
+    counted = ~batch.is_promoter_padding[100][0].numpy()
+    r = np.corrcoef(batch.promoter[100][0].numpy()[counted].T)
+    assert counted.sum() == 210 and score[0] == pytest.approx((r[1, 0] + r[1, 2]) / 2, abs=1e-6)
+
+
+def test_marks_that_cannot_be_told_apart_along_windows_are_named():
+    with pytest.raises(InputError, match="marks H3K4me3, H3K27me3, expected H3K36me3 and two or more others"):
+        marks.along_windows(dataset())

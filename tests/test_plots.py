@@ -382,6 +382,40 @@ def test_intervals_of_real_data_alone_do_not_speak_of_simulated_ones():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Chromoformer"]
 
 
+def verdicts():
+    return pd.DataFrame({"id": ["one", "two", "three"], "figure": ["2b", "3a", "S8"], "verdict": list(plots.VERDICTS),
+                         "value": [0.3, -0.1, np.nan], "low": [0.2, -0.2, np.nan], "high": [0.4, 0.0, np.nan],
+                         "threshold": [0.1, 0, 0]})  # fmt: skip
+
+
+def test_claims_stand_around_their_threshold_and_verdicts_differ_in_shape():
+    figure, ax = plots.new_figure(size=(4, 2))
+    plots.plot_claims(verdicts(), ax)
+    points = [line for line in ax.lines if line.get_marker() not in ("None", None)]
+    np.testing.assert_allclose([point.get_xdata()[0] for point in points], [0.2, -0.1, 1])
+    assert points[2].get_transform() == ax.get_yaxis_transform()                 # at the edge: it is no number
+    assert [point.get_marker() for point in points] == ["o", "D", "x"]
+    assert [point.get_markerfacecolor() for point in points][:2] == [plots.VERDICTS["seen"][0], "white"]
+    bars = [line.get_xdata() for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linestyle() == "-"]
+    np.testing.assert_allclose(bars, [[0.1, 0.3], [-0.2, 0]])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["2b  one", "3a  two", "S8  three"]
+    assert ax.get_ylim() == (2.5, -0.5)                                          # the first claim on top
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["seen", "not seen", "not testable"]
+
+
+def test_claims_none_of_which_could_be_tested_are_drawn_too():
+    figure, ax = plots.new_figure(size=(4, 2))
+    plots.plot_claims(verdicts().iloc[2:], ax)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["not testable"]
+    assert plots.plot_claims(verdicts().iloc[:0], plots.new_figure(size=(4, 2))[1]).texts[0].get_text() == "no claims"
+
+
+@pytest.mark.parametrize("eyes", SEEN)
+def test_colours_of_verdicts_are_told_apart_without_one_kind_of_cone(eyes):
+    seen = [lab(colour, np.array(SEEN[eyes])) for colour, _ in plots.VERDICTS.values()]
+    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 10
+
+
 def test_fold_changes_are_drawn_on_equal_axes_around_zero():
     table = pd.DataFrame({"model": ["Chromoformer"] * 2 + ["Binned signal"] * 2, "target": [1.0, -4, 1, -4], "score": [2.0, -1, 0, 0]})
     models = ("Binned signal", "Chromoformer")

@@ -28,7 +28,7 @@ from ..simulate import read_truth
 NARROW_BP = 4000  # the second window of the simplest baseline: what the TSS's own nucleosomes carry
 BASELINE_BIN_BP = 500  # or the next wider that the store's bins can fill
 MIN_GENES_TO_BOOST = 2000  # with fewer, trees have too little to choose their size by
-CHROMATIN_BASELINES = ("Mean signal", "Binned signal", "Gradient boosting")  # how their names begin
+CHROMATIN_BASELINES = ("Mean signal", "Binned signal", "Gradient boosting", "Linear, ", "Boosting, ")  # how their names begin
 
 Inputs = Callable[[GeneDataset], np.ndarray]
 
@@ -53,6 +53,27 @@ def contact_summary(data: GeneDataset) -> np.ndarray:
     """Number, sum and largest of a gene's contacts, (gene, 3): what they tell without any signal."""
     contact = data.batch(range(len(data))).contact.cpu().numpy()
     return np.stack([(contact > 0).sum(1), contact.sum(1), contact.max(1)], axis=1)
+
+
+def pcre_signal(data: GeneDataset) -> np.ndarray:
+    """ln(1 + mean depth) of each mark over a gene's pCREs, each weighted by its contact; how many it has, and whether any,
+    (gene, mark + 2).
+
+    Zeros for a gene without pCREs; the last column keeps them from being read as pCREs without signal, which a line through
+    both would have to. The depth of a pCRE is the mean over its bases, so that a wide one counts no more.
+    """
+    view = data.select(window_bp=data.frame_bp, bin_bp=[data.frame_bp])  # a pCRE is one bin
+    batch = view.batch(range(len(view)))
+    depth = data.mean_of(batch.pcre[data.frame_bp].squeeze(2).cpu().numpy())                # (g, r, m)
+    contact = batch.contact.cpu().numpy()                                                   # (g, r)
+    n = (contact > 0).sum(1)
+    mean = np.einsum("gr,grm->gm", contact, depth) / np.where(n, contact.sum(1), 1)[:, None]
+    return np.column_stack([mean if data.scale == "arcsinh-p" else np.log1p(mean), n, n > 0])
+
+
+def with_pcres(data: GeneDataset, inputs: Inputs) -> np.ndarray:
+    """`inputs` of the promoter and `pcre_signal` side by side, (gene, feature)."""
+    return np.hstack([inputs(data), pcre_signal(data)])
 
 
 def baseline(data: GeneDataset, inputs: Inputs, model: Model, seed: int = 0) -> pd.DataFrame:
@@ -107,6 +128,30 @@ def baselines(data: GeneDataset) -> pd.DataFrame:
         models["Contacts alone"] = (contact_summary, linear)
     for name, (inputs, model) in models.items():
         tables.append(baseline(data, inputs, model).assign(model=name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def simple_grid(data: GeneDataset) -> pd.DataFrame:
+    """Well-known models on simple inputs, every pair: what does each step beyond the simplest add?
+
+    Regression ("Linear") and, from MIN_GENES_TO_BOOST genes on, boosting of trees ("Boosting"); of the mean signal of each
+    mark over the window, or of the signal in bins; of the promoter alone or, where the dataset has any, "+ pCREs", with
+    `pcre_signal`. Each is tuned inside the training genes.
+
+    Returns
+    -------
+    DataFrame
+        model ("Linear, mean signal", "Boosting, binned signal + pCREs", ...), gene_id, fold, score, target.
+    """
+    inputs: dict[str, Inputs] = {"mean signal": partial(mean_signal, window_bp=data.window_bp), "binned signal": binned_signal}
+    if data.has_pcres:
+        inputs |= {f"{name} + pCREs": partial(with_pcres, inputs=of_promoter) for name, of_promoter in inputs.items()}
+    models = {"Linear": linear} | ({"Boosting": boosting} if len(data) >= MIN_GENES_TO_BOOST else {})
+    tables = [
+        baseline(data, of_genes, model).assign(model=f"{kind}, {name}")
+        for kind, model in models.items()
+        for name, of_genes in inputs.items()
+    ]
     return pd.concat(tables, ignore_index=True)
 
 

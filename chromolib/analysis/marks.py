@@ -14,12 +14,13 @@ import pandas as pd
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
+from ..config import InputError
 from ..dataset import GeneDataset
+from ..resampling import ranks, resamples
 
 WINDOWS = ((-2000, 2000), (4000, 6000))  # the paper's figure 4: around the TSS, and where H3K36me3 tells most
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
 N_RESAMPLES = 1000
-CHUNK = 50  # resamples at a time, to bound memory
 EXPRESSION = "expression"  # how tables call it beside the marks
 
 
@@ -86,7 +87,7 @@ def ranking(data: GeneDataset, *, n_resamples: int = N_RESAMPLES, seed: int = 0)
         is_on = (genes["label"] == 1).to_numpy()
         expression = genes["expression"].to_numpy()
         value = _tell(signal, is_on, expression, np.ones((1, len(genes))))[0]               # (statistic, m)
-        draws = [_tell(signal, is_on, expression, weight) for weight in _resamples(len(genes), n_resamples, seed)]
+        draws = [_tell(signal, is_on, expression, weight) for weight in resamples(len(genes), n_resamples, seed)]
         low, high = _interval(draws)
         for i, statistic in enumerate(("on_minus_off", "roc_auc", "spearman")):
             tables.append(pd.DataFrame({"window": window, "mark": list(data.marks), "statistic": statistic,
@@ -109,7 +110,7 @@ def correlation(data: GeneDataset, *, n_resamples: int = N_RESAMPLES, seed: int 
     _, genes, signal = next(_windows(data))
     values = np.column_stack([signal, genes["expression"]])
     r = _spearman(values, np.ones((1, len(genes))))[0]
-    draws = [_spearman(values, weight) for weight in _resamples(len(genes), n_resamples, seed)]
+    draws = [_spearman(values, weight) for weight in resamples(len(genes), n_resamples, seed)]
     low, high = _interval(draws)
     order = [*_leaves(r[:-1, :-1]), len(data.marks)]
     names = [*data.marks, EXPRESSION]
@@ -118,6 +119,51 @@ def correlation(data: GeneDataset, *, n_resamples: int = N_RESAMPLES, seed: int 
         for i in order for j in order
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=["mark", "other", "r", "low", "high", "n"])
+
+
+def along_windows(data: GeneDataset, mark: str = "H3K36me3") -> pd.DataFrame:
+    """How closely marks follow one another along a gene's window: Pearson's r over its narrowest bins, mean over pairs.
+
+    A mark that does not vary within a window follows nothing there: its r are 0. Bins off the chromosome do not count.
+
+    Returns
+    -------
+    DataFrame
+        As scores of models, so that `claims.evaluate` takes it: cell_type, task ("reg"), model ("<mark> with other marks",
+        "other marks with one another"), gene_id, fold, score (r), target (none, hence 0).
+
+    Raises
+    ------
+    InputError
+        A mark that the dataset does not have, or fewer than two others.
+    """
+    if mark not in data.marks or len(data.marks) < 3:
+        raise InputError(f"{data.cell_type}: marks {', '.join(data.marks)}, expected {mark} and two or more others; select them")
+    bin_bp = min(data.bin_bp)
+    view = data.select(max_pcres=0, bin_bp=[bin_bp])
+    batch = view.batch(range(len(view)))
+    signal = batch.promoter[bin_bp].cpu().numpy().astype(np.float64)                        # (g, l, m)
+    is_counted = np.ones(signal.shape[:2], bool)
+    if bin_bp in batch.is_promoter_padding:
+        is_counted = ~batch.is_promoter_padding[bin_bp].cpu().numpy()
+    r = np.stack([_follows(x[counted]) for x, counted in zip(signal, is_counted, strict=True)])   # (g, m, m)
+    at = data.marks.index(mark)
+    others = [k for k in range(len(data.marks)) if k != at]
+    first, second = np.triu_indices(len(others), 1)
+    scores = {f"{mark} with other marks": r[:, at, others].mean(1),
+              "other marks with one another": r[:, others][:, :, others][:, first, second].mean(1)}  # fmt: skip
+    genes = data.genes[["gene_id", "fold"]].assign(cell_type=data.cell_type, task="reg", target=0.0)
+    table = pd.concat([genes.assign(model=name, score=score) for name, score in scores.items()], ignore_index=True)
+    return table[["cell_type", "task", "model", "gene_id", "fold", "score", "target"]]
+
+
+def _follows(signal: np.ndarray) -> np.ndarray:
+    """Correlation of marks over the bins of one gene, (m, m) of (l, m); 0 where one does not vary."""
+    varies = (signal != signal[:1]).any(0)
+    centred = signal - (signal.mean(0) if varies.any() else 0)                              # there may be no bins
+    covariance = centred.T @ centred
+    sd = np.sqrt(covariance.diagonal())
+    return np.divide(covariance, np.outer(sd, sd), out=np.zeros_like(covariance), where=np.outer(varies, varies))
 
 
 def statement(ranking: pd.DataFrame) -> str:
@@ -145,15 +191,6 @@ def _windows(data: GeneDataset) -> Iterator[tuple[str, pd.DataFrame, np.ndarray]
             yield window_name(start_bp, end_bp), data.genes[is_known], signal[is_known]
 
 
-def _resamples(n_genes: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each gene is in a resample of as many genes, (at most CHUNK, gene), until there are `n_resamples`."""
-    rng = np.random.default_rng(seed)
-    for first in range(0, n_resamples, CHUNK):
-        n = min(CHUNK, n_resamples - first)
-        drawn = rng.integers(n_genes, size=(n, n_genes)) + n_genes * np.arange(n)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=n * n_genes).reshape(n, n_genes).astype(np.float64)
-
-
 def _interval(draws: list[np.ndarray]) -> np.ndarray:
     """Low and high end of 95 % of all resamples, (2, ...); NaN where none has a value."""
     with warnings.catch_warnings():
@@ -165,7 +202,7 @@ def _tell(signal: np.ndarray, is_on: np.ndarray, expression: np.ndarray, weight:
     """Difference, ROC-AUC and Spearman's r of each mark in each resample, (b, 3, m)."""
     on, off = weight * is_on, weight * ~is_on                                               # (b, g)
     n_on, n_off = on.sum(1, keepdims=True), off.sum(1, keepdims=True)
-    rank = _ranks(np.column_stack([signal, expression]), weight)
+    rank = ranks(np.column_stack([signal, expression]), weight)
     with np.errstate(invalid="ignore", divide="ignore"):                                    # a resample may lack a label
         difference = on @ signal / n_on - off @ signal / n_off
         roc_auc = (np.einsum("bg,bgk->bk", on, rank[..., :-1]) - n_on**2 / 2) / (n_on * n_off)
@@ -174,18 +211,7 @@ def _tell(signal: np.ndarray, is_on: np.ndarray, expression: np.ndarray, weight:
 
 def _spearman(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Spearman's correlation of columns in each resample, (b, k, k); NaN where one is constant."""
-    return _pearson(_ranks(values, weight), weight)
-
-
-def _ranks(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """How many genes of each resample lie below a gene, and half of those that tie with it, (b, g, k)."""
-    ranks = np.empty((*weight.shape, values.shape[1]))
-    for k, column in enumerate(values.T):
-        order = np.argsort(column, kind="stable")
-        is_new = np.diff(column[order], prepend=np.nan) != 0
-        tied = np.add.reduceat(weight[:, order], np.flatnonzero(is_new), axis=1)            # (b, distinct value)
-        ranks[:, order, k] = (np.cumsum(tied, axis=1) - tied / 2)[:, np.cumsum(is_new) - 1]
-    return ranks
+    return _pearson(ranks(values, weight), weight)
 
 
 def _pearson(rank: np.ndarray, weight: np.ndarray) -> np.ndarray:

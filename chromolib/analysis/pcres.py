@@ -53,7 +53,7 @@ def summary(data: GeneDataset) -> pd.DataFrame:
         label, genes, share_without (of genes that have no pCRE), low, high (its 95 % interval, Wilson), pcres_per_gene
         pairs, median_distance (whole bp, without sign), median_contact; median_strongest: of each gene's strongest contact
     """
-    n_pcres, table = _n_pcres(data), pairs(data)
+    n_pcres, table = per_gene(data), pairs(data)
     rows = []
     for name, labels in (("on", [1]), ("off", [0]), ("all", [0, 1])):
         n, part = n_pcres[data.genes["label"].isin(labels)], table[table["label"].isin(labels)]
@@ -105,7 +105,7 @@ def histograms(data: GeneDataset) -> pd.DataFrame:
         q25, median, q75: contact of all pCREs at that distance; NaN in other rows, and for fewer than MIN_PAIRS
         Bins of distance and contact grow by a factor; what lies nearer than NEAREST_BP is in the first.
     """
-    table, n_pcres = pairs(data), _n_pcres(data)
+    table, n_pcres = pairs(data), per_gene(data)
     if not len(table):
         return pd.DataFrame(columns=["quantity", "group", "low", "high", "n", "share", "q25", "median", "q75"])
     is_on, is_strongest = (data.genes["label"] == 1).to_numpy(), (table["rank"] == 1).to_numpy()
@@ -137,7 +137,7 @@ def statement(data: GeneDataset) -> str:
     )
 
 
-def _n_pcres(data: GeneDataset) -> np.ndarray:
+def per_gene(data: GeneDataset) -> np.ndarray:
     """Number of pCREs of each gene, (gene,)."""
     contact = data.store["contact"].sel(gene_id=data.genes["gene_id"].tolist()).values[:, : data.max_pcres]
     return (contact > 0).sum(1)

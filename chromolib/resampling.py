@@ -1,0 +1,97 @@
+"""Metrics of one model on many resamples of its genes at once, each counted as often as it was drawn.
+
+In: what was measured, what a model says, and how often each gene is in each resample. Out: one value per resample.
+Axes: `b` resample, `g` gene, `k` column. A value is NaN where it means nothing: one class, or no variance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+CHUNK = 50  # resamples at a time, to bound memory
+
+
+def resamples(n_genes: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each gene is in a resample of as many genes, (at most CHUNK, gene), until there are `n_resamples`.
+
+    The same genes are drawn as by scipy.stats.bootstrap with this seed.
+    """
+    rng = np.random.default_rng(seed)
+    for first in range(0, n_resamples, CHUNK):
+        n = min(CHUNK, n_resamples - first)
+        drawn = rng.integers(n_genes, size=(n, n_genes)) + n_genes * np.arange(n)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=n * n_genes).reshape(n, n_genes).astype(np.float64)
+
+
+def ranks(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """How many genes of each resample lie below a gene, and half of those that tie with it: (b, g, k) of (g, k)."""
+    found = np.empty((*weight.shape, values.shape[1]))
+    for k, column in enumerate(values.T):
+        tied, order, group = _by_value(column, weight)
+        found[:, order, k] = (np.cumsum(tied, axis=1) - tied / 2)[:, group]
+    return found
+
+
+def roc_auc(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Share of pairs of a gene that is on and one that is off that the score puts in this order, a tie half, (b,)."""
+    on = weight * (label == 1)
+    off, _, _ = _by_value(score, weight - on)
+    on, _, _ = _by_value(score, on)
+    pairs = (on * (np.cumsum(off, axis=1) - off / 2)).sum(1)
+    return _ratio(pairs, on.sum(1) * off.sum(1))
+
+
+def accuracy(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Share of genes called right by a score that calls a gene on where it is above 0, (b,)."""
+    return weight @ ((score > 0) == (label == 1)) / weight.sum(1)
+
+
+def average_precision(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Precision at each threshold, weighted by the recall that it adds, (b,)."""
+    on, _, _ = _by_value(-score, weight * (label == 1))
+    called, _, _ = _by_value(-score, weight)
+    n_on, n_called = np.cumsum(on, axis=1), np.cumsum(called, axis=1)
+    found = _ratio((on * n_on / np.maximum(n_called, 1)).sum(1), n_on[:, -1])
+    return np.where(n_on[:, -1] < n_called[:, -1], found, np.nan)  # as in evaluation: of one class it means nothing
+
+
+def pearson(measured: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Pearson's correlation, (b,)."""
+    x, y = measured - measured.mean(), predicted - predicted.mean()  # sums of squares keep their digits
+    n = weight.sum(1)
+    mean_x, mean_y = weight @ x / n, weight @ y / n
+    variance = (weight @ x**2 / n - mean_x**2) * (weight @ y**2 / n - mean_y**2)
+    varies = variance > 1e-12 * (x**2).mean() * (y**2).mean()  # what rounding leaves of none is no variance
+    return _ratio(weight @ (x * y) / n - mean_x * mean_y, np.sqrt(np.where(varies, variance, 0)))
+
+
+def r2(measured: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """1 - squared error over variance, (b,)."""
+    x, n = measured - measured.mean(), weight.sum(1)
+    return 1 - _ratio(weight @ (measured - predicted) ** 2, weight @ x**2 - (weight @ x) ** 2 / n)
+
+
+def mean(measured: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Mean of the score itself, (b,), whatever was measured."""
+    return weight @ predicted / weight.sum(1)
+
+
+# What was measured and what a model says, (g,) each, and weights (b, g) -> (b,); all but the mean as in evaluation.METRICS.
+METRICS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
+    "roc_auc": roc_auc, "accuracy": accuracy, "average_precision": average_precision, "pearson": pearson, "r2": r2,
+    "mean": mean,
+}  # fmt: skip
+
+
+def _by_value(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weight of each distinct value, rising, (b, distinct value); the order of the genes; the value that each then has."""
+    order = np.argsort(values, kind="stable")
+    is_new = np.diff(values[order], prepend=np.nan) != 0
+    return np.add.reduceat(weight[:, order], np.flatnonzero(is_new), axis=1), order, np.cumsum(is_new) - 1
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole, NaN where the whole is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)

@@ -1,0 +1,58 @@
+"""Metrics on many resamples at once agree with those of one table, ties and all."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from chromolib import evaluation, resampling
+
+CLASSES, LEVELS = ("roc_auc", "accuracy", "average_precision"), ("pearson", "r2")
+
+
+def test_metrics_by_hand():
+    label, score, once = np.array([0, 0, 1, 1]), np.array([-2.0, 0.5, 0.5, 3.0]), np.ones((1, 4))
+    assert resampling.roc_auc(label, score, once) == (4 - 0.5) / 4               # one of four pairs is a tie
+    assert resampling.accuracy(label, score, once) == 3 / 4
+    assert resampling.average_precision(label, score, once) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+    twice = np.array([[1.0, 1, 2, 0]])                                           # the third gene twice, the last not at all
+    assert resampling.roc_auc(label, score, twice) == (2 + 2 * 0.5) / 4
+    assert resampling.mean(label, score, twice) == (-2 + 0.5 + 2 * 0.5) / 4
+
+
+@pytest.mark.parametrize("metric", CLASSES + LEVELS)
+@pytest.mark.parametrize("digits", [0, 12])
+def test_gene_that_is_drawn_twice_counts_as_two_genes(metric, digits):
+    rng = np.random.default_rng(0)
+    score = rng.normal(size=40).round(digits)                                    # 0 digits: many ties
+    target = (score + rng.normal(size=40)).round(1)
+    target = (target > 0).astype(int) if metric in CLASSES else target
+    weight = np.concatenate(list(resampling.resamples(40, 60, seed=1)))
+    found = resampling.METRICS[metric](target, score, weight)
+    for value, counts in zip(found, weight, strict=True):
+        drawn = np.repeat(np.arange(40), counts.astype(int))
+        peer = evaluation.METRICS["clf" if metric in CLASSES else "reg"](target[drawn], score[drawn])[metric]
+        assert value == pytest.approx(peer, abs=1e-12)
+
+
+def test_resamples_are_those_of_scipy():
+    values = np.random.default_rng(0).normal(size=30)
+    peer = stats.bootstrap((values,), np.mean, n_resamples=120, method="percentile", rng=7).bootstrap_distribution
+    weight = np.concatenate(list(resampling.resamples(30, 120, seed=7)))
+    assert (weight.sum(1) == 30).all()
+    np.testing.assert_allclose(weight @ values / 30, peer, rtol=1e-12)
+
+
+def test_what_means_nothing_is_nan():
+    weight = np.array([[1.0, 1, 0, 0], [1, 1, 1, 1]])
+    label, score = np.array([1, 1, 0, 0]), np.array([1.0, 1, 2, 3])
+    for metric in ("roc_auc", "average_precision"):
+        assert np.isnan(resampling.METRICS[metric](label, score, weight)).tolist() == [True, False]
+    assert np.isnan(resampling.average_precision(label, score, 1.0 - weight[:1])).all()
+    for metric in LEVELS[:1]:
+        assert np.isnan(resampling.METRICS[metric](np.arange(4.0), score, weight)).tolist() == [True, False]
+    assert np.isnan(resampling.pearson(np.full(4, 0.1), score, weight)).all()
+
+
+def test_ranks_are_mid_ranks():
+    values = np.array([[3.0], [1], [3], [2]])
+    np.testing.assert_array_equal(resampling.ranks(values, np.ones((1, 4)))[0, :, 0], stats.rankdata(values) - 0.5)
