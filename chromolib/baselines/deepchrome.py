@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..config import InputError
+from . import window
 
 # Deviates: the authors' loop asks for 100 epochs and runs 99; here 100 are run.
 RECIPE = {
@@ -39,6 +40,7 @@ class DeepChrome(nn.Module):
 
     def __init__(self, n_marks: int, n_bins: int, n_outputs: int) -> None:
         super().__init__()
+        self.n_marks, self.n_bins = n_marks, n_bins
         n_places = (n_bins - KERNEL + 1) // POOL
         if n_places < 1:
             raise InputError(f"DeepChrome: n_bins={n_bins}, expected at least {KERNEL + POOL - 1}; widen the window or narrow the bins")
@@ -51,4 +53,5 @@ class DeepChrome(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, m, l) -> (b, n_outputs), nothing after the last linear map."""
+        window.check(x, self.n_marks, self.n_bins)
         return self.perceptron(self.convolution(x))
