@@ -304,7 +304,10 @@ def test_node_hears_two_steps_and_no_further():
     [
         (lambda: DeepChrome(7, 13, 2), r"n_bins=13, expected at least 14"),
         (lambda: DeepDiff(7, "siamese"), r"variant='siamese', expected one of raw_d, raw_c"),
-        (lambda: AttentiveChrome(3)(random_signal(4)), r"shape \(4, 4, 20\), expected \(b, m, l\) with m = 3"),
+        (lambda: AttentiveChrome(3)(random_signal(4)), r"shape \(4, 4, 20\), expected \(b, m, l\) with m = 3, l >= 1"),
+        (lambda: DeepChrome(3, 20, 2)(random_signal(n_bins=40)), r"shape \(4, 3, 40\), expected .* m = 3, l = 20"),
+        (lambda: HMCRNN(3)(random_signal(n_bins=6)), r"shape \(4, 3, 6\), expected .* m = 3, l >= 7"),
+        (lambda: DeepDiff(3, "raw")(random_signal(), random_signal(n_bins=40)), r"shapes \(4, 3, 20\) and \(4, 3, 40\), expected the same"),
         (lambda: neighbour_mean(torch.tensor([[0], [6]]), 6), r"nodes 0 to 6, expected 0 to 5"),
         (lambda: neighbour_mean(torch.tensor([[0, 2], [1, 2]]), 6), r"node 2 touches itself"),
     ],

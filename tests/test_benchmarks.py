@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import baselines
 import epoch
 import numpy as np
 import ours
@@ -19,6 +20,7 @@ import train_step
 
 from benchmarks import peer
 from chromolib import InputError, TrainConfig, load_dataset, load_profile
+from chromolib.baselines.deepdiff import DeepDiff
 
 COLUMNS = ["what", "unit", "release", "ours", "ratio", "release_range", "ours_range"]
 EXACT = 0.99  # Linux counts resident pages in lots of 64 for each thread
@@ -54,6 +56,26 @@ def test_precision_holds_each_setting_against_float32(tmp_path):
     table = run(precision, tmp_path, "--profiles smoke --folds 1 2")
     assert table[["precision", "signal"]].to_numpy().tolist() == [["float32"] * 2, ["bfloat16", "float32"], ["float32", "float16"]]
     assert table.loc[0, ["change", "smallest", "largest"]].tolist() == [0, 0, 0] and (table["folds"] == 2).all()
+
+
+def test_baselines_times_a_step_of_each_peer(tmp_path):
+    table = run(baselines, tmp_path, "--marks 2 --genes 100 --nodes 30 --repeats 1")
+    assert table["network"].unique().tolist() == ["DeepChrome", "AttentiveChrome", "DeepDiff raw_d", "DeepDiff raw_aux", "HM-CRNN", "GC-MERGE, 30 nodes"]
+    steps = [100 * 100, 6 * 30, 10 * 120, 10 * 120, 6 * 20, 800]  # of 100 genes, epochs of each recipe
+    first = table.drop_duplicates("network")
+    assert (first["training_h"] * 3.6e6 / first["step_ms"]).tolist() == pytest.approx(steps)
+
+
+def test_one_recurrence_equals_lstms_one_by_one():
+    net = DeepDiff(2, "raw_aux_siamese").double()
+    other, (first, second) = baselines.at_once(net), torch.rand(2, 3, 2, 20, dtype=torch.float64)
+    torch.testing.assert_close(other(first, second), net(first, second), rtol=0, atol=1e-12)
+    target = torch.tensor([[3.0, 0, 1]] * 3, dtype=torch.float64)
+    assert baselines.check_equal_work(net, other, lambda net: net.loss(net(first, second), target)) < 1e-10
+    with torch.no_grad():
+        next(other.parameters()).mul_(1.01)
+    with pytest.raises(InputError, match="gradients differ by .* unequal work has no ratio"):
+        baselines.check_equal_work(net, other, lambda net: net.loss(net(first, second), target))
 
 
 def test_preprocess_compares_equal_depth(tmp_path):
@@ -219,5 +241,5 @@ def test_bad_input_is_one_line(tmp_path):
 
 def test_page_of_benchmarks_has_a_section_for_each_script():
     page = (report.HOME / "README.md").read_text()
-    for script in (preprocess, train_step, epoch, paper_scale, scaling):
+    for script in (preprocess, train_step, epoch, paper_scale, scaling, baselines):
         assert page.count(f"<!-- {script.__name__}: begin -->") == page.count(f"<!-- {script.__name__}: end -->") == 1

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..config import InputError
+from . import window
 
 # Settings of TrainConfig.
 RECIPE = {"optimizer": "adam", "learning_rate": 2e-4, "batch_size": 16, "epochs": 30, "clip_norm": 1.0}
@@ -49,6 +49,7 @@ class AttentiveChrome(nn.Module):
 
     def attend(self, x: Tensor) -> Attended:
         """`forward` with both levels of attention."""
+        window.check(x, len(self.bins.encoders))
         summary, alpha = self.bins(x)
         gene, beta = self.marks(summary)
         return Attended(self.head(gene), alpha, beta)
@@ -76,7 +77,11 @@ class Encoder(nn.Module):
 
 
 class BinEncoders(nn.Module):
-    """Encoders of one number per bin, each with weights of its own."""
+    """Encoders of one number per bin, each with weights of its own.
+
+    They run one after the other: on a CPU torch hands an LSTM whole to oneDNN, and one recurrence over all of them, step by
+    step, is slower (benchmarks/baselines.py).
+    """
 
     def __init__(self, n: int) -> None:
         super().__init__()
@@ -88,8 +93,6 @@ class BinEncoders(nn.Module):
         `readers`: the encoder of each track, of which several may share one; by default each has its own, in order.
         """
         readers = range(len(self.encoders)) if readers is None else readers
-        if x.ndim != 3 or x.shape[1] != len(readers):
-            raise InputError(f"signal of shape {tuple(x.shape)}, expected (b, m, l) with m = {len(readers)}; give the network its own marks")
         read = [self.encoders[i](track.unsqueeze(2)) for i, track in zip(readers, x.unbind(1), strict=True)]
         summary, alpha = (torch.stack(part, 1) for part in zip(*read, strict=True))
         return summary, alpha

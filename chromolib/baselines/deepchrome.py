@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..config import InputError
+from . import window
 
 # Settings of TrainConfig. Deviates: the authors' loop asks for 100 epochs and runs 99; here 100 are run.
 RECIPE = {"optimizer": "sgd", "learning_rate": 1e-3, "batch_size": 1, "epochs": 100, "decay_per_update": 1e-7}
@@ -35,6 +36,7 @@ class DeepChrome(nn.Module):
 
     def __init__(self, n_marks: int, n_bins: int, n_outputs: int) -> None:
         super().__init__()
+        self.n_marks, self.n_bins = n_marks, n_bins
         n_places = (n_bins - KERNEL + 1) // POOL
         if n_places < 1:
             raise InputError(f"DeepChrome: n_bins={n_bins}, expected at least {KERNEL + POOL - 1}; widen the window or narrow the bins")
@@ -47,4 +49,5 @@ class DeepChrome(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, m, l) -> (b, n_outputs), nothing after the last linear map."""
+        window.check(x, self.n_marks, self.n_bins)
         return self.perceptron(self.convolution(x))

@@ -14,13 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import InputError
+from . import window
 from .attentivechrome import BIN_WIDTH, MARK_WIDTH, BinEncoders, Encoder, initialise
 
 # Settings of TrainConfig; epochs as the authors' README has them, the default of their code is 90.
 RECIPE = {"optimizer": "adam", "learning_rate": 1e-4, "batch_size": 10, "epochs": 120, "clip_norm": 1.0}
 NATIVE_WINDOW_BP = 20_000  # 200 bins; the authors' README says twice that, their files do not
 
-# What each variant reads: tracks whose encoders feed one level of marks, then those that each cell type has for itself.
+# What each variant reads to tell the change; aux variants then read each cell type again, to tell its expression.
 # Deviates: which variant the paper of Chromoformer ran is not known; all seven are here.
 _RAW = {
     "raw_d": ("difference",), "raw_c": ("first", "second"), "raw": ("first", "second", "difference"), "aux": (),
@@ -96,6 +97,10 @@ class DeepDiff(nn.Module):
         return self._read(first, second)[1]
 
     def _read(self, first: Tensor, second: Tensor) -> tuple[Answer, Attention]:
+        for x in (first, second):
+            window.check(x, self.n_marks)
+        if first.shape != second.shape:
+            raise InputError(f"signal of shapes {tuple(first.shape)} and {tuple(second.shape)}, expected the same genes and bins of both cell types")
         # The difference is first less second, though the fold change is second over first: the sign is learned.
         signal = {"first": first, "second": second, "difference": first - second}
         summary, alpha = self.bins(torch.cat([signal[track] for track in self.tracks], 1), self.readers)

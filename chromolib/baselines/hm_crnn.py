@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import window
+
 # Settings of TrainConfig; for classes, with the focal loss. Deviates: what loss the paper of Chromoformer trained it with is not
 # known; this is the authors' own.
 RECIPE = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 16, "epochs": 20}
@@ -48,6 +50,7 @@ class HMCRNN(nn.Module):
 
     def attend(self, x: Tensor) -> Attended:
         """`forward` with the context vector and the attention it was made with."""
+        window.check(x, self.convolution[0].in_channels, at_least=KERNEL)
         state, _ = self.lstm(self.convolution(x).transpose(1, 2))                           # (b, t, 80)
         alpha = self.attention(state).squeeze(2).softmax(1)
         context = torch.bmm(alpha.unsqueeze(1), state).squeeze(1)
