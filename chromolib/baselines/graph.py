@@ -82,7 +82,7 @@ class Graph:
     store: xr.Dataset              # features of the cell type: whence the genes are
     bin_bp: int
     marks: tuple[str, ...]
-    nodes: pd.DataFrame            # chrom, start, end of each node
+    nodes: pd.DataFrame            # chrom, start, end (bp), and covered: share of its bp whose signal is known
     features: np.ndarray           # (node, m)  signal as a share of the chromosome's largest, float32
     adjacency: sparse.csr_array    # (node, node)  1 where two nodes touch; symmetric, nothing on the diagonal
     # Labelled nodes, by their first gene: the columns of `GeneDataset.genes` with label and expression (RPKM) of the node, and
@@ -96,8 +96,8 @@ class Graph:
 
     @property
     def coverage(self) -> float:
-        """Share of the nodes that have signal of any mark; low where a profile has signal of promoters and pCREs alone."""
-        return float(self.features.any(1).mean())
+        """Share of the nodes' bp whose signal is known: 1 but where a profile has signal of promoters and pCREs alone."""
+        return float(self.nodes["covered"].mean())
 
     def around(self, genes: pd.DataFrame) -> Graph:
         """The part of the graph that decides what a network says of some of its genes: nodes within HOPS edges of theirs.
@@ -153,6 +153,7 @@ class GraphDataset:
         self.bin_bp, self.frame_bp, self.window_bp = (graph.bin_bp,), graph.bin_bp, graph.bin_bp
         self._features = torch.from_numpy(graph.features)
         self._adjacency = mean_over_neighbours(graph.adjacency)
+        self._node_idx = torch.tensor(graph.genes["node_idx"].to_numpy(np.int64))
         self.targets = _targets(graph.genes, task)  # (gene,), in the order of `genes`
 
     def __len__(self) -> int:
@@ -185,10 +186,11 @@ class GraphDataset:
         """
         graph = self.graph
         if genes is not None:
-            position = pd.Index(self.genes["gene_id"]).get_indexer(list(genes))
+            wanted = [genes] if isinstance(genes, str) else list(genes)
+            position = pd.Index(self.genes["gene_id"]).get_indexer(wanted)
             if (position < 0).any():
                 raise InputError(
-                    f"graph of {self.cell_type}: gene {genes[int(np.argmin(position))]!r} represents none of {len(self):,} labelled "
+                    f"graph of {self.cell_type}: gene {wanted[int(np.argmin(position))]!r} represents none of {len(self):,} labelled "
                     "nodes; data.genes lists those that do"
                 )
             graph = graph.around(self.genes.iloc[position])
@@ -206,14 +208,14 @@ class GraphDataset:
         moved = object.__new__(GraphDataset)
         moved.__dict__.update(self.__dict__)
         moved._features = self._features.to(device, dtype)
-        moved._adjacency, moved.targets = self._adjacency.to(device), self.targets.to(device)
+        for name in ("_adjacency", "_node_idx", "targets"):
+            setattr(moved, name, getattr(self, name).to(device))
         return moved
 
     def batch(self, indices: Sequence[int] | Tensor) -> GraphBatch:
         """The whole graph with the genes at these positions of `genes`."""
-        position = torch.as_tensor(indices, dtype=torch.int64)
-        node_idx = torch.from_numpy(self.genes["node_idx"].to_numpy(np.int64))[position].to(self.device)
-        return GraphBatch(self._features.float(), self._adjacency, node_idx, self.targets[position.to(self.device)])
+        position = torch.as_tensor(indices, dtype=torch.int64).to(self.device)
+        return GraphBatch(self._features.float(), self._adjacency, self._node_idx[position], self.targets[position])
 
     def batches(self, indices: Iterable[Sequence[int] | Tensor]) -> Iterator[GraphBatch]:
         """One batch after the other. Each costs a pass over the whole graph: take as few as there is memory for."""
@@ -277,9 +279,11 @@ def build_whole(
             f"{where}: none of {len(genes):,} genes starts in a bin of {bin_bp:,} bp that touches another, expected some for a graph of "
             "GC-MERGE; take narrower bins or other contacts"
         )
-    features = share_of_largest(_signal(profile, cell_type, store, genome, bins), bins)
-    dropped = {"contacts": of_contacts, "pairs of bins": of_pairs, "genes": of_genes}
-    return Graph(store, bin_bp, tuple(store["mark"].values.tolist()), bins.table(), features, adjacency, labelled, dropped)
+    signal, covered = _signal(profile, cell_type, store, genome, bins)
+    return Graph(
+        store, bin_bp, tuple(store["mark"].values.tolist()), bins.table().assign(covered=covered), share_of_largest(signal, bins),
+        adjacency, labelled, {"contacts": of_contacts, "pairs of bins": of_pairs, **of_genes},
+    )  # fmt: skip
 
 
 def predictable(profile: Profile, cell_type: str) -> list[str]:
@@ -309,14 +313,14 @@ def summary(profile: Profile, cell_type: str) -> pd.DataFrame:
         "edges": whole.n_edges,
         f"nodes within {HOPS} edges of a labelled one": len(kept.nodes),
         "edges between them": kept.n_edges,
-        "share of them with signal": kept.coverage,
+        "share of their bp with signal": kept.coverage,
         "labelled nodes": len(kept.genes),
-        "share of them that is on": kept.genes["label"].mean(),
+        "share of labelled nodes that is on": kept.genes["label"].mean(),
         **{f"neighbours of a labelled node, {name}": np.quantile(degree, q) for name, q in
            (("least", 0), ("lower quartile", 0.25), ("median", 0.5), ("upper quartile", 0.75), ("most", 1))},
         "genes in a node that another represents": (kept.genes["n_genes"] - 1).sum(),
         "genes in a node with another label": kept.genes["n_other"].sum(),
-        "nodes with genes but no neighbour, left out": whole.dropped["genes"]["nodes without a neighbour"],
+        "nodes with genes but no neighbour, left out": whole.dropped["nodes with genes"]["without a neighbour"],
     }  # fmt: skip
     return pd.DataFrame({"what": rows.keys(), "count": [float(count) for count in rows.values()]})
 
@@ -334,6 +338,7 @@ def _sizes(genome: Genome, genes: pd.DataFrame, chroms: Sequence[str] | None) ->
 
 def _read_contacts(profile: Profile, cell_type: str, store: xr.Dataset, genome: Genome) -> list[pd.DataFrame]:
     """Tables as `inputs.raw.read_contacts` gives them: all contacts where there is a table of them, else those of pCREs."""
+    # All: the limit on the contacts of pCREs does not hold here, but for Hi-C of even bins, which is read above it.
     if isinstance(profile.inputs, (RawInputs, OwnInputs)):
         return list(raw.read_contacts(profile, files_of(profile, cell_type).contacts, genome, cell_type).values())
     gene, rank = np.nonzero(store["gene_pcre"].values >= 0)
@@ -430,24 +435,25 @@ def _median_by_distance(pairs: pd.DataFrame, bins: Bins) -> np.ndarray:
 
     It is 0 but where half of the diagonal or more is filled, so only such a diagonal is laid out.
     """
-    chrom_idx, apart = bins.chrom_idx(pairs["first"].to_numpy()), (pairs["second"] - pairs["first"]).to_numpy()
+    first, second, frequency = (pairs[name].to_numpy() for name in ("first", "second", "frequency"))
+    chrom_idx, apart = bins.chrom_idx(first), second - first
     length = bins.n[chrom_idx] - apart
-    by_diagonal = pairs.assign(length=length).groupby([chrom_idx, apart])
-    is_filled = 2 * by_diagonal["length"].transform("size").to_numpy() >= length
+    n_pairs = pd.Series(length).groupby([chrom_idx, apart]).transform("size").to_numpy()
+    filled = np.flatnonzero(2 * n_pairs >= length)
     median = np.zeros(len(pairs))
-    for (chrom, distance), values in pairs["frequency"][is_filled].groupby([chrom_idx[is_filled], apart[is_filled]]):
-        n_empty = bins.n[chrom] - distance - len(values)
-        median[pairs.index.get_indexer(values.index)] = np.median(np.concatenate([values, np.zeros(n_empty)]))
+    for _, rows in pd.Series(filled).groupby([chrom_idx[filled], apart[filled]]):
+        n_empty = length[rows.iloc[0]] - len(rows)
+        median[rows] = np.median(np.append(frequency[rows], np.zeros(n_empty)))
     return median
 
 
 # Genes to labels
 
 
-def label_nodes(genes: pd.DataFrame, bins: Bins, adjacency: sparse.csr_array) -> tuple[pd.DataFrame, Counts]:
-    """Nodes in which genes start, as `Graph.genes`: the most frequent label, 0 where both are, and the median expression.
+def label_nodes(genes: pd.DataFrame, bins: Bins, adjacency: sparse.csr_array) -> tuple[pd.DataFrame, dict[str, Counts]]:
+    """Nodes in which genes start, as `Graph.genes`, and what was left out: nodes without a neighbour, and their genes.
 
-    Nodes without a neighbour are left out.
+    The label is the most frequent of the node's genes, 0 where both are as frequent; the expression is their median.
     """
     genes = genes.assign(node_idx=bins.at(genes["chrom"], genes["tss"]))
     is_inside = genes["node_idx"] >= 0
@@ -461,29 +467,30 @@ def label_nodes(genes: pd.DataFrame, bins: Bins, adjacency: sparse.csr_array) ->
     labelled = first.drop(columns=["expression", "label"]).join(nodes, on="node_idx")
     has_neighbour = np.diff(adjacency.indptr)[labelled["node_idx"]] > 0
     kept = labelled.loc[has_neighbour, [*genes.columns, "n_genes", "n_other"]].reset_index(drop=True)
-    counts = {
+    of_genes = {
         "chromosome left out": int((~is_inside).sum()),
         "in a node without a neighbour": int(labelled["n_genes"][~has_neighbour].sum()),
         "in a node that another represents": int((kept["n_genes"] - 1).sum()),
-        "nodes without a neighbour": int((~has_neighbour).sum()),
     }
-    return kept, counts
+    return kept, {"genes": of_genes, "nodes with genes": {"without a neighbour": int((~has_neighbour).sum())}}
 
 
 def _targets(genes: pd.DataFrame, task: Task) -> Tensor:
     if task == "clf":
-        return torch.from_numpy(genes["label"].to_numpy(np.int64))
+        return torch.tensor(genes["label"].to_numpy(np.int64))
     if task == "reg":
         # Deviates: log2 as for all models here, the authors take log10; the two differ by a factor.
-        return torch.from_numpy(np.log2(genes["expression"].to_numpy() + 1).astype(np.float32))
+        return torch.tensor(np.log2(genes["expression"].to_numpy() + 1), dtype=torch.float32)
     raise InputError(f"GraphDataset: task={task!r}, expected clf or reg; GC-MERGE has no network for two cell types")
 
 
 # Signal to features. Marks are in the profile's order; the authors' is that of the alphabet, which is only another numbering.
 
 
-def _signal(profile: Profile, cell_type: str, store: xr.Dataset, genome: Genome, bins: Bins) -> np.ndarray:
-    """Signal of each bin, (node, m), to be compared within a chromosome."""
+def _signal(
+    profile: Profile, cell_type: str, store: xr.Dataset, genome: Genome, bins: Bins
+) -> tuple[np.ndarray, np.ndarray | float]:
+    """Signal of each bin, (node, m), to be compared within a chromosome; and the share of its bp of which it is, (node,)."""
     if not isinstance(profile.inputs, (RawInputs, OwnInputs)):
         return mean_of_store(store, bins)
     # Deviates: the authors count the reads that touch a bin. Depth summed over it is the length of reads times their number,
@@ -491,23 +498,38 @@ def _signal(profile: Profile, cell_type: str, store: xr.Dataset, genome: Genome,
     with hold(profile.work_dir / ".locks" / f"features-{cell_type}"):
         bigwigs, _ = raw.ensure_signal(profile, cell_type, files_of(profile, cell_type), genome)
         means = depth.bin_means(bigwigs, [Region(chrom, 0, size) for chrom, size in bins.sizes.items()], bins.bin_bp)
-    table = bins.table()
-    return means * (table["end"] - table["start"]).to_numpy()[:, None]
+    return means * _width(bins)[:, None], 1.0
 
 
-def mean_of_store(store: xr.Dataset, bins: Bins) -> np.ndarray:
-    """Mean over those positions of each node that a feature store holds, (node, m); 0 where it holds none.
+def mean_of_store(store: xr.Dataset, bins: Bins) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over those positions of each node that a feature store holds, (node, m), 0 where it holds none; and their share.
 
     Deviates: the authors have reads of whole bins. A position that several windows or pCREs hold counts with each.
     """
     chrom, start, end, total = _bins_of_store(store)
-    is_there = (end > start) & np.isin(chrom, list(bins.sizes))
-    chrom, start, end, total = chrom[is_there], start[is_there], end[is_there], total[is_there]
+    chrom_idx = pd.Index(list(bins.sizes)).get_indexer(chrom)
+    order = np.lexsort((start, chrom_idx))
+    order = order[((end > start) & (chrom_idx >= 0))[order]]
+    chrom, chrom_idx, start, end, total = chrom[order], chrom_idx[order], start[order], end[order], total[order]
+    bp = _overlap(bins, chrom, start, end)
+    mean = bp @ (total / (end - start)[:, None]) / np.maximum(bp.sum(1), 1)[:, None]
+    reach = pd.Series(end).groupby(chrom_idx).cummax().groupby(chrom_idx).shift(fill_value=0).to_numpy()  # of those before
+    is_new = end > reach
+    new = _overlap(bins, chrom[is_new], np.maximum(start, reach)[is_new], end[is_new])
+    return mean, new.sum(1) / _width(bins)
+
+
+def _overlap(bins: Bins, chrom: np.ndarray, start: np.ndarray, end: np.ndarray) -> sparse.csr_array:
+    """bp that each node shares with each of some regions, (node, region); these are no wider than a node, so lie in two at most."""
     left, right = bins.at(chrom, start), bins.at(chrom, end - 1)
-    n_right = np.where(left == right, 0, end - bins.table()["start"].to_numpy()[right])  # bp: a bin of the store lies in two nodes at most
+    n_right = np.where(left == right, 0, end - bins.table()["start"].to_numpy()[right])
     place = np.concatenate([left, right]), np.tile(np.arange(len(start)), 2)
-    bp = sparse.csr_array((np.concatenate([end - start - n_right, n_right]), place), shape=(len(bins), len(start)))
-    return bp @ (total / (end - start)[:, None]) / np.maximum(bp.sum(1), 1)[:, None]
+    return sparse.csr_array((np.concatenate([end - start - n_right, n_right]), place), shape=(len(bins), len(start)))
+
+
+def _width(bins: Bins) -> np.ndarray:
+    table = bins.table()
+    return (table["end"] - table["start"]).to_numpy()
 
 
 def _bins_of_store(store: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -538,4 +560,4 @@ def mean_over_neighbours(adjacency: sparse.csr_array) -> Tensor:
     row = np.repeat(np.arange(len(degree)), degree)
     place = torch.from_numpy(np.stack([row, adjacency.indices]).astype(np.int64))
     share = torch.from_numpy((1 / degree[row]).astype(np.float32))
-    return torch.sparse_coo_tensor(place, share, adjacency.shape, is_coalesced=True, check_invariants=True)
+    return torch.sparse_coo_tensor(place, share, adjacency.shape, check_invariants=True).coalesce()
