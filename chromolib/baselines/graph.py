@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
+from pandas.api.types import union_categoricals
 from scipy import sparse
 from torch import Tensor
 
@@ -363,8 +364,8 @@ def pair_bins(tables: Sequence[pd.DataFrame], genes: pd.DataFrame, bins: Bins) -
     DataFrame, and contacts that were left out, by reason.
     """
     ends = pd.DataFrame({"first": [], "second": [], "frequency": []}).astype({"first": np.int64, "second": np.int64})
-    if between := [table for table in tables if "gene_id" not in table]:
-        ends = pd.concat([ends, _ends_of_fragments(pd.concat(between, ignore_index=True), bins)])
+    if between := [table for table in tables if "gene_id" not in table and len(table)]:
+        ends = pd.concat([ends, _ends_of_fragments(between, bins)])
     n_strange = 0
     if of_genes := [table for table in tables if "gene_id" in table]:
         table = pd.concat(of_genes, ignore_index=True)
@@ -384,11 +385,11 @@ def pair_bins(tables: Sequence[pd.DataFrame], genes: pd.DataFrame, bins: Bins) -
     return pairs.groupby(["first", "second"], as_index=False)["frequency"].sum(), counts
 
 
-def _ends_of_fragments(table: pd.DataFrame, bins: Bins) -> pd.DataFrame:
-    code, names = pd.factorize(pd.concat([table["frag1"], table["frag2"]]).astype("str"))
-    node = _middle(names, bins)
-    one, other = np.sort(code.reshape(2, -1), axis=0)
-    pairs = pd.DataFrame({"one": one, "other": other, "frequency": table["frequency"].to_numpy()})
+def _ends_of_fragments(tables: Sequence[pd.DataFrame], bins: Bins) -> pd.DataFrame:
+    ends = union_categoricals([table[name].astype("category") for name in ("frag1", "frag2") for table in tables])
+    node = _middle(ends.categories, bins)
+    one, other = np.sort(ends.codes.reshape(2, -1), axis=0)
+    pairs = pd.DataFrame({"one": one, "other": other, "frequency": np.concatenate([table["frequency"] for table in tables])})
     pairs = pairs.groupby(["one", "other"], as_index=False)["frequency"].max()
     return pd.DataFrame({"first": node[pairs["one"]], "second": node[pairs["other"]], "frequency": pairs["frequency"]})
 
