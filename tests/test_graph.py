@@ -1,6 +1,7 @@
 """The graph of GC-MERGE: bins, edges and labels worked out by hand on chromosomes of a few bins of 10 kb."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -271,9 +272,10 @@ def test_rows_sum_to_one_or_to_nothing(whole):
 def test_numbering_nodes_anew_changes_no_output(data):
     order = np.random.default_rng(0).permutation(len(data.graph.nodes))  # node i becomes node place[i]
     place = np.argsort(order)
-    mixed = graph.replace(
-        data.graph, nodes=data.graph.nodes.iloc[order], features=data.graph.features[order], adjacency=data.graph.adjacency[order][:, order],
-        genes=data.genes.assign(node_idx=place[data.genes["node_idx"]]),
+    ours = data.graph
+    mixed = replace(
+        ours, nodes=ours.nodes.iloc[order], features=ours.features[order], adjacency=ours.adjacency[order][:, order],
+        genes=ours.genes.assign(node_idx=place[ours.genes["node_idx"]]),
     )  # fmt: skip
     model = network(7)
     torch.testing.assert_close(outputs(GraphDataset(mixed), model)[0], outputs(data, model)[0])
@@ -344,7 +346,7 @@ def test_features_kept_as_float16_are_read_as_float32(data):
 
 
 def test_chromoformer_gets_the_targets_of_the_nodes(smoke, whole):
-    changed = graph.replace(whole, genes=whole.genes.assign(label=1 - whole.genes["label"], expression=7.0))
+    changed = replace(whole, genes=whole.genes.assign(label=1 - whole.genes["label"], expression=7.0))
     store = graph.targets_of_nodes(open_store(smoke, "S01").load(), changed)
     view = GeneDataset(store).select(genes=changed.genes["gene_id"].tolist())
     assert view.targets.tolist() == GraphDataset(changed).targets.tolist()
@@ -383,9 +385,16 @@ def test_contacts_of_genes_join_the_bins_of_their_tss_and_region(own):
     (own.parent / "contacts.csv").write_text("gene_id,region,contact\ng0,chrA:100000-105000,4\ng4,chrA:100000-105000,1\n")
     found = graph.build(load_profile(own), "T1")
     start = found.nodes["start"].to_numpy()
-    assert [(start[i], start[j]) for i, j in edges(found.adjacency)] == [(20_000, 100_000), (30_000, 100_000)]  # also where a contact is too weak for a pCRE
+    # Also where a contact is too weak for a pCRE.
+    assert [(start[i], start[j]) for i, j in edges(found.adjacency)] == [(20_000, 100_000), (30_000, 100_000)]
     assert set(found.genes["gene_id"]) == {"g0", "g4", "g20"}  # g20 starts in the bin that both touch
     assert found.dropped["genes"]["in a node without a neighbour"] == 37 and found.coverage == 1
+
+
+def test_contacts_of_unknown_genes_alone_are_refused(own):
+    (own.parent / "contacts.csv").write_text("gene_id,region,contact\nTP53,chrA:100000-105000,4\n")
+    with pytest.raises(InputError, match="none of 40 genes starts in a bin of 10,000 bp that touches another"):
+        graph.build(load_profile(own), "T1")
 
 
 def test_cell_type_without_contacts_is_refused(own):

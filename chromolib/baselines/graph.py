@@ -119,7 +119,9 @@ class Graph:
     def of_marks(self, marks: Sequence[str]) -> Graph:
         """The same with some marks only, in this order."""
         if not marks or not set(marks) <= set(self.marks):
-            raise InputError(f"graph of {self.store.attrs['cell_type']}: marks {list(marks)}, expected some of {', '.join(self.marks)}")
+            raise InputError(
+                f"graph of {self.store.attrs['cell_type']}: marks {list(marks)}, expected some of {', '.join(self.marks)}"
+            )
         return replace(self, marks=tuple(marks), features=self.features[:, [self.marks.index(mark) for mark in marks]])
 
 
@@ -264,21 +266,23 @@ def build_whole(
 ) -> Graph:
     """As `build`, with all bins of the chromosomes that have genes."""
     store, genome = open_store(profile, cell_type), profile_genome(profile)
-    if not max(1, profile.base_bp) <= bin_bp:
+    if bin_bp < profile.base_bp:
         raise InputError(f"graph: bin_bp={bin_bp}, expected the {profile.base_bp} bp of a bin of the feature store or more")
     genes = gene_table(store)
     bins = Bins(_sizes(genome, genes, chroms), bin_bp)
     where = f"{profile.name}/{cell_type}"
     contacts = _read_contacts(profile, cell_type, store, genome)
     if not sum(map(len, contacts)):
-        raise InputError(f"{where}: no contacts, expected some for a graph of GC-MERGE; name them in inputs.contacts, or leave GC-MERGE out")
+        raise InputError(
+            f"{where}: no contacts, expected some for a graph of GC-MERGE; name them in inputs.contacts, or leave GC-MERGE out"
+        )
     pairs, of_contacts = pair_bins(contacts, genes, bins)
     adjacency, of_pairs = wire(pairs, bins)
     labelled, of_genes = label_nodes(genes, bins, adjacency)
     if labelled.empty:
         raise InputError(
-            f"{where}: none of {len(genes):,} genes starts in a bin of {bin_bp:,} bp that touches another, expected some for a graph of "
-            "GC-MERGE; take narrower bins or other contacts"
+            f"{where}: none of {len(genes):,} genes starts in a bin of {bin_bp:,} bp that touches another, expected some for a "
+            "graph of GC-MERGE; take narrower bins or other contacts"
         )
     signal, covered = _signal(profile, cell_type, store, genome, bins)
     return Graph(
@@ -332,7 +336,9 @@ def summary(profile: Profile, cell_type: str) -> pd.DataFrame:
 def _sizes(genome: Genome, genes: pd.DataFrame, chroms: Sequence[str] | None) -> dict[str, int]:
     """Chromosomes that get nodes. Those without genes have none with a label, and edges join no two chromosomes."""
     if chroms is not None and (unknown := [chrom for chrom in chroms if chrom not in genome.folds]):
-        raise InputError(f"graph: chromosome {unknown[0]!r} has no fold in {genome.name}, expected some of {', '.join(genome.folds)}")
+        raise InputError(
+            f"graph: chromosome {unknown[0]!r} has no fold in {genome.name}, expected some of {', '.join(genome.folds)}"
+        )
     wanted = set(genes["chrom"]) & set(genome.folds if chroms is None else chroms)
     return {chrom: size for chrom, size in genome.sizes.items() if chrom in wanted}
 
@@ -343,8 +349,9 @@ def _read_contacts(profile: Profile, cell_type: str, store: xr.Dataset, genome: 
     if isinstance(profile.inputs, (RawInputs, OwnInputs)):
         return list(raw.read_contacts(profile, files_of(profile, cell_type).contacts, genome, cell_type).values())
     gene, rank = np.nonzero(store["gene_pcre"].values >= 0)
+    gene_id, contact = store["gene_id"].values[gene], store["contact"].values[gene, rank]
     region = store["region"].values[store["gene_pcre"].values[gene, rank]]
-    return [pd.DataFrame({"gene_id": store["gene_id"].values[gene], "region": region, "contact": store["contact"].values[gene, rank]})]
+    return [pd.DataFrame({"gene_id": gene_id, "region": region, "contact": contact})]
 
 
 def pair_bins(tables: Sequence[pd.DataFrame], genes: pd.DataFrame, bins: Bins) -> tuple[pd.DataFrame, Counts]:
@@ -461,8 +468,9 @@ def label_nodes(genes: pd.DataFrame, bins: Bins, adjacency: sparse.csr_array) ->
     by_node = genes[is_inside].groupby("node_idx")
     n_genes, n_on = by_node["label"].size(), by_node["label"].sum()
     label = (2 * n_on > n_genes).astype(np.int64)
+    n_other = n_on.where(label == 0, n_genes - n_on)
     nodes = pd.DataFrame(
-        {"expression": by_node["expression"].median(), "label": label, "n_genes": n_genes, "n_other": n_on.where(label == 0, n_genes - n_on)}
+        {"expression": by_node["expression"].median(), "label": label, "n_genes": n_genes, "n_other": n_other}
     )
     first = genes[is_inside].drop_duplicates("node_idx")
     labelled = first.drop(columns=["expression", "label"]).join(nodes, on="node_idx")
