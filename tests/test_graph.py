@@ -347,8 +347,8 @@ def test_features_kept_as_float16_are_read_as_float32(data):
 
 def test_chromoformer_gets_the_targets_of_the_nodes(smoke, whole):
     changed = replace(whole, genes=whole.genes.assign(label=1 - whole.genes["label"], expression=7.0))
-    store = graph.targets_of_nodes(open_store(smoke, "S01").load(), changed)
-    view = GeneDataset(store).select(genes=changed.genes["gene_id"].tolist())
+    store = graph.targets_of_nodes(changed)
+    view = GeneDataset(store.load()).select(genes=changed.genes["gene_id"].tolist())
     assert view.targets.tolist() == GraphDataset(changed).targets.tolist()
     assert view.select(task="reg").targets.tolist() == [3.0] * len(view)
     assert open_store(smoke, "S01")["label"].values.sum() != store["label"].values.sum()
@@ -413,6 +413,7 @@ def test_contacts_within_bins_alone_are_refused(smoke):
     [
         ({"bin_bp": 50}, "graph: bin_bp=50, expected the 100 bp of a bin of the feature store or more"),
         ({"chroms": ["chr99"]}, "graph: chromosome 'chr99' has no fold in simS, expected some of chr1"),
+        ({"chroms": []}, r"graph: no gene starts on the chromosomes \[\], expected some of chr"),
         ({"task": "diff"}, "task='diff', expected clf or reg"),
         ({"marks": ["H2A"]}, r"graph of S01: marks \['H2A'\], expected some of H3K4me1"),
     ],

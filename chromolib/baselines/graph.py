@@ -296,15 +296,18 @@ def predictable(profile: Profile, cell_type: str) -> list[str]:
     return build(profile, cell_type).genes["gene_id"].tolist()
 
 
-def targets_of_nodes(store: xr.Dataset, graph: Graph) -> xr.Dataset:
-    """The features of a cell type with the label and expression of its node for each gene that represents one.
+def targets_of_nodes(graph: Graph) -> xr.Dataset:
+    """The features that a graph is made from, with the label and expression of its node for each gene that represents one.
 
     A GeneDataset of it, cut to these genes, has the targets that a network of nodes is trained on.
     """
+    store = graph.store
     position = pd.Index(store["gene_id"].values).get_indexer(graph.genes["gene_id"])
-    changed = {name: store[name].copy() for name in ("label", "expression")}
-    for name, values in changed.items():
-        values.values[position] = graph.genes[name]
+    changed = {}
+    for name in ("label", "expression"):
+        values = store[name].values.copy()
+        values[position] = graph.genes[name]
+        changed[name] = store[name].copy(data=values)
     return store.assign(changed)
 
 
@@ -340,6 +343,9 @@ def _sizes(genome: Genome, genes: pd.DataFrame, chroms: Sequence[str] | None) ->
             f"graph: chromosome {unknown[0]!r} has no fold in {genome.name}, expected some of {', '.join(genome.folds)}"
         )
     wanted = set(genes["chrom"]) & set(genome.folds if chroms is None else chroms)
+    if not wanted:
+        found = ", ".join(genes["chrom"].unique())
+        raise InputError(f"graph: no gene starts on the chromosomes {list(chroms)}, expected some of {found}; name others")
     return {chrom: size for chrom, size in genome.sizes.items() if chrom in wanted}
 
 
