@@ -17,7 +17,8 @@ import pandas as pd
 import xarray as xr
 
 from . import __version__, machine, train
-from .baselines import PEERS, PLAIN
+from .baselines import PEERS, PLAIN, graph
+from .baselines.graph import GraphDataset
 from .config import (
     BETTER_RECIPE,
     Contacts,
@@ -327,7 +328,7 @@ class Shelf:
     """The datasets in use: those of the run in hand, and none that only an earlier one needed."""
 
     def __init__(self) -> None:
-        self.data: dict[tuple[str, str], GeneDataset] = {}
+        self.data: dict[tuple[str, str, str], GeneDataset | GraphDataset] = {}
 
     def split(self, job: Job) -> tuple[Dataset, Dataset]:
         """Training genes and held-out genes as the run reads them.
@@ -338,16 +339,32 @@ class Shelf:
             The features are no longer those that the job was planned with.
         """
         run = job.run
-        keys = [(run.profile, cell_type) for cell_type in run.cell_types]
+        keys = [(run.profile, cell_type, graph_use(run)) for cell_type in run.cell_types]
         self.data = {key: data for key, data in self.data.items() if key in keys}
         for key in keys:
             if key not in self.data:
-                self.data[key] = load_dataset(load_profile(key[0]), key[1])
+                self.data[key] = _load(*key)
         parts = [self.data[key] for key in keys]
         if [part.store.attrs["settings"] for part in parts] != job.settings["features"]:
             raise InputError(f"{run.id}: found features that were built anew meanwhile, expected those of the start; start again")
         selection = selection_of(run, load_profile(run.profile))
         return (pair(*parts) if run.other else parts[0]).select(task=run.task, **selection).fold(run.fold)
+
+
+def graph_use(run: Run) -> Literal["none", "nodes", "genes"]:
+    """What a run takes of GC-MERGE's graph: nothing, its nodes, or the genes of these with their labels."""
+    return "nodes" if run.model == "gc-merge" else "genes" if run.genes == "gc-merge" else "none"
+
+
+def _load(profile_name: str, cell_type: str, use: Literal["none", "nodes", "genes"]) -> GeneDataset | GraphDataset:
+    profile = load_profile(profile_name)
+    if use == "none":
+        return load_dataset(profile, cell_type)
+    found = graph.build(profile, cell_type)
+    if use == "nodes":
+        return GraphDataset(found)
+    data = GeneDataset(graph.targets_of_nodes(found).load(), bin_bp=profile.bin_bp, log_base=profile.log_base)
+    return data.select(genes=found.genes["gene_id"].tolist())
 
 
 # Tables

@@ -26,6 +26,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .baselines import Peer
+from .baselines.graph import GraphDataset
 from .baselines.hm_crnn import focal_loss
 from .batch import PackedBatch
 from .config import InputError, ModelConfig, PeerConfig, Task, TrainConfig
@@ -34,7 +35,7 @@ from .evaluation import classification_metrics, regression_metrics
 from .files import write_whole
 from .model import Chromoformer
 
-Dataset = GeneDataset | PairedDataset
+Dataset = GeneDataset | PairedDataset | GraphDataset
 Network = Chromoformer | Peer
 INNER_SHARE = 0.15  # of the training genes, held out to choose an epoch by, where that is asked for
 EVALUATION_BATCH = 256  # genes; larger ones gain nothing
@@ -305,7 +306,8 @@ def _outputs(model: Network, data: Dataset, precision: str) -> tuple[Tensor, Ten
     device = next(model.parameters()).device
     data = data.to(device)
     outs, targets = [], []
-    for batch in data.batches(torch.arange(len(data)).split(EVALUATION_BATCH)):
+    size = len(data) if isinstance(data, GraphDataset) else EVALUATION_BATCH  # each batch of a graph is all of it
+    for batch in data.batches(torch.arange(len(data)).split(size)):
         with autocast(device, precision):
             outs.append(model(batch).float())
         targets.append(batch.target)
