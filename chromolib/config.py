@@ -84,6 +84,7 @@ class ModelConfig:
     regulation_heads: int = 8
     regulation_width: int = 256                 # all heads together
     regulation_ff: int = 256
+    fusion: Literal["attention", "concat"] = "attention"  # of promoter and pCREs; see Chromoformer
     head_width: int = 128
 
     def __post_init__(self) -> None:
@@ -93,6 +94,8 @@ class ModelConfig:
             raise InputError(f"ModelConfig: task={self.task!r}, expected clf, reg or diff")
         if self.scale not in SCALES:
             raise InputError(f"ModelConfig: scale={self.scale!r}, expected one of {', '.join(SCALES)}")
+        if self.fusion not in ("attention", "concat"):
+            raise InputError(f"ModelConfig: fusion={self.fusion!r}, expected attention or concat")
         if not self.marks or not self.bin_bp:
             raise InputError("ModelConfig: marks and bin_bp need at least one entry each")
         for width in self.bin_bp:

@@ -57,6 +57,12 @@ def test_model_config_survives_json():
     assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
+def test_network_stored_before_there_were_several_fusions_attends():
+    values = ModelConfig().to_dict()
+    del values["fusion"]
+    assert ModelConfig.from_dict(values) == ModelConfig()
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -69,6 +75,7 @@ def test_model_config_survives_json():
         ({"embedding_heads": 3}, "3 heads do not divide a width of 128"),
         ({"pairwise_heads": 5}, "5 heads do not divide a width of 128"),
         ({"regulation_heads": 0}, "0 heads do not divide a width of 256"),
+        ({"fusion": "sum"}, "fusion='sum', expected attention or concat"),
         ({"regulation_heads": 7}, "7 heads do not divide a width of 256"),
     ],
 )
