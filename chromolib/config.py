@@ -37,6 +37,9 @@ Task = Literal["clf", "reg", "diff"]
 # Of matrix products. float16 and tf32 need CUDA.
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 
+# Which of a gene's pCREs are read: all, those in the domain (TAD) of its promoter, or the others.
+Contacts = Literal["all", "intra-TAD", "inter-TAD"]
+
 # What the numbers of a signal are. The network reads their logarithm, except where one has been taken already.
 Scale = Literal["depth", "counts", "normalised", "arcsinh-p"]
 SCALES: dict[Scale, str] = {  # -> what a bin holds, for axes
@@ -237,10 +240,11 @@ class RawInputs(_Section):
     contacts_format: ContactsFormat = "3div"
     contacts_column: str | None = None    # of 3div and geo: what is the frequency; None: dist_res, by distance and capture
     contacts_samples: dict[str, str] = {}  # cell type -> its name in a table of several, geo-significant or peak-matrix
+    domains: str | None = None            # TADs, for selections of contacts by domain
 
     @model_validator(mode="after")
     def _names_are_known(self) -> RawInputs:
-        patterns = (self.reads, self.expression, self.annotation, self.gene_info, self.fasta, *self.contacts)
+        patterns = (self.reads, self.expression, self.annotation, self.gene_info, self.fasta, self.domains, *self.contacts)
         for pattern in filter(None, patterns):
             _names_in(pattern, ("cell_type", "mark"))
         return self
@@ -260,6 +264,7 @@ class OwnInputs(_Section):
     contacts_format: ContactsFormat = "table"
     contacts_column: str | None = None          # as in RawInputs
     contacts_samples: dict[str, str] = {}
+    domains: str | None = None                  # TADs, BED; {cell_type} is filled in
     fasta: str | None = None                    # sequence of the genome, where a sample is fastq
 
     @field_validator("contacts", mode="before")
@@ -269,7 +274,7 @@ class OwnInputs(_Section):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> OwnInputs:
-        for pattern in (self.expression, *self.contacts):
+        for pattern in filter(None, (self.expression, self.domains, *self.contacts)):
             _names_in(pattern, ("cell_type",))
         for pattern in filter(None, (self.samples, self.annotation, self.gene_info, self.fasta)):
             _names_in(pattern, ())

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from torch import Tensor
 from . import features, inputs, simulate
 from .attention import frame_offset
 from .batch import Batch, PackedBatch, Regions
-from .config import SCALES, InputError, ModelConfig, Profile, Scale, Task
+from .config import SCALES, Contacts, InputError, ModelConfig, Profile, Scale, Task
 from .files import hold
 from .genome import Region
 
@@ -109,6 +109,7 @@ class GeneDataset:
         self.window_bp = int(window_bp or self.frame_bp)
         self.log_base = log_base
         self.task: Task = task
+        self.contacts: Contacts = "all"
         self.genes = gene_table(store)
         self._rows = np.arange(len(self.genes))
         self._signal = self._build_signal()
@@ -163,14 +164,19 @@ class GeneDataset:
         window_bp: int | None = None,
         bin_bp: Sequence[int] | None = None,
         max_pcres: int | None = None,
+        contacts: Contacts | None = None,
         task: Task | None = None,
     ) -> GeneDataset:
         """A view with fewer genes, marks, bins or pCREs, a narrower window, or another target.
 
+        `contacts` keeps pCREs in the domain (TAD) of their gene's promoter, or only the others: of those that the store
+        holds, the strongest of all. Ranks close up, so that `max_pcres` takes the strongest that are left.
+
         Raises
         ------
         InputError
-            A gene or mark that the dataset does not hold, a window wider than the frame, bins that the store's do not fill.
+            A gene or mark that the dataset does not hold, a window wider than the frame, bins that the store's do not fill,
+            contacts by domain where the profile names no domains.
         """
         view = self._copy()
         if genes is not None:
@@ -184,6 +190,9 @@ class GeneDataset:
             if not 0 <= max_pcres <= self.store.sizes["rank"]:
                 raise InputError(f"max_pcres={max_pcres}, expected 0 to {self.store.sizes['rank']}, which is what the store holds")
             view.max_pcres = max_pcres
+        if contacts is not None:
+            view.contacts = contacts
+            view._signal = view._with_contacts(self._signal)
         if marks is not None or window_bp is not None or bin_bp is not None:
             view.marks = tuple(marks) if marks is not None else self.marks
             view.window_bp = int(window_bp) if window_bp is not None else self.window_bp
@@ -212,6 +221,10 @@ class GeneDataset:
         moved = self._copy()
         moved._signal, moved._targets = self._signal.to(device, dtype), self._targets.to(device)
         return moved
+
+    def touching(self) -> tuple[np.ndarray, np.ndarray]:
+        """As the function of that name, of the genes of this view, in their order."""
+        return tuple(values[self._rows, : self.max_pcres] for values in touching(self.store, self.contacts))
 
     @property
     def targets(self) -> Tensor:
@@ -312,10 +325,14 @@ class GeneDataset:
                 blind[width] = is_blind
             mean, pcre_row[width] = pool_ragged(pcre_depth, store["pcre_row"].values, _pcre_widths(store), base_bp, width)
             pcre[width] = F.pad(self._log(mean), (0, 0, 0, 1))
-        contact = store["contact"].values.astype(np.float32)
-        gene_pcre = np.where(contact == 0, -1, store["gene_pcre"].values.astype(np.int64))
+        gene_pcre, contact = touching(store, self.contacts)
         layout = Layout(gene_pcre, {width: np.diff(row.numpy()) for width, row in pcre_row.items()})
         return Signal(promoter, promoter_padding, blind, pcre, pcre_row, torch.from_numpy(contact), layout)
+
+    def _with_contacts(self, signal: Signal) -> Signal:
+        """The same signal with the pCREs of this view."""
+        gene_pcre, contact = touching(self.store, self.contacts)
+        return replace(signal, contact=torch.from_numpy(contact).to(self.device), layout=replace(signal.layout, gene_pcre=gene_pcre))
 
     def mean_of(self, signal: np.ndarray) -> np.ndarray:
         """What the store holds, from signal: the inverse of the logarithm that was taken on loading."""
@@ -343,7 +360,7 @@ class PairedDataset:
         self.genes = first.genes
         self.marks, self.bin_bp, self.frame_bp = first.marks, first.bin_bp, first.frame_bp
         self.window_bp, self.log_base, self.scale = first.window_bp, first.log_base, first.scale
-        self.max_pcres = first.max_pcres
+        self.max_pcres, self.contacts = first.max_pcres, first.contacts
         self.cell_type = f"{second.cell_type}/{first.cell_type}"
 
     def __len__(self) -> int:
@@ -417,7 +434,7 @@ def pair(first: GeneDataset, second: GeneDataset) -> PairedDataset:
 
     Genes that only one of them holds are left out. Raises InputError where marks, bins or frame differ.
     """
-    for name in ("marks", "bin_bp", "frame_bp", "window_bp", "max_pcres", "scale", "log_base"):
+    for name in ("marks", "bin_bp", "frame_bp", "window_bp", "max_pcres", "contacts", "scale", "log_base"):
         if getattr(first, name) != getattr(second, name):
             raise InputError(f"pair: {name} is {getattr(first, name)} in {first.cell_type} and {getattr(second, name)} in {second.cell_type}, expected the same")
     common = first.genes.loc[first.genes["gene_id"].isin(second.genes["gene_id"]), "gene_id"].tolist()
@@ -544,6 +561,29 @@ def _centre(
         return framed, padding_idx, is_blind
     crop = n_padding // 2  # rounded down, so that both strands fit
     return framed[:, crop : frame_bins - crop].contiguous(), padding_idx[:, crop : frame_bins - crop].contiguous(), is_blind
+
+
+def touching(store: xr.Dataset, contacts: Contacts = "all") -> tuple[np.ndarray, np.ndarray]:
+    """Which pCRE each gene has at each rank, -1 where it has none, and its contact, else 0; both (g, r).
+
+    Raises InputError where contacts by domain are asked of a store without domains.
+    """
+    contact = store["contact"].values.astype(np.float32)
+    gene_pcre = np.where(contact == 0, -1, store["gene_pcre"].values.astype(np.int64))
+    if contacts not in get_args(Contacts):
+        raise InputError(f"contacts={contacts!r}, expected one of {', '.join(get_args(Contacts))}")
+    if contacts == "all":
+        return gene_pcre, contact
+    if "is_intra_tad" not in store:
+        raise InputError(
+            f"{store.attrs['profile']}/{store.attrs['cell_type']}: contacts={contacts!r}, but the profile names no domains; name a BED "
+            "file of TADs as inputs.domains, or read all contacts"
+        )
+    is_kept = (gene_pcre >= 0) & (store["is_intra_tad"].values == (contacts == "intra-TAD"))
+    order = np.argsort(~is_kept, axis=1, kind="stable")
+    return tuple(
+        np.take_along_axis(np.where(is_kept, values, nothing), order, 1) for values, nothing in ((gene_pcre, -1), (contact, np.float32(0)))
+    )
 
 
 def _pcre_widths(store: xr.Dataset) -> np.ndarray:

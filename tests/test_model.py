@@ -78,6 +78,18 @@ def test_absent_pcre_changes_nothing_whatever_stands_in_its_place(data):
     torch.testing.assert_close(net(change_pcres(batch, with_one_more)), net(batch), **EXACT)
 
 
+def test_contacts_that_are_left_out_may_leave_gaps_or_close_up():
+    store = random_store(10, frame_bp=FRAME_BP, marks=MARKS)
+    is_intra = (store["gene_pcre"] % 3 == 0).values                              # ranks anywhere
+    data = GeneDataset(store.assign(is_intra_tad=(("gene", "rank"), is_intra)), bin_bp=BINS)
+    net, batch = network(), batch_of(data, range(10))
+    for contacts, kept in (("intra-TAD", is_intra), ("inter-TAD", ~is_intra)):
+        gaps = dataclasses.replace(batch, contact=batch.contact * torch.from_numpy(kept))
+        closed = batch_of(data.select(contacts=contacts), range(10))
+        assert not torch.equal(gaps.contact, closed.contact)
+        torch.testing.assert_close(net(closed), net(gaps), **EXACT)
+
+
 @pytest.mark.parametrize("task", ["clf", "reg"])
 def test_packed_batch_gets_the_answer_of_the_whole_one(data, task):
     net = Chromoformer(ModelConfig(**SMALL, task=task)).eval()

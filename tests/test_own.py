@@ -14,6 +14,7 @@ import pytest
 
 from chromolib import InputError, features, inputs, load_profile, readers
 from chromolib.config import ROOT
+from chromolib.dataset import load_dataset
 from chromolib.genome import Genome, deal_folds, load_genome, profile_genome, read_sizes
 from chromolib.inputs import faults
 
@@ -111,6 +112,20 @@ def test_a_profile_without_contacts_has_promoters_alone(own):
     change(own, "  contacts: contacts.csv", "  #")
     store = features.load(features.ensure(load_profile(own), "T1")).load()
     assert store.sizes["pcre"] == 0 and store.sizes["gene"] == N_GENES
+
+
+def test_own_domains_say_which_contacts_stay_within_one(own):
+    change(own, "  contacts: contacts.csv", "  contacts: contacts.csv\n  domains: tads-{cell_type}.bed\n  #")
+    with pytest.raises(InputError, match="tads-T1.bed: no such file, expected an input file; fetch it"):
+        features.ensure(load_profile(own), "T1")
+    (own.parent / "tads-T1.bed").write_text("chrA\t0\t300000\nchrB\t0\t120\n")
+    assert [line for line in check(own)[0] if "tads" in line] and len(check(own)[0]) == 1  # of C1
+    data = load_dataset(load_profile(own), "T1")
+    is_there, is_intra = data.touching()[1] > 0, data.store["is_intra_tad"].values
+    on_a = (data.genes["chrom"] == "chrA").to_numpy()
+    assert is_there[on_a].any() and (is_intra == is_there & on_a[:, None]).all()
+    counted = data.dropped.set_index("what").loc["pCREs by domain"]
+    assert counted["reason"] == "pCRE or promoter in no domain, taken for inter-TAD" and counted["count"] == is_there[~on_a].sum()
 
 
 def test_a_changed_file_and_nothing_else_makes_features_anew(own):

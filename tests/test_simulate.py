@@ -186,6 +186,20 @@ def test_every_gene_arrives_with_the_expression_and_contacts_planted(smoke):
     np.testing.assert_allclose(found["contact"], store["contact"].values[gene, rank], atol=1e-4)
 
 
+def test_domains_of_the_store_are_those_planted_but_where_a_promoter_s_fragment_spans_two(smoke):
+    """The rule of expression goes by the middle of the promoter's fragment, the store by its TSS."""
+    profile, store, _ = smoke
+    tads = readers.read_tads(profile.raw_dir / "domains/S01.IS.All_TAD.bed", load_genome(profile.genome))
+    pcres = simulate.read_truth(profile, "pcres", "S01").set_index(["gene_id", "rank"])
+    gene, rank = np.nonzero(store["gene_pcre"].values >= 0)
+    planted = pcres["is_intra"].loc[list(zip(store["gene_id"].values[gene], rank, strict=True))]
+    differs = planted.to_numpy() != store["is_intra_tad"].values[gene, rank]
+    assert 0.5 < planted.mean() < 0.9 and differs.mean() < 0.02
+    for chrom, tss in {(store["chrom"].values[g], store["tss"].values[g]) for g in gene[differs]}:
+        assert (tads.loc[tads["chrom"] == chrom, "start"] - tss).abs().min() < 10_000
+    assert not store["is_intra_tad"].values[store["gene_pcre"].values < 0].any()
+
+
 def test_mean_depth_in_frames_is_that_of_real_cells(smoke):
     _, store, _ = smoke
     size, tss = store["chrom_bp"].values, store["tss"].values

@@ -69,6 +69,8 @@ def _check_own(profile: Profile, genome: Genome | None, faults: list[str], notes
     tss = _check_genes(profile, genome, expression, faults, notes)
     for cell_type in profile.cell_types if inputs.contacts else []:
         _check_contacts(profile, genome, cell_type, tss, faults, notes)
+    for path in dict.fromkeys(profile.folder / inputs.domains.format(cell_type=name) for name in profile.cell_types if inputs.domains):
+        _tried(faults, readers.read_tads, path, genome)
 
 
 # Signal

@@ -32,12 +32,13 @@ class Files(NamedTuple):
     annotation: Path
     gene_info: Path | None
     contacts: list[Path]
+    domains: Path | None
     fasta: Path | None
 
     def named(self) -> list[tuple[str, Path]]:
         """Every file and what it is, each once."""
         named = [(f"signal of {sample.mark} ({sample.format}, {sample.scale})", sample.path) for sample in self.samples]
-        named += [(name, getattr(self, name)) for name in ("expression", "annotation", "gene_info", "fasta")]
+        named += [(name, getattr(self, name)) for name in ("expression", "annotation", "gene_info", "domains", "fasta")]
         named += [("contacts", path) for path in self.contacts]
         return list(dict.fromkeys((what, path) for what, path in named if path is not None))
 
@@ -66,6 +67,7 @@ def files_of(profile: Profile, cell_type: str) -> Files:
         fill(inputs.annotation),
         inputs.gene_info and fill(inputs.gene_info),
         [fill(pattern) for pattern in inputs.contacts],
+        inputs.domains and fill(inputs.domains),
         inputs.fasta and fill(inputs.fasta),
     )
 

@@ -30,12 +30,14 @@ def read(profile: Profile, cell_type: str, genome: Genome) -> Parts:
     tables = read_contacts(profile, files.contacts, genome, cell_type)
     pairs, of_pairs = pairs_of(profile, list(tables.values()), tss)
     of_contacts = {f"contacts of {path.name}": table.attrs["dropped"] for path, table in tables.items()}
+    domains = None if files.domains is None else readers.read_tads(files.domains, genome)
     bigwigs, of_signal = ensure_signal(profile, cell_type, files, genome)
 
     def read_bins(regions: Sequence[Region]) -> np.ndarray:
         return depth.bin_means(bigwigs, regions, profile.base_bp)
 
-    return Parts(genes, pairs, read_bins, of_signal | dropped | of_contacts | of_pairs, scale=files.samples[0].scale)
+    dropped |= of_signal | of_contacts | of_pairs
+    return Parts(genes, pairs, read_bins, dropped, scale=files.samples[0].scale, domains=domains)
 
 
 def read_expression(profile: Profile, cell_types: Sequence[str]) -> pd.DataFrame:
