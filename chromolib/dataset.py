@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple, get_args
@@ -24,7 +24,7 @@ from torch import Tensor
 from . import features, inputs, simulate
 from .attention import frame_offset
 from .batch import Batch, PackedBatch, Regions
-from .config import SCALES, Contacts, InputError, ModelConfig, Profile, Scale, Task
+from .config import PC1, SCALES, Contacts, InputError, ModelConfig, Profile, Scale, Task
 from .files import hold
 from .genome import Region
 
@@ -104,7 +104,7 @@ class GeneDataset:
         self.scale: Scale = store.attrs["signal"]
         self.frame_bp = int(store.attrs["frame_bp"])
         self.max_pcres = store.sizes["rank"]
-        self.marks = tuple(marks) if marks is not None else tuple(store["mark"].values.tolist())
+        self.marks = tuple(marks) if marks is not None else own_marks(store)
         self.bin_bp = tuple(int(width) for width in bin_bp)
         self.window_bp = int(window_bp or self.frame_bp)
         self.log_base = log_base
@@ -335,16 +335,21 @@ class GeneDataset:
         return replace(signal, contact=torch.from_numpy(contact).to(self.device), layout=replace(signal.layout, gene_pcre=gene_pcre))
 
     def mean_of(self, signal: np.ndarray) -> np.ndarray:
-        """What the store holds, from signal: the inverse of the logarithm that was taken on loading."""
-        if self.scale == "arcsinh-p":
-            return signal
-        return np.expm1(signal) if self.log_base == "e" else np.exp2(signal) - 1
+        """What the store holds, from signal (..., m): the inverse of the logarithm that was taken on loading."""
+        return self.of_logged(np.expm1 if self.log_base == "e" else lambda x: np.exp2(x) - 1, signal)
 
     def signal_of(self, mean: np.ndarray) -> np.ndarray:
-        """The signal that the network reads, from what the store holds."""
-        if self.scale == "arcsinh-p":
-            return mean
-        return np.log1p(mean) if self.log_base == "e" else np.log2(mean + 1)
+        """The signal that the network reads, from what the store holds (..., m)."""
+        return self.of_logged(np.log1p if self.log_base == "e" else lambda x: np.log2(x + 1), mean)
+
+    def of_logged(self, function: Callable[[np.ndarray], np.ndarray], values: np.ndarray) -> np.ndarray:
+        """`function` of those marks, the last axis, whose logarithm is read; the others as they are."""
+        is_logged = np.array([self.scale != "arcsinh-p" and mark != PC1 for mark in self.marks])
+        if is_logged.all():
+            return function(values)
+        changed = values.copy()
+        changed[..., is_logged] = function(values[..., is_logged])
+        return changed
 
     def _log(self, mean: np.ndarray) -> Tensor:
         return torch.from_numpy(self.signal_of(mean.astype(np.float32)))
@@ -561,6 +566,11 @@ def _centre(
         return framed, padding_idx, is_blind
     crop = n_padding // 2  # rounded down, so that both strands fit
     return framed[:, crop : frame_bins - crop].contiguous(), padding_idx[:, crop : frame_bins - crop].contiguous(), is_blind
+
+
+def own_marks(store: xr.Dataset) -> tuple[str, ...]:
+    """The marks of the profile: those that are read where none are named, its extra tracks not among them."""
+    return tuple(mark for mark in store["mark"].values.tolist() if mark not in store.attrs.get("extra_tracks", ()))
 
 
 def touching(store: xr.Dataset, contacts: Contacts = "all") -> tuple[np.ndarray, np.ndarray]:

@@ -106,7 +106,7 @@ def build(profile: Profile, cell_type: str) -> xr.Dataset:
         gene_pcre, contact (gene, rank): index of the pCRE and its contact, strongest first; -1 and 0 where none is.
         is_intra_tad (gene, rank), only where the profile names domains: whether the pCRE lies in the promoter's.
         Per gene: symbol, chrom, chrom_bp, tss, strand, fold, expression (RPKM), label.
-        Coordinates: gene_id (gene), region (pcre), mark, and bin_start (bin), in bp from the TSS. Each variable says what it
+        Coordinates: gene_id (gene), region (pcre), mark (after the marks, what attrs["extra_tracks"] lists), and bin_start (bin), in bp from the TSS. Each variable says what it
         is and in which unit; attrs["dropped"] is JSON: {what: {reason: count}}, attrs["source_files"], where `ensure` wrote
         the store, JSON: [{what, file, sha256}].
     """
@@ -151,8 +151,10 @@ def assemble(profile: Profile, genome: Genome, cell_type: str, parts: Parts) -> 
             )
         pcre_depth = parts.read_bins(pcres) if pcres else np.empty((0, promoter.shape[2]), np.float32)
     store = _lay_out(
-        promoter, pcre_depth, genes, pairs, profile.marks, genome, profile.base_bp, profile.max_pcres, parts.scale
+        promoter, pcre_depth, genes, pairs, profile.tracks, genome, profile.base_bp, profile.max_pcres, parts.scale
     )
+    if profile.extra_tracks:
+        store.attrs["extra_tracks"] = list(profile.extra_tracks)
     return store.assign_attrs(
         profile=profile.name,
         cell_type=cell_type,
@@ -352,6 +354,7 @@ def _settings(profile: Profile, cell_type: str, files: list[dict[str, str]]) -> 
             "rules": profile.rules.model_dump(mode="json"),
             "files": files,
         }
+        | ({"extra_tracks": profile.extra_tracks} if profile.extra_tracks else {})
     )
 
 

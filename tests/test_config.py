@@ -96,6 +96,33 @@ def test_training_that_cannot_run_is_refused(settings):
         TrainConfig(**settings)
 
 
+RAW = {"kind": "raw"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"extra_tracks": ["H3K9ac"]}, r"extra_tracks: found \['H3K9ac'\], expected each once, none of the marks"),
+        ({"extra_tracks": ["CTCF", "CTCF"]}, "expected each once"),
+        ({"marks": ["PC1"]}, "and PC1 here if anywhere"),
+        ({"extra_tracks": ["PC1"]}, "found PC1, but no inputs.compartments; name a table of PC1 there"),
+        (published(extra_tracks=["CTCF"]), "expected none: inputs of kind published have only marks; leave it out"),
+        ({"inputs": RAW | {"domains": "{mark}.bed{"}}, "'{mark}.bed{': found"),
+        ({"inputs": RAW | {"compartments": "{cell}.tsv"}}, "found {cell}, expected only {cell_type} and {mark}"),
+    ],
+)
+def test_extra_tracks_that_cannot_be_had_are_refused(tmp_path, changed, message):
+    with pytest.raises(InputError, match=message) as error:
+        load_profile(write(tmp_path / "mine.yml", **changed))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_tracks_are_the_marks_and_then_the_others_of_which_pc1_has_no_sample(tmp_path):
+    changed = {"marks": ["H3K9ac"], "extra_tracks": ["PC1", "CTCF"], "inputs": RAW | {"compartments": "pc1.tsv"}}
+    profile = load_profile(write(tmp_path / "mine.yml", **changed))
+    assert (profile.marks, profile.tracks, profile.sampled) == (("H3K9ac",), ("H3K9ac", "PC1", "CTCF"), ("H3K9ac", "CTCF"))
+
+
 def test_profile_departs_from_the_paper_only_where_it_says_so(tmp_path):
     profile = load_profile(write(tmp_path / "mine.yml", training={"epochs": 3}))
     assert profile.train_config(seed=7) == TrainConfig(epochs=3, seed=7)

@@ -240,6 +240,40 @@ def test_max_pcres_keeps_the_strongest():
     assert hand_data().select(max_pcres=0).batch([0, 1]).contact.shape == (2, 0)
 
 
+# Extra tracks
+
+
+def pc1_data(**options):
+    """As `hand_store`, with PC1 of -0.5 in all bins but those of 1.5 downstream; a gene's chromosome ends after 350 bp."""
+    store = hand_store("+", tss=[100], chrom_bp=350, depth=[[0, 0, 0, 4, 4, 4, 2, 0]])
+    pc1 = np.array([0, 0, 0, -0.5, 1.5, 1.5, 0.75, 0], np.float32)[None, :, None]  # the end holds 50 bp of its bin
+    both = xr.concat([store, store.assign_coords(mark=["PC1"])], "mark", data_vars="minimal")
+    both["promoter"] = both["promoter"].copy(data=np.concatenate([store["promoter"].values, pc1], 2))
+    both["pcre_depth"] = both["pcre_depth"].copy(data=store["pcre_depth"].values * np.array([1, -1], np.float32))
+    return GeneDataset(both.assign_attrs(extra_tracks=["PC1"]), bin_bp=(200, 100), **options)
+
+
+@pytest.mark.parametrize(("log_base", "log"), [("e", np.log1p), ("2", lambda x: np.log2(1 + np.array(x)))])
+def test_pc1_is_averaged_like_depth_but_never_logged(log_base, log):
+    data = pc1_data(log_base=log_base).select(marks=["PC1", "A"])
+    batch = data.batch([0])
+    np.testing.assert_allclose(batch.promoter[100][0, 3:7, 0], [-0.5, 1.5, 1.5, 1.5])
+    np.testing.assert_allclose(batch.promoter[200][0, 1:, 0], [-0.5, 1.5, 1.5])
+    np.testing.assert_allclose(batch.promoter[100][0, 3:7, 1], log([4, 4, 4, 4]), rtol=1e-6)
+    np.testing.assert_allclose(batch.pcre[100][0, 0, :, 0], [-1, -2, -3])
+    signal = batch.promoter[100].numpy()
+    np.testing.assert_allclose(data.signal_of(data.mean_of(signal)), signal, rtol=1e-6)
+    np.testing.assert_allclose(data.mean_of(signal)[0, 3:7], [[-0.5, 4], [1.5, 4], [1.5, 4], [1.5, 4]], rtol=1e-6)
+
+
+def test_extra_tracks_are_read_only_where_they_are_named():
+    data = pc1_data()
+    assert data.marks == ("A",) and data.batch([0]).promoter[100].shape[2] == 1
+    assert data.select(marks=["PC1"]).select(window_bp=400).marks == ("PC1",)
+    with pytest.raises(InputError, match="hand/T1: no mark 'CTCF', expected some of A, PC1"):
+        data.select(marks=["A", "CTCF"])
+
+
 # Domains
 
 
