@@ -254,7 +254,7 @@ def write_files(parts: list[GeneDataset], folder: Path) -> tuple[Path, Path]:
 
     float32 where the release has float16, so that both sides read the same numbers.
     """
-    store, arrays = parts[0].store, folder / "npy"
+    store, arrays = parts[0].store.sel(mark=list(parts[0].marks)), folder / "npy"
     arrays.mkdir()
     base_bp, half = int(store.attrs["base_bp"]), int(store.attrs["frame_bp"]) // 2
     row_of = {gene: i for i, gene in enumerate(store["gene_id"].values.tolist())}

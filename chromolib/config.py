@@ -33,9 +33,11 @@ PROFILES = ROOT / "data" / "profiles"
 MARKS = ("H3K4me1", "H3K4me3", "H3K9me3", "H3K27me3", "H3K36me3", "H3K27ac", "H3K9ac")
 DEEPDIFF_MARKS = MARKS[:5]  # all that published signal is there of, in the order of DeepDiff's columns
 
+PC1 = "PC1"  # the one track that is no signal but says on which side of 0, A or B, the compartment is: never a logarithm of it
+
 Task = Literal["clf", "reg", "diff"]
 LogBase = Literal["e", "2", "none"]  # none: the network reads the mean itself, as some peers did
-Contacts = Literal["all", "intra-TAD", "inter-TAD"]  # pCREs of any domain, of the gene's own, or of others only
+Contacts = Literal["all", "intra-TAD", "inter-TAD"]  # pCREs of any domain (TAD), of the promoter's own, or of others only
 Fusion = Literal["attention", "concat"]  # of a promoter with its pCREs
 # Of matrix products. float16 and tf32 need CUDA.
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
@@ -87,6 +89,7 @@ class ModelConfig:
     regulation_heads: int = 8
     regulation_width: int = 256                 # all heads together
     regulation_ff: int = 256
+    fusion: Fusion = "attention"                # of promoter and pCREs; see Chromoformer
     head_width: int = 128
 
     def __post_init__(self) -> None:
@@ -96,6 +99,8 @@ class ModelConfig:
             raise InputError(f"ModelConfig: task={self.task!r}, expected clf, reg or diff")
         if self.scale not in SCALES:
             raise InputError(f"ModelConfig: scale={self.scale!r}, expected one of {', '.join(SCALES)}")
+        if self.fusion not in ("attention", "concat"):
+            raise InputError(f"ModelConfig: fusion={self.fusion!r}, expected attention or concat")
         if not self.marks or not self.bin_bp:
             raise InputError("ModelConfig: marks and bin_bp need at least one entry each")
         for width in self.bin_bp:
@@ -291,10 +296,13 @@ class RawInputs(_Section):
     contacts_format: ContactsFormat = "3div"
     contacts_column: str | None = None    # of 3div and geo: what is the frequency; None: dist_res, by distance and capture
     contacts_samples: dict[str, str] = {}  # cell type -> its name in a table of several, geo-significant or peak-matrix
+    domains: str | None = None            # TADs, for selections of contacts by domain
+    compartments: str | None = None       # PC1 of Hi-C, a column per cell type, for the extra track PC1
 
     @model_validator(mode="after")
     def _names_are_known(self) -> RawInputs:
-        patterns = (self.reads, self.expression, self.annotation, self.gene_info, self.fasta, *self.contacts)
+        patterns = (self.reads, self.expression, self.annotation, self.gene_info, self.fasta, self.domains, self.compartments)
+        patterns += self.contacts
         for pattern in filter(None, patterns):
             _names_in(pattern, ("cell_type", "mark"))
         return self
@@ -314,6 +322,8 @@ class OwnInputs(_Section):
     contacts_format: ContactsFormat = "table"
     contacts_column: str | None = None          # as in RawInputs
     contacts_samples: dict[str, str] = {}
+    domains: str | None = None                  # TADs, BED; {cell_type} is filled in
+    compartments: str | None = None             # as in RawInputs
     fasta: str | None = None                    # sequence of the genome, where a sample is fastq
 
     @field_validator("contacts", mode="before")
@@ -323,7 +333,7 @@ class OwnInputs(_Section):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> OwnInputs:
-        for pattern in (self.expression, *self.contacts):
+        for pattern in filter(None, (self.expression, self.domains, self.compartments, *self.contacts)):
             _names_in(pattern, ("cell_type",))
         for pattern in filter(None, (self.samples, self.annotation, self.gene_info, self.fasta)):
             _names_in(pattern, ())
@@ -408,6 +418,7 @@ class Profile(_Section):
     chrom_sizes: str | None = None                 # file of any other build, relative to the profile's own folder
     cell_types: dict[Annotated[str, Field(pattern=_NAME)], str] = Field(min_length=1)  # id -> name for readers
     marks: tuple[str, ...] = MARKS
+    extra_tracks: tuple[str, ...] = ()             # held beside the marks, read only by networks that name them: CTCF, PC1
     folds: dict[int, tuple[str, ...]] | None = None  # fold -> chromosomes; None: the build's own
     frame_bp: int = Field(40_000, ge=2, le=10_000_000)
     base_bp: int = 100                             # bin width of the feature store; network bins are multiples
@@ -457,6 +468,17 @@ class Profile(_Section):
         return self
 
     @model_validator(mode="after")
+    def _extra_tracks_can_be_had(self) -> Profile:
+        extra, inputs = self.extra_tracks, self.inputs
+        if PC1 in self.marks or len(set(self.tracks)) != len(self.tracks):
+            raise ValueError(f"extra_tracks: found {list(extra)}, expected each once, none of the marks, and {PC1} here if anywhere; correct it")
+        if extra and not isinstance(inputs, RawInputs | OwnInputs):
+            raise ValueError(f"extra_tracks: found {list(extra)}, expected none: inputs of kind {inputs.kind} have only marks; leave it out")
+        if PC1 in extra and inputs.compartments is None:
+            raise ValueError(f"extra_tracks: found {PC1}, but no inputs.compartments; name a table of PC1 there, or leave it out")
+        return self
+
+    @model_validator(mode="after")
     def _fits_published(self) -> Profile:
         inputs = self.inputs
         if not isinstance(inputs, PublishedInputs):
@@ -488,6 +510,16 @@ class Profile(_Section):
     def simulated(self) -> bool:
         """Whether a page made from this profile has to say that its numbers are simulated."""
         return isinstance(self.inputs, RawInputs) and self.inputs.simulation is not None
+
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """What features hold: the marks, then the extra tracks."""
+        return (*self.marks, *self.extra_tracks)
+
+    @property
+    def sampled(self) -> tuple[str, ...]:
+        """Those of the tracks that are signal, of which each cell type has a sample."""
+        return tuple(track for track in self.tracks if track != PC1)
 
     @property
     def folder(self) -> Path:

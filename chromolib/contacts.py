@@ -6,10 +6,11 @@ In: transcripts and interaction tables. Out: each gene's pCREs, ranked by normal
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import pybedtools
 
@@ -134,6 +135,44 @@ def pairs_of_genes(
     by, ascending = (["order"], [True]) if repeated == "first" else (["contact"], [False])
     reached = reached.sort_values(["gene_id", *by], ascending=[True, *ascending], kind="stable")
     return reached.drop_duplicates(["gene_id", "region"])[["gene_id", "region", "contact"]].reset_index(drop=True)
+
+
+def domain_of(chrom: Sequence[str], position: Sequence[int], domains: pd.DataFrame) -> np.ndarray:
+    """Which domain holds each position: its place in `domains` (chrom, start, end; they do not overlap), -1 for none."""
+    chrom, position = np.asarray(chrom, object), np.asarray(position, np.int64)
+    found = np.full(len(chrom), -1)
+    for name, rows in domains.reset_index(drop=True).sort_values("start").groupby("chrom"):
+        here = np.flatnonzero(chrom == name)
+        last = np.searchsorted(rows["start"], position[here], side="right") - 1
+        is_inside = (last >= 0) & (position[here] < rows["end"].to_numpy()[last])
+        found[here[is_inside]] = rows.index.to_numpy()[last[is_inside]]
+    return found
+
+
+def within_domains(pairs: pd.DataFrame, genes: pd.DataFrame, domains: pd.DataFrame) -> pd.Series:
+    """Whether a gene and its pCRE lie in one domain (TAD): a promoter is where its TSS is, a region where its middle is.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        gene_id, region.
+    genes : DataFrame
+        gene_id, chrom, tss (0-based).
+    domains : DataFrame
+        chrom, start, end, as `readers.read_tads` gives them.
+
+    Returns
+    -------
+    Series of bool, in the order of `pairs`. What lies in no domain shares none; `attrs["dropped"]` counts such pairs.
+    """
+    ends = pairs["region"].str.extract(r"^(?P<chrom>.+):(?P<start>\d+)-(?P<end>\d+)$").astype({"start": "int64", "end": "int64"})
+    of_pcre = domain_of(ends["chrom"], (ends["start"] + ends["end"]) // 2, domains)
+    of_gene = pairs["gene_id"].map(pd.Series(domain_of(genes["chrom"], genes["tss"], domains), genes["gene_id"])).to_numpy()
+    is_outside = (of_pcre < 0) | (of_gene < 0)
+    is_within = pd.Series((of_pcre == of_gene) & ~is_outside, pairs.index, dtype=bool)
+    n = int(is_outside.sum())
+    is_within.attrs = {"dropped": {"pCRE or promoter in no domain, taken for inter-TAD": n} if n else {}}
+    return is_within
 
 
 def strongest(pairs: pd.DataFrame, *, max_width_bp: int, max_pcres: int) -> pd.DataFrame:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from torch import Tensor
 from . import features, inputs, simulate
 from .attention import frame_offset
 from .batch import Batch, PackedBatch, Regions
-from .config import SCALES, InputError, LogBase, ModelConfig, Profile, Scale, Task
+from .config import PC1, SCALES, Contacts, InputError, LogBase, ModelConfig, Profile, Scale, Task
 from .files import hold
 from .genome import Region
 
@@ -104,11 +104,12 @@ class GeneDataset:
         self.scale: Scale = store.attrs["signal"]
         self.frame_bp = int(store.attrs["frame_bp"])
         self.max_pcres = store.sizes["rank"]
-        self.marks = tuple(marks) if marks is not None else tuple(store["mark"].values.tolist())
+        self.marks = tuple(marks) if marks is not None else own_marks(store)
         self.bin_bp = tuple(int(width) for width in bin_bp)
         self.window_bp = int(window_bp or self.frame_bp)
         self.log_base = log_base
         self.task: Task = task
+        self.contacts: Contacts = "all"
         self.genes = gene_table(store)
         self._rows = np.arange(len(self.genes))
         self._signal = self._build_signal()
@@ -168,15 +169,20 @@ class GeneDataset:
         window_bp: int | None = None,
         bin_bp: Sequence[int] | None = None,
         max_pcres: int | None = None,
+        contacts: Contacts | None = None,
         task: Task | None = None,
         log_base: LogBase | None = None,
     ) -> GeneDataset:
         """A view with fewer genes, marks, bins or pCREs, a narrower window, another target or another logarithm.
 
+        `contacts` keeps pCREs in the domain (TAD) of their gene's promoter, or only the others: of those that the store
+        holds, the strongest of all. Ranks close up, so that `max_pcres` takes the strongest that are left.
+
         Raises
         ------
         InputError
-            A gene or mark that the dataset does not hold, a window wider than the frame, bins that the store's do not fill.
+            A gene or mark that the dataset does not hold, a window wider than the frame, bins that the store's do not fill,
+            contacts by domain where the profile names no domains.
         """
         view = self._copy()
         if genes is not None:
@@ -190,6 +196,9 @@ class GeneDataset:
             if not 0 <= max_pcres <= self.store.sizes["rank"]:
                 raise InputError(f"max_pcres={max_pcres}, expected 0 to {self.store.sizes['rank']}, which is what the store holds")
             view.max_pcres = max_pcres
+        if contacts is not None:
+            view.contacts = contacts
+            view._signal = view._with_contacts(self._signal)
         if any(value is not None for value in (marks, window_bp, bin_bp, log_base)):
             view.log_base = log_base or self.log_base
             view.marks = tuple(marks) if marks is not None else self.marks
@@ -219,6 +228,10 @@ class GeneDataset:
         moved = self._copy()
         moved._signal, moved._targets = self._signal.to(device, dtype), self._targets.to(device)
         return moved
+
+    def touching(self) -> tuple[np.ndarray, np.ndarray]:
+        """As the function of that name, of the genes of this view, in their order."""
+        return tuple(values[self._rows, : self.max_pcres] for values in touching(self.store, self.contacts))
 
     @property
     def targets(self) -> Tensor:
@@ -319,22 +332,31 @@ class GeneDataset:
                 blind[width] = is_blind
             mean, pcre_row[width] = pool_ragged(pcre_depth, store["pcre_row"].values, _pcre_widths(store), base_bp, width)
             pcre[width] = F.pad(self._log(mean), (0, 0, 0, 1))
-        contact = store["contact"].values.astype(np.float32)
-        gene_pcre = np.where(contact == 0, -1, store["gene_pcre"].values.astype(np.int64))
+        gene_pcre, contact = touching(store, self.contacts)
         layout = Layout(gene_pcre, {width: np.diff(row.numpy()) for width, row in pcre_row.items()})
         return Signal(promoter, promoter_padding, blind, pcre, pcre_row, torch.from_numpy(contact), layout)
 
+    def _with_contacts(self, signal: Signal) -> Signal:
+        """The same signal with the pCREs of this view."""
+        gene_pcre, contact = touching(self.store, self.contacts)
+        return replace(signal, contact=torch.from_numpy(contact).to(self.device), layout=replace(signal.layout, gene_pcre=gene_pcre))
+
     def mean_of(self, signal: np.ndarray) -> np.ndarray:
-        """What the store holds, from signal: the inverse of the logarithm that was taken on loading."""
-        if self.is_plain:
-            return signal
-        return np.expm1(signal) if self.log_base == "e" else np.exp2(signal) - 1
+        """What the store holds, from signal (..., m): the inverse of the logarithm that was taken on loading."""
+        return self.of_logged(np.expm1 if self.log_base == "e" else lambda x: np.exp2(x) - 1, signal)
 
     def signal_of(self, mean: np.ndarray) -> np.ndarray:
-        """The signal that the network reads, from what the store holds."""
-        if self.is_plain:
-            return mean
-        return np.log1p(mean) if self.log_base == "e" else np.log2(mean + 1)
+        """The signal that the network reads, from what the store holds (..., m)."""
+        return self.of_logged(np.log1p if self.log_base == "e" else lambda x: np.log2(x + 1), mean)
+
+    def of_logged(self, function: Callable[[np.ndarray], np.ndarray], values: np.ndarray) -> np.ndarray:
+        """`function` of those marks, the last axis, whose logarithm is read; the others as they are."""
+        is_logged = np.array([not self.is_plain and mark != PC1 for mark in self.marks])
+        if is_logged.all():
+            return function(values)
+        changed = values.copy()
+        changed[..., is_logged] = function(values[..., is_logged])
+        return changed
 
     def _log(self, mean: np.ndarray) -> Tensor:
         return torch.from_numpy(self.signal_of(mean.astype(np.float32)))
@@ -350,7 +372,7 @@ class PairedDataset:
         self.genes = first.genes
         self.marks, self.bin_bp, self.frame_bp = first.marks, first.bin_bp, first.frame_bp
         self.window_bp, self.log_base, self.scale = first.window_bp, first.log_base, first.scale
-        self.max_pcres = first.max_pcres
+        self.max_pcres, self.contacts = first.max_pcres, first.contacts
         self.cell_type = f"{second.cell_type}/{first.cell_type}"
 
     def __len__(self) -> int:
@@ -424,7 +446,7 @@ def pair(first: GeneDataset, second: GeneDataset) -> PairedDataset:
 
     Genes that only one of them holds are left out. Raises InputError where marks, bins or frame differ.
     """
-    for name in ("marks", "bin_bp", "frame_bp", "window_bp", "max_pcres", "scale", "log_base"):
+    for name in ("marks", "bin_bp", "frame_bp", "window_bp", "max_pcres", "contacts", "scale", "log_base"):
         if getattr(first, name) != getattr(second, name):
             raise InputError(f"pair: {name} is {getattr(first, name)} in {first.cell_type} and {getattr(second, name)} in {second.cell_type}, expected the same")
     common = first.genes.loc[first.genes["gene_id"].isin(second.genes["gene_id"]), "gene_id"].tolist()
@@ -551,6 +573,34 @@ def _centre(
         return framed, padding_idx, is_blind
     crop = n_padding // 2  # rounded down, so that both strands fit
     return framed[:, crop : frame_bins - crop].contiguous(), padding_idx[:, crop : frame_bins - crop].contiguous(), is_blind
+
+
+def own_marks(store: xr.Dataset) -> tuple[str, ...]:
+    """The marks of the profile: those that are read where none are named, its extra tracks not among them."""
+    return tuple(mark for mark in store["mark"].values.tolist() if mark not in store.attrs.get("extra_tracks", ()))
+
+
+def touching(store: xr.Dataset, contacts: Contacts = "all") -> tuple[np.ndarray, np.ndarray]:
+    """Which pCRE each gene has at each rank, -1 where it has none, and its contact, else 0; both (g, r).
+
+    Raises InputError where contacts by domain are asked of a store without domains.
+    """
+    contact = store["contact"].values.astype(np.float32)
+    gene_pcre = np.where(contact == 0, -1, store["gene_pcre"].values.astype(np.int64))
+    if contacts not in get_args(Contacts):
+        raise InputError(f"contacts={contacts!r}, expected one of {', '.join(get_args(Contacts))}")
+    if contacts == "all":
+        return gene_pcre, contact
+    if "is_intra_tad" not in store:
+        raise InputError(
+            f"{store.attrs['profile']}/{store.attrs['cell_type']}: contacts={contacts!r}, but the profile names no domains; name a BED "
+            "file of TADs as inputs.domains, or read all contacts"
+        )
+    is_kept = (gene_pcre >= 0) & (store["is_intra_tad"].values == (contacts == "intra-TAD"))
+    order = np.argsort(~is_kept, axis=1, kind="stable")
+    return tuple(
+        np.take_along_axis(np.where(is_kept, values, nothing), order, 1) for values, nothing in ((gene_pcre, -1), (contact, np.float32(0)))
+    )
 
 
 def _pcre_widths(store: xr.Dataset) -> np.ndarray:

@@ -190,6 +190,14 @@ def bins_of_reads(
     return _bin_means(lambda chrom: pile_up(*of_chrom.get(chrom, nothing), clip=clip), regions, bin_bp)
 
 
+def bins_of_segments(segments: pd.DataFrame, regions: Sequence[Region], bin_bp: int) -> np.ndarray:
+    """Mean of each bin of some regions over its bases, (row,), float32, of segments (chrom, start, end, value) that do not
+    overlap. Bases without a segment count as 0."""
+    rows = dict(list(segments.sort_values("start").groupby("chrom")))
+    nothing = segments[:0]
+    return _bin_means(lambda chrom: tuple(rows.get(chrom, nothing)[["start", "end", "value"]].to_numpy().T), regions, bin_bp)
+
+
 def _bin_means(intervals: Callable[[str], Intervals], regions: Sequence[Region], bin_bp: int) -> np.ndarray:
     """Mean of each bin of some regions, (row,), from the intervals of their chromosomes, each of which is asked for once."""
     chrom = np.array([region.chrom for region in regions], object)

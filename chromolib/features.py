@@ -44,7 +44,7 @@ _MEANING = {
     "expression": ("expression", "RPKM"),
     "label": ("1 if expression is high for the cell type, else 0", "1"),
 }
-
+_OF_DOMAINS = {"is_intra_tad": ("whether a pCRE lies in the domain (TAD) of its gene's TSS", "1")}  # where domains are known
 
 
 def ensure(profile: Profile, cell_type: str) -> Path:
@@ -104,8 +104,9 @@ def build(profile: Profile, cell_type: str) -> xr.Dataset:
         pcre_depth (row, mark): the bins of all pCREs, one after the other; pCRE i has rows pcre_row[i]:pcre_row[i + 1],
         and its last bin averages only the bp it has.
         gene_pcre, contact (gene, rank): index of the pCRE and its contact, strongest first; -1 and 0 where none is.
+        is_intra_tad (gene, rank), only where the profile names domains: whether the pCRE lies in the promoter's.
         Per gene: symbol, chrom, chrom_bp, tss, strand, fold, expression (RPKM), label.
-        Coordinates: gene_id (gene), region (pcre), mark, and bin_start (bin), in bp from the TSS. Each variable says what it
+        Coordinates: gene_id (gene), region (pcre), mark (after the marks, what attrs["extra_tracks"] lists), and bin_start (bin), in bp from the TSS. Each variable says what it
         is and in which unit; attrs["dropped"] is JSON: {what: {reason: count}}, attrs["source_files"], where `ensure` wrote
         the store, JSON: [{what, file, sha256}].
     """
@@ -130,6 +131,10 @@ def assemble(profile: Profile, genome: Genome, cell_type: str, parts: Parts) -> 
         "genes without a fold": {"chromosome in no fold": int((~has_fold).sum())},
         "pCREs of genes": pairs.attrs["dropped"],
     }
+    if parts.domains is not None:
+        is_intra_tad = contacts.within_domains(pairs, genes, parts.domains)
+        pairs["is_intra_tad"] = is_intra_tad
+        dropped["pCREs by domain"] = is_intra_tad.attrs["dropped"]
     pcres = [Region.parse(name) for name in pairs["region"].unique()]
     if parts.promoter is None:
         half, n_bins = profile.frame_bp // 2, profile.frame_bp // profile.base_bp
@@ -146,8 +151,10 @@ def assemble(profile: Profile, genome: Genome, cell_type: str, parts: Parts) -> 
             )
         pcre_depth = parts.read_bins(pcres) if pcres else np.empty((0, promoter.shape[2]), np.float32)
     store = _lay_out(
-        promoter, pcre_depth, genes, pairs, profile.marks, genome, profile.base_bp, profile.max_pcres, parts.scale
+        promoter, pcre_depth, genes, pairs, profile.tracks, genome, profile.base_bp, profile.max_pcres, parts.scale
     )
+    if profile.extra_tracks:
+        store.attrs["extra_tracks"] = list(profile.extra_tracks)
     return store.assign_attrs(
         profile=profile.name,
         cell_type=cell_type,
@@ -316,8 +323,12 @@ def _lay_out(
             "bin_start": (("bin",), (np.arange(promoter.shape[1]) - promoter.shape[1] // 2) * base_bp),
         },
     )
-    for name, (meaning, unit) in _MEANING.items():
-        store[name].attrs = {"long_name": meaning, "units": unit.format(scale=SCALES[scale])}
+    if "is_intra_tad" in pairs:
+        store["is_intra_tad"] = xr.zeros_like(store["gene_pcre"], bool)
+        store["is_intra_tad"].values[gene_of_pair, pairs["rank"]] = pairs["is_intra_tad"]
+    for name, (meaning, unit) in (_MEANING | _OF_DOMAINS).items():
+        if name in store:
+            store[name].attrs = {"long_name": meaning, "units": unit.format(scale=SCALES[scale])}
     return indexed(store)
 
 
@@ -343,6 +354,7 @@ def _settings(profile: Profile, cell_type: str, files: list[dict[str, str]]) -> 
             "rules": profile.rules.model_dump(mode="json"),
             "files": files,
         }
+        | ({"extra_tracks": profile.extra_tracks} if profile.extra_tracks else {})
     )
 
 

@@ -28,6 +28,11 @@ class Embedding(NamedTuple):
 class Chromoformer(nn.Module):
     """The paper's network; its configuration is all that is needed to rebuild it.
 
+    With `fusion="concat"`, the reference of the paper's supplementary figure 4, no attention runs between regions: promoter
+    and pCREs are laid side by side in the order of rank, and one linear map and a ReLU stand in place of the Regulation
+    transformer. All else is the same. Contact frequencies are read as that order alone, since what they weigh is attention.
+    `regulation_layers` of 0 leaves either out.
+
     Source: Lee, Yang & Kim, Nat. Commun. 13:6678 (2022), figure 1 and Methods; released code, `ChromoformerBase`.
     """
 
@@ -47,8 +52,11 @@ class Chromoformer(nn.Module):
         # 3. Regulation transformer: promoter and pCREs among each other, weighted by contact frequency.
         self.regulation = nn.ModuleList(
             GatedAttention(n, d, c.regulation_heads, c.regulation_width, c.regulation_ff)
-            for _ in range(c.regulation_layers)
+            for _ in range(c.regulation_layers if c.fusion == "attention" else 0)
         )
+        # Deviates: the release has no such network, and the paper gives no size of its layers.
+        is_joined = c.fusion == "concat" and c.regulation_layers > 0
+        self.join = StackLinear(n, (1 + c.max_pcres) * d, d) if is_joined else None
         # 4. Heads.
         if c.task == "diff":
             self.head = _head(2 * n * d, c.head_width, 1)
@@ -78,7 +86,7 @@ class Chromoformer(nn.Module):
         Regulation transformer has only the first.
         """
         embedding = self.embed(batch)
-        if not len(self.regulation):
+        if not self.config.regulation_layers:
             return embedding.promoter.transpose(0, 1).flatten(1)
         return (embedding.promoter + embedding.regulatory).transpose(0, 1).flatten(1)
 
@@ -87,11 +95,13 @@ class Chromoformer(nn.Module):
         self._check(batch)
         batch = batch.pack() if isinstance(batch, Batch) else batch
         promoter = self._embed_promoters(batch)                                  # (s, b, d)
-        if not len(self.regulation):
+        if not self.config.regulation_layers:
             return Embedding(promoter, promoter)
         tokens = promoter
         if batch.pcres:
             tokens = torch.cat([promoter, self._embed_pcres(promoter, batch)], 1)
+        if self.join is not None:
+            return Embedding(promoter, self._join(tokens, batch))
         return Embedding(promoter, self._regulate(tokens, Tokens.of(batch.contact, batch.gene_idx, batch.rank_idx)))
 
     def _embed_promoters(self, batch: PackedBatch) -> Tensor:
@@ -130,6 +140,13 @@ class Chromoformer(nn.Module):
             x = layer(x, heads)
         return self.regulation[-1].promoters(x, tokens)
 
+    def _join(self, x: Tensor, batch: PackedBatch) -> Tensor:
+        """Promoters and pCREs, packed, (s, n, d) -> each promoter beside its pCREs, 0 where it has none, mapped to (s, b, d)."""
+        b, t = len(batch), 1 + self.config.max_pcres
+        place = torch.cat([torch.arange(b, device=x.device) * t, batch.gene_idx * t + batch.rank_idx + 1])
+        side = x.new_zeros(len(x), b * t, x.shape[2]).index_copy(1, place, x)
+        return self.join(side.view(len(x), b, -1)).relu()
+
     @torch.no_grad()
     def attention_maps(self, batch: Batch) -> dict[int, Tensor]:
         """Full attention maps of the promoters, bin width -> (b, h, l, l): what figure 4 of the paper shows.
@@ -158,6 +175,8 @@ class Chromoformer(nn.Module):
 
     def _check(self, batch: Batch | PackedBatch) -> None:
         config = self.config
+        if self.join is not None and (n_ranks := batch.contact.shape[1]) > config.max_pcres:
+            raise InputError(f"batch holds {n_ranks} pCREs a gene, the network has places for {config.max_pcres}; use data.select(max_pcres=...)")
         for bin_bp in config.bin_bp:
             if bin_bp not in batch.promoter:
                 raise InputError(f"batch holds bins of {sorted(batch.promoter)} bp, the network reads {bin_bp} bp; use data.select(bin_bp=...)")

@@ -34,7 +34,7 @@ from .config import (
     Training,
     load_profile,
 )
-from .dataset import GeneDataset, _check_selection, load_dataset, open_store, pair
+from .dataset import GeneDataset, _check_selection, load_dataset, open_store, own_marks, pair, touching
 from .files import write_whole
 from .train import Dataset, evaluate, fit, predict, save_weights
 
@@ -199,8 +199,9 @@ def _check(run: Run, stores: list[xr.Dataset]) -> None:
     profile = load_profile(run.profile)
     for store in stores:
         chosen = selection_of(run, profile)
-        frame_bp, marks = int(store.attrs["frame_bp"]), store["mark"].values.tolist()
-        _check_selection(store, run.marks or marks, chosen.get("bin_bp", profile.bin_bp), chosen.get("window_bp", frame_bp))
+        frame_bp = int(store.attrs["frame_bp"])
+        touching(store, run.contacts)
+        _check_selection(store, run.marks or own_marks(store), chosen.get("bin_bp", profile.bin_bp), chosen.get("window_bp", frame_bp))
         if run.max_pcres is not None and not 0 <= run.max_pcres <= store.sizes["rank"]:
             raise InputError(f"max_pcres={run.max_pcres}, expected 0 to {store.sizes['rank']}, which is what the store holds")
     genes = [pd.Series(store["fold"].values, store["gene_id"].values) for store in stores]

@@ -78,7 +78,7 @@ def ids_of(profile: Profile, cell_type: str) -> dict[str, list[str]]:
     if isinstance(inputs, DemoInputs):
         return {"demo": [inputs.source]}
     if isinstance(inputs, RawInputs):
-        return _ids_of_raw(inputs, cell_type, profile.marks)
+        return _ids_of_raw(inputs, cell_type, profile.sampled)
     if not isinstance(inputs, PublishedInputs):
         return {}
     sample = inputs.samples.get(cell_type, cell_type)
@@ -97,7 +97,7 @@ def ids_of(profile: Profile, cell_type: str) -> dict[str, list[str]]:
 
 def _ids_of_raw(inputs: RawInputs, cell_type: str, marks: Sequence[str]) -> dict[str, list[str]]:
     """Raw inputs are patterns of paths; those that begin with "source:" are of ids."""
-    patterns = {name: getattr(inputs, name) for name in ("reads", "expression", "annotation", "gene_info", "fasta", "contacts")}
+    patterns = {name: getattr(inputs, name) for name in ("reads", "expression", "annotation", "gene_info", "fasta", "contacts", "domains", "compartments")}
     found: dict[str, list[str]] = {}
     for name, value in patterns.items():
         for pattern in (value,) if isinstance(value, str) else value or ():

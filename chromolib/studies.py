@@ -29,12 +29,12 @@ PROMOTER_ONLY = f"{OURS}, promoter only"
 TWO_REGRESSORS = f"{OURS}, two regressors"
 RATIO = f"{OURS}, ratio of probabilities"
 WINDOWS_BP = (2_000, 4_000, 10_000, 20_000, 40_000)  # the paper's, figure 3a
-# Marks that chromatin is described with where there are fewer of them.
-COMBINATIONS = {
-    "H3K4me3 alone": ("H3K4me3",),
-    "H3K4me3 and H3K27ac": ("H3K4me3", "H3K27ac"),
-    "chromHMM's five": ("H3K4me1", "H3K4me3", "H3K9me3", "H3K27me3", "H3K36me3"),            # of its 15 states
-    "chromHMM's six": ("H3K4me1", "H3K4me3", "H3K9me3", "H3K27me3", "H3K36me3", "H3K27ac"),  # of its 18 states
+# Marks removed together, as chromHMM binds them in its states.
+REMOVED_TOGETHER = {
+    "without H3K4me3, H3K27ac and H3K9ac": ("H3K4me3", "H3K27ac", "H3K9ac"),     # active promoters
+    "without H3K4me1 and H3K27ac": ("H3K4me1", "H3K27ac"),                       # enhancers
+    "without H3K9me3 and H3K27me3": ("H3K9me3", "H3K27me3"),                     # heterochromatin and Polycomb
+    "without H3K27ac and H3K9ac": ("H3K27ac", "H3K9ac"),                         # acetylation: chromHMM's five marks are left
 }  # fmt: skip
 
 
@@ -183,16 +183,26 @@ def ablations(study: Study) -> tuple[Grid, pd.DataFrame]:
         grid["concatenated"] = study.runs(fusion="concat")
     else:
         left_out += [("3b, c", "without pCREs", "no contacts"), ("S4", "concatenated", "no contacts")]
+    if with_contacts(study) and getattr(record.inputs, "domains", None):
+        for contacts in ("intra-TAD", "inter-TAD"):
+            grid[f"{contacts} contacts"] = study.runs(contacts=contacts)
+    else:
+        left_out.append(("S8", "contacts within and across domains", "no TADs"))
     for n in range(1, len(record.bin_bp)):
         for widths in combinations(record.bin_bp, n):
             grid[bins_name(widths)] = study.runs(bin_bp=widths)
     for mark in record.marks if len(record.marks) > 1 else ():
         grid[f"without {mark}"] = study.runs(marks=[other for other in record.marks if other != mark])
-    for name, marks in COMBINATIONS.items():
-        if set(marks) < set(record.marks):
-            grid[name] = study.runs(marks=marks)
-        elif set(marks) - set(record.marks):
-            left_out.append(("S10", name, f"no {', '.join(mark for mark in marks if mark not in record.marks)}"))
+    for name, removed in REMOVED_TOGETHER.items():
+        if set(removed) < set(record.marks):
+            grid[name] = study.runs(marks=[mark for mark in record.marks if mark not in removed])
+        else:
+            left_out.append(("S10", name, f"no {', '.join(mark for mark in removed if mark not in record.marks)}"))
+    for figure, track in (("S17", "CTCF"), ("S18", "PC1")):
+        if track in record.extra_tracks:
+            grid[f"with {track}"] = study.runs(marks=(*record.marks, track))
+        else:
+            left_out.append((figure, f"with {track}", f"no {track}"))
     return grid, pd.DataFrame(left_out, columns=["figure", "what", "why"])
 
 

@@ -57,6 +57,12 @@ def test_model_config_survives_json():
     assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
+def test_network_stored_before_there_were_several_fusions_attends():
+    values = ModelConfig().to_dict()
+    del values["fusion"]
+    assert ModelConfig.from_dict(values) == ModelConfig()
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -69,6 +75,7 @@ def test_model_config_survives_json():
         ({"embedding_heads": 3}, "3 heads do not divide a width of 128"),
         ({"pairwise_heads": 5}, "5 heads do not divide a width of 128"),
         ({"regulation_heads": 0}, "0 heads do not divide a width of 256"),
+        ({"fusion": "sum"}, "fusion='sum', expected attention or concat"),
         ({"regulation_heads": 7}, "7 heads do not divide a width of 256"),
     ],
 )
@@ -87,6 +94,33 @@ def test_unknown_setting_of_a_stored_network_is_named():
 def test_training_that_cannot_run_is_refused(settings):
     with pytest.raises(InputError, match=f"{next(iter(settings))}={next(iter(settings.values()))}"):
         TrainConfig(**settings)
+
+
+RAW = {"kind": "raw"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"extra_tracks": ["H3K9ac"]}, r"extra_tracks: found \['H3K9ac'\], expected each once, none of the marks"),
+        ({"extra_tracks": ["CTCF", "CTCF"]}, "expected each once"),
+        ({"marks": ["PC1"]}, "and PC1 here if anywhere"),
+        ({"extra_tracks": ["PC1"]}, "found PC1, but no inputs.compartments; name a table of PC1 there"),
+        (published(extra_tracks=["CTCF"]), "expected none: inputs of kind published have only marks; leave it out"),
+        ({"inputs": RAW | {"domains": "{mark}.bed{"}}, "'{mark}.bed{': found"),
+        ({"inputs": RAW | {"compartments": "{cell}.tsv"}}, "found {cell}, expected only {cell_type} and {mark}"),
+    ],
+)
+def test_extra_tracks_that_cannot_be_had_are_refused(tmp_path, changed, message):
+    with pytest.raises(InputError, match=message) as error:
+        load_profile(write(tmp_path / "mine.yml", **changed))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_tracks_are_the_marks_and_then_the_others_of_which_pc1_has_no_sample(tmp_path):
+    changed = {"marks": ["H3K9ac"], "extra_tracks": ["PC1", "CTCF"], "inputs": RAW | {"compartments": "pc1.tsv"}}
+    profile = load_profile(write(tmp_path / "mine.yml", **changed))
+    assert (profile.marks, profile.tracks, profile.sampled) == (("H3K9ac",), ("H3K9ac", "PC1", "CTCF"), ("H3K9ac", "CTCF"))
 
 
 def test_profile_departs_from_the_paper_only_where_it_says_so(tmp_path):

@@ -138,3 +138,29 @@ def test_order_of_pairs_does_not_matter():
 
 def test_no_pairs_give_no_ranks():
     assert len(contacts.strongest(pairs().astype({"region": str, "contact": float}), max_width_bp=9, max_pcres=8)) == 0
+
+
+# Domains
+
+TADS = pd.DataFrame(
+    [("chr2", 0, 500), ("chr1", 400, 800), ("chr1", 100, 300)], columns=["chrom", "start", "end"], index=[7, 3, 9]
+)
+
+
+def test_domain_holds_its_first_base_and_not_its_end():
+    chrom, position = ["chr1"] * 7 + ["chr2", "chr3"], [99, 100, 299, 300, 399, 400, 800, 499, 200]
+    assert contacts.domain_of(chrom, position, TADS).tolist() == [-1, 2, 2, -1, -1, 1, -1, 0, -1]
+
+
+def test_pcre_is_where_its_middle_is_and_what_lies_in_no_domain_shares_none():
+    genes = pd.DataFrame({"gene_id": ["G1", "G2"], "chrom": ["chr1", "chr1"], "tss": [150, 350]})
+    table = pairs(
+        ("G1", "chr1:200-398", 9),   # middle 299: in the gene's domain, though most of it lies outside
+        ("G1", "chr1:200-400", 8),   # middle 300: between two domains
+        ("G1", "chr1:500-600", 7),   # in another
+        ("G2", "chr1:300-380", 6),   # neither lies in a domain
+    )
+    found = contacts.within_domains(table, genes, TADS)
+    assert found.tolist() == [True, False, False, False]
+    assert found.attrs["dropped"] == {"pCRE or promoter in no domain, taken for inter-TAD": 2}
+    assert contacts.within_domains(table[:0], genes, TADS).tolist() == []

@@ -240,6 +240,82 @@ def test_max_pcres_keeps_the_strongest():
     assert hand_data().select(max_pcres=0).batch([0, 1]).contact.shape == (2, 0)
 
 
+# Extra tracks
+
+
+def pc1_data(**options):
+    """As `hand_store`, with PC1 of -0.5 in all bins but those of 1.5 downstream; a gene's chromosome ends after 350 bp."""
+    store = hand_store("+", tss=[100], chrom_bp=350, depth=[[0, 0, 0, 4, 4, 4, 2, 0]])
+    pc1 = np.array([0, 0, 0, -0.5, 1.5, 1.5, 0.75, 0], np.float32)[None, :, None]  # the end holds 50 bp of its bin
+    both = xr.concat([store, store.assign_coords(mark=["PC1"])], "mark", data_vars="minimal")
+    both["promoter"] = both["promoter"].copy(data=np.concatenate([store["promoter"].values, pc1], 2))
+    both["pcre_depth"] = both["pcre_depth"].copy(data=store["pcre_depth"].values * np.array([1, -1], np.float32))
+    return GeneDataset(both.assign_attrs(extra_tracks=["PC1"]), bin_bp=(200, 100), **options)
+
+
+@pytest.mark.parametrize(("log_base", "log"), [("e", np.log1p), ("2", lambda x: np.log2(1 + np.array(x)))])
+def test_pc1_is_averaged_like_depth_but_never_logged(log_base, log):
+    data = pc1_data(log_base=log_base).select(marks=["PC1", "A"])
+    batch = data.batch([0])
+    np.testing.assert_allclose(batch.promoter[100][0, 3:7, 0], [-0.5, 1.5, 1.5, 1.5])
+    np.testing.assert_allclose(batch.promoter[200][0, 1:, 0], [-0.5, 1.5, 1.5])
+    np.testing.assert_allclose(batch.promoter[100][0, 3:7, 1], log([4, 4, 4, 4]), rtol=1e-6)
+    np.testing.assert_allclose(batch.pcre[100][0, 0, :, 0], [-1, -2, -3])
+    signal = batch.promoter[100].numpy()
+    np.testing.assert_allclose(data.signal_of(data.mean_of(signal)), signal, rtol=1e-6)
+    np.testing.assert_allclose(data.mean_of(signal)[0, 3:7], [[-0.5, 4], [1.5, 4], [1.5, 4], [1.5, 4]], rtol=1e-6)
+
+
+def test_extra_tracks_are_read_only_where_they_are_named():
+    data = pc1_data()
+    assert data.marks == ("A",) and data.batch([0]).promoter[100].shape[2] == 1
+    assert data.select(marks=["PC1"]).select(window_bp=400).marks == ("PC1",)
+    with pytest.raises(InputError, match="hand/T1: no mark 'CTCF', expected some of A, PC1"):
+        data.select(marks=["A", "CTCF"])
+
+
+# Domains
+
+
+def domain_data():
+    """Gene G0 with contacts of 5, 4, 3 and 2, of which the second and the last lie in its domain; G1 with one outside."""
+    store = hand_store("++")
+    ranks = {"gene_pcre": [[0, 1, 2, 0], [2, -1, -1, -1]], "contact": [[5.0, 4, 3, 2], [6, 0, 0, 0]],
+             "is_intra_tad": [[False, True, False, True], [False] * 4]}  # fmt: skip
+    store = store.drop_vars(["gene_pcre", "contact"]).assign({name: (("gene", "rank"), np.array(v)) for name, v in ranks.items()})
+    return GeneDataset(store, bin_bp=(200, 100))
+
+
+def test_contacts_within_and_across_domains_are_those_of_all_and_keep_their_order():
+    data = domain_data()
+    intra, inter = (data.select(contacts=contacts) for contacts in ("intra-TAD", "inter-TAD"))
+    assert intra.batch([0, 1]).contact.tolist() == [[4, 2, 0, 0], [0, 0, 0, 0]]  # ranks close up
+    assert inter.batch([0, 1]).contact.tolist() == [[5, 3, 0, 0], [6, 0, 0, 0]]
+    assert intra.touching()[0].tolist() == [[1, 0, -1, -1], [-1] * 4]
+    assert inter.touching()[0].tolist() == [[0, 2, -1, -1], [2, -1, -1, -1]]
+    assert depth_of(intra.batch([0]).pcre[100][0, :2]) == [[0, 8, 0], [1, 2, 3]]
+    assert torch.equal(data.select(contacts="all").batch([0, 1]).contact, data.batch([0, 1]).contact)
+    assert torch.equal(intra.select(contacts="all").batch([0, 1]).contact, data.batch([0, 1]).contact)
+
+
+def test_max_pcres_takes_the_strongest_of_the_chosen_contacts():
+    for view in (domain_data().select(contacts="intra-TAD", max_pcres=1), domain_data().select(max_pcres=1).select(contacts="intra-TAD")):
+        assert view.batch([0, 1]).contact.tolist() == [[4], [0]]
+        assert view.touching()[0].tolist() == [[1], [-1]]
+
+
+def test_contacts_stay_chosen_in_further_views_which_share_the_pooled_signal():
+    data = domain_data()
+    view = data.select(contacts="inter-TAD")
+    assert all(view._signal.pcre[width] is data._signal.pcre[width] for width in (200, 100))
+    for further in (view.select(genes=["G1", "G0"]), view.select(bin_bp=[100]).select(genes=["G1", "G0"]), view.fold(1)[0].select(task="reg")):
+        assert further.contacts == "inter-TAD" and further.batch([0]).contact.tolist() == [[6, 0, 0, 0]]
+    assert view.to("meta").contacts == "inter-TAD" and data.contacts == "all"
+    with pytest.raises(InputError, match="pair: contacts is all in T1 and inter-TAD in T1, expected the same"):
+        pair(data, view)
+    assert pair(data, data).select(contacts="intra-TAD").batch([0]).other.contact.tolist() == [[4, 2, 0, 0]]
+
+
 def test_task_chooses_the_target():
     data = hand_data()                                                           # RPKM 0, 1, 3
     assert data.batch([0, 1, 2]).target.tolist() == [0, 1, 0]
@@ -404,6 +480,8 @@ def test_pair_of_different_bins_or_without_common_genes_is_refused():
         ({"bin_bp": [50]}, "bin_bp=50"),
         ({"max_pcres": 3}, "max_pcres=3, expected 0 to 2"),
         ({"max_pcres": -1}, "max_pcres=-1"),
+        ({"contacts": "intra-TAD"}, "hand/T1: contacts='intra-TAD', but the profile names no domains; name a BED file"),
+        ({"contacts": "intra"}, "contacts='intra', expected one of all, intra-TAD, inter-TAD"),
         ({"task": "diff"}, "task='diff', expected clf or reg; dataset.pair makes"),
     ],
 )

@@ -227,6 +227,15 @@ def test_bins_of_several_files_are_columns(tmp_path):
     assert depth.bin_means(paths, [Region("chr1", 0, 15)], 10, n_workers=2).tolist() == [[0.5, 1.0, 1.5], [0, 0, 0]]
 
 
+def test_bins_of_segments_are_means_with_a_sign_and_0_where_there_is_none():
+    rows = [("chr1", 30, 40, 5.0), ("chr1", 0, 15, -2.0), ("chr2", 0, 10, 1.0)]
+    segments = pd.DataFrame(rows, columns=["chrom", "start", "end", "value"])
+    regions = [Region("chr1", -5, 25), Region("chr1", 25, 38), Region("chr3", 0, 10)]
+    found = depth.bins_of_segments(segments, regions, 10)
+    # 5 bp and 10 bp at -2; 5 bp and then 3 bp, all of the last bin, at 5
+    assert found.tolist() == [-1.0, -2.0, 0.0, 2.5, 5.0, 0.0]
+
+
 def test_bigwig_has_zoom_levels_and_its_chromosomes_in_the_order_of_their_names(tmp_path):
     genome = Genome("toy", {f"chr{i}": 100_000 for i in range(1, 13)}, {})
     starts = np.random.default_rng(0).integers(0, 90_000, 5000)

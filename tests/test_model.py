@@ -78,6 +78,18 @@ def test_absent_pcre_changes_nothing_whatever_stands_in_its_place(data):
     torch.testing.assert_close(net(change_pcres(batch, with_one_more)), net(batch), **EXACT)
 
 
+def test_contacts_that_are_left_out_may_leave_gaps_or_close_up():
+    store = random_store(10, frame_bp=FRAME_BP, marks=MARKS)
+    is_intra = (store["gene_pcre"] % 3 == 0).values                              # ranks anywhere
+    data = GeneDataset(store.assign(is_intra_tad=(("gene", "rank"), is_intra)), bin_bp=BINS)
+    net, batch = network(), batch_of(data, range(10))
+    for contacts, kept in (("intra-TAD", is_intra), ("inter-TAD", ~is_intra)):
+        gaps = dataclasses.replace(batch, contact=batch.contact * torch.from_numpy(kept))
+        closed = batch_of(data.select(contacts=contacts), range(10))
+        assert not torch.equal(gaps.contact, closed.contact)
+        torch.testing.assert_close(net(closed), net(gaps), **EXACT)
+
+
 @pytest.mark.parametrize("task", ["clf", "reg"])
 def test_packed_batch_gets_the_answer_of_the_whole_one(data, task):
     net = Chromoformer(ModelConfig(**SMALL, task=task)).eval()
@@ -98,8 +110,9 @@ def test_autocast_moves_the_answer_only_a_little(data):
     assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in net.parameters())
 
 
-def test_gene_alone_gets_the_answer_it_gets_among_others(data):
-    net = network()
+@pytest.mark.parametrize("fusion", ["attention", "concat"])
+def test_gene_alone_gets_the_answer_it_gets_among_others(data, fusion):
+    net = network(fusion=fusion)
     together = net(batch_of(data, range(10)))
     alone = torch.cat([net(batch_of(data, [i])) for i in range(10)])
     torch.testing.assert_close(alone, together, **EXACT)
@@ -186,6 +199,67 @@ def test_without_regulation_layers_pcres_are_not_heard(data):
     net = network(regulation_layers=0)
     batch, alone = batch_of(data, range(10)), batch_of(data.select(max_pcres=0), range(10))
     torch.testing.assert_close(net(batch), net(alone), **EXACT)
+
+
+# Fusion by concatenation
+
+
+def test_parameters_of_a_network_that_concatenates_by_hand():
+    net, d = network(fusion="concat"), 8
+    assert not [name for name in net.state_dict() if name.startswith("regulation")]
+    assert sum(p.numel() for p in net.join.parameters()) == 3 * (9 * d * d + d)  # each resolution: promoter and eight pCREs to d
+    assert not [name for name in network().state_dict() if name.startswith("join")]
+    assert network(fusion="concat", regulation_layers=0).join is None
+
+
+def test_concatenated_regions_are_mapped_in_the_order_of_rank(data):
+    """Gene 2 has two pCREs: its row is a map of three embeddings, the six places behind them add nothing."""
+    net, batch = network(fusion="concat"), batch_of(data, [2])
+    promoter, regulatory = net.embed(batch)
+    pcres = net._embed_pcres(promoter, batch.pack())                             # (s, 2, d)
+    weight, bias = net.join.weight[:, :, :24], net.join.bias
+    for s in range(3):
+        expected = (weight[s] @ torch.cat([promoter[s, 0], pcres[s, 0], pcres[s, 1]]) + bias[s]).relu()
+        torch.testing.assert_close(regulatory[s, 0], expected, **EXACT)
+    torch.testing.assert_close(net(batch), net.head(net.features(batch)), **EXACT)
+
+
+def test_concatenation_hears_ranks_and_no_absent_pcre(data):
+    net, batch = network(fusion="concat"), batch_of(data, range(10))
+    order = torch.tensor([1, 0, 2, 3, 4, 5, 6, 7])
+    changed = (net(change_pcres(batch, lambda x: x[:, order])) - net(batch)).abs().amax(1) > 1e-6
+    assert changed.tolist() == [i % 9 > 0 for i in range(10)]                    # gene 1's only pCRE is now of rank 2
+    noise = {key: value + 100 * (batch.contact == 0)[:, :, None, None] for key, value in batch.pcre.items()}
+    torch.testing.assert_close(net(dataclasses.replace(batch, pcre=noise)), net(batch), **EXACT)
+    louder = dataclasses.replace(batch, contact=1.5 * batch.contact)
+    torch.testing.assert_close(net(louder), net(batch), **EXACT)                 # frequencies are heard as ranks alone
+    few = change_pcres(batch, lambda x: x[:, :3])
+    silent = change_pcres(batch, lambda x: x * (torch.arange(8) < 3) if x.ndim == 2 else x)
+    torch.testing.assert_close(net(few), net(silent), **EXACT)
+
+
+def test_concatenation_answers_alike_for_packed_and_whole_batches_and_learns_everywhere(data):
+    net = Chromoformer(ModelConfig(**SMALL, fusion="concat"))
+    (packed,) = data.batches([range(10)])
+    assert len(packed.pcres) == 2
+    torch.testing.assert_close(net(packed), net(data.batch(range(10))), rtol=0, atol=1e-6)
+    net(packed).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+    assert (net.join.weight.grad.unflatten(2, (9, -1)).abs().amax((0, 1, 3)) > 0).all()
+
+
+def test_concatenation_has_no_place_for_more_pcres_than_it_was_made_for(data):
+    with pytest.raises(InputError, match=r"batch holds 8 pCREs a gene, the network has places for 4; .*max_pcres"):
+        network(fusion="concat", max_pcres=4)(batch_of(data, [0]))
+    assert network(fusion="concat", max_pcres=8)(batch_of(data.select(max_pcres=4), range(10))).isfinite().all()
+    assert network(fusion="concat")(batch_of(data.select(max_pcres=0), range(10))).isfinite().all()
+
+
+def test_fusion_leaves_the_weights_that_both_have_alike_up_to_the_fusion():
+    first, second = (Chromoformer(ModelConfig(**SMALL, fusion=fusion)) for fusion in ("attention", "concat"))
+    for name, weight in second.state_dict().items():
+        if not name.startswith(("join", "head")):
+            assert torch.equal(weight, first.state_dict()[name]), name
 
 
 # Two cell types

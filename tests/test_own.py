@@ -14,6 +14,7 @@ import pytest
 
 from chromolib import InputError, features, inputs, load_profile, readers
 from chromolib.config import ROOT
+from chromolib.dataset import load_dataset
 from chromolib.genome import Genome, deal_folds, load_genome, profile_genome, read_sizes
 from chromolib.inputs import faults
 
@@ -111,6 +112,43 @@ def test_a_profile_without_contacts_has_promoters_alone(own):
     change(own, "  contacts: contacts.csv", "  #")
     store = features.load(features.ensure(load_profile(own), "T1")).load()
     assert store.sizes["pcre"] == 0 and store.sizes["gene"] == N_GENES
+
+
+def test_own_extra_tracks_lie_beside_the_marks(own):
+    change(own, "marks: [H3K4me3, H3K27ac]", "marks: [H3K4me3, H3K27ac]\nextra_tracks: [PC1, CTCF]")
+    change(own, "  contacts: contacts.csv", "  contacts: contacts.csv\n  compartments: pc1.tsv\n  #")
+    with pytest.raises(InputError, match="samples.csv: no sample of CTCF in T1, found H3K4me3, H3K27ac; add a row"):
+        features.ensure(load_profile(own), "T1")
+    with (own.parent / "samples.csv").open("a") as sheet:
+        sheet.write("T1,CTCF,ctcf.bed,bed\nC1,CTCF,other.bed,bed\n")
+    (own.parent / "ctcf.bed").write_text("chrA\t20000\t20050\n")
+    with pytest.raises(InputError, match="pc1.tsv: no such file, expected an input file; fetch it"):
+        features.ensure(load_profile(own), "T1")
+    (own.parent / "pc1.tsv").write_text("chrom\tstart\tend\tT1\nchrA\t0\t19950\t-1\nchrA\t19950\t30000\t0.5\nchrA\t30000\t40000\tNA\n")
+    assert [line for line in check(own)[0] if "no sample 'C1', found T1" in line]
+    data = load_dataset(load_profile(own), "T1")
+    assert data.marks == ("H3K4me3", "H3K27ac") and data.store["mark"].values.tolist()[2:] == ["PC1", "CTCF"]
+    gene = data.store["promoter"].values[data.genes["gene_id"].tolist().index("g0")]  # TSS at 20,000, bins of 100 bp
+    np.testing.assert_allclose(gene[[0, 198, 199, 200, 299, 300], 2], [-1, -1, -0.25, 0.5, 0.5, 0])
+    assert np.flatnonzero(gene[:, 3]).tolist() == [200] and gene[200, 3] == 0.5
+    dropped = data.dropped.set_index("what").loc["bins of PC1"]
+    assert (dropped["reason"], dropped["count"]) == ("no value, taken for 0", 1)
+    whats = [entry["what"] for entry in json.loads(data.store.attrs["source_files"])]
+    assert "compartments" in whats and "signal of CTCF (bed, depth)" in whats
+
+
+def test_own_domains_say_which_contacts_stay_within_one(own):
+    change(own, "  contacts: contacts.csv", "  contacts: contacts.csv\n  domains: tads-{cell_type}.bed\n  #")
+    with pytest.raises(InputError, match="tads-T1.bed: no such file, expected an input file; fetch it"):
+        features.ensure(load_profile(own), "T1")
+    (own.parent / "tads-T1.bed").write_text("chrA\t0\t300000\nchrB\t0\t120\n")
+    assert [line for line in check(own)[0] if "tads" in line] and len(check(own)[0]) == 1  # of C1
+    data = load_dataset(load_profile(own), "T1")
+    is_there, is_intra = data.touching()[1] > 0, data.store["is_intra_tad"].values
+    on_a = (data.genes["chrom"] == "chrA").to_numpy()
+    assert is_there[on_a].any() and (is_intra == is_there & on_a[:, None]).all()
+    counted = data.dropped.set_index("what").loc["pCREs by domain"]
+    assert counted["reason"] == "pCRE or promoter in no domain, taken for inter-TAD" and counted["count"] == is_there[~on_a].sum()
 
 
 def test_a_changed_file_and_nothing_else_makes_features_anew(own):

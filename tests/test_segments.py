@@ -191,6 +191,7 @@ PC1 = "chrom\tstart\tend\tH1\n"
         (PC1 + "chr1\t9\t9\t1\n", "line 2, chr1, is not 0 <= start < end"),
         (PC1 + "chr1\t0\t9\t1\t2\n", "line 2 has 5 fields, the header has 4"),
         (PC1.replace("H1", "H1\tH1") + "chr1\t0\t9\t1\t2\n", "line 1 names a column twice"),
+        (PC1 + "chr1\t8\t12\t1\nchr1\t0\t9\t1\n", "line 2, chr1:8-12, overlaps the bin before it"),
         (PC1 + "1\t0\t9\t1\n", "none of 1 rows lies on toy"),
     ],
 )

@@ -9,8 +9,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from chromolib import GeneDataset, features, readers, simulate
+from chromolib import Chromoformer, GeneDataset, ModelConfig, features, readers, simulate
 from chromolib.config import InputError, load_profile
 from chromolib.genome import Genome, Region, load_genome
 from chromolib.simulate import formats, layout, signal, states, truth
@@ -186,13 +187,58 @@ def test_every_gene_arrives_with_the_expression_and_contacts_planted(smoke):
     np.testing.assert_allclose(found["contact"], store["contact"].values[gene, rank], atol=1e-4)
 
 
+def test_domains_of_the_store_are_those_planted_but_where_a_promoter_s_fragment_spans_two(smoke):
+    """The rule of expression goes by the middle of the promoter's fragment, the store by its TSS."""
+    profile, store, _ = smoke
+    tads = readers.read_tads(profile.raw_dir / "domains/S01.IS.All_TAD.bed", load_genome(profile.genome))
+    pcres = simulate.read_truth(profile, "pcres", "S01").set_index(["gene_id", "rank"])
+    gene, rank = np.nonzero(store["gene_pcre"].values >= 0)
+    planted = pcres["is_intra"].loc[list(zip(store["gene_id"].values[gene], rank, strict=True))]
+    differs = planted.to_numpy() != store["is_intra_tad"].values[gene, rank]
+    assert 0.5 < planted.mean() < 0.9 and differs.mean() < 0.02
+    for chrom, tss in {(store["chrom"].values[g], store["tss"].values[g]) for g in gene[differs]}:
+        assert (tads.loc[tads["chrom"] == chrom, "start"] - tss).abs().min() < 10_000
+    assert not store["is_intra_tad"].values[store["gene_pcre"].values < 0].any()
+
+
 def test_mean_depth_in_frames_is_that_of_real_cells(smoke):
-    _, store, _ = smoke
+    profile, store, _ = smoke
     size, tss = store["chrom_bp"].values, store["tss"].values
     is_inside = (tss >= 20_000) & (tss <= size - 20_000)
-    for mark in store["mark"].values:
+    for mark in (*profile.marks, "CTCF"):
         found = float(store["promoter"].values[is_inside][..., store["mark"].values == mark].mean())
         assert abs(found / signal.MEAN_DEPTH[mark] - 1) < 0.1, mark
+
+
+# Extra tracks
+
+
+def test_marks_of_a_store_with_extra_tracks_are_those_of_one_without(smoke):
+    profile, store, _ = smoke
+    plain = features.build(profile.model_copy(update={"extra_tracks": ()}), "S01")
+    assert store.attrs["extra_tracks"] == ["CTCF", "PC1"] and "extra_tracks" not in plain.attrs
+    for name in plain.variables:
+        np.testing.assert_array_equal(plain[name].values, store.sel(mark=list(profile.marks))[name].values)
+    data, fewer = GeneDataset(store), GeneDataset(plain)
+    assert data.marks == fewer.marks == profile.marks
+    net = Chromoformer(ModelConfig(d_embedding=8, regulation_layers=1))
+    assert torch.equal(net(data.batch(range(8))), net(fewer.batch(range(8))))
+
+
+def test_extra_tracks_of_a_network_are_read_and_those_of_genes_are_as_written(smoke):
+    profile, store, _ = smoke
+    data = GeneDataset(store).select(marks=[*profile.marks, "CTCF", "PC1"])
+    assert Chromoformer(ModelConfig(marks=data.marks, d_embedding=8, regulation_layers=1))(data.batch([0, 1])).isfinite().all()
+    table = readers.read_compartments(profile.raw_dir / "domains/PC1.tsv", load_genome(profile.genome), ["S01"])
+    tss = store["tss"].values
+    for gene, chrom in enumerate(store["chrom"].values):
+        own = table[(table["chrom"] == chrom) & (table["start"] <= tss[gene]) & (tss[gene] + 100 <= table["end"])]
+        if len(own):  # else the bin from the TSS on lies across two
+            assert store["promoter"].values[gene, 200, 8] == pytest.approx(own["S01"].item(), abs=1e-4)
+    sites = pd.read_csv(profile.raw_dir / "truth" / "ctcf_sites.tsv", sep="\t").groupby("chrom")["start"].agg(np.array)
+    is_near = np.array([np.abs(sites[chrom] - tss[gene]).min() < 300 for gene, chrom in enumerate(store["chrom"].values)])
+    depth = store["promoter"].values[:, 197:203, 7].mean(1)
+    assert is_near.sum() > 5 and depth[is_near].mean() > 5 * depth[~is_near].mean()
 
 
 # Features without reads
@@ -205,7 +251,7 @@ def test_features_without_reads_are_those_of_the_raw_files_but_for_chance(smoke,
     for name in ("gene", "symbol", "tss", "strand", "fold", "label", "pcre", "gene_pcre", "pcre_row", "chrom_bp"):
         np.testing.assert_array_equal(direct[name].values, store[name].values)
     np.testing.assert_allclose(direct["contact"], store["contact"], atol=1e-4)
-    for k, mark in enumerate(store["mark"].values):
+    for k, mark in enumerate(direct["mark"].values):
         ours, theirs = (x["promoter"].values[..., k].reshape(-1, 20).mean(1) for x in (direct, store))  # 2 kb each
         assert np.corrcoef(ours, theirs)[0, 1] > 0.9, mark
         ours, theirs = (x["pcre_depth"].values[:, k].mean() for x in (direct, store))

@@ -37,8 +37,7 @@ def mean_signal(data: GeneDataset, window_bp: int) -> np.ndarray:
     """ln(1 + mean depth) of each mark over a window around the TSS, (gene, mark); the mean itself on a logarithmic scale."""
     view = data.select(window_bp=window_bp, bin_bp=[data.bin_bp[-1]], max_pcres=0)
     signal = view.batch(range(len(view))).promoter[view.bin_bp[0]].cpu().numpy()
-    mean = data.mean_of(signal).mean(1)
-    return mean if data.scale == "arcsinh-p" else np.log1p(mean)
+    return data.of_logged(np.log1p, data.mean_of(signal).mean(1))
 
 
 def binned_signal(data: GeneDataset) -> np.ndarray:

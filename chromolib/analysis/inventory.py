@@ -45,10 +45,9 @@ def gaps(data: GeneDataset) -> pd.DataFrame:
         }
     )
     table = pd.concat([table, pd.DataFrame({"mark": [mark for mark in MARKS if mark not in data.marks]})], ignore_index=True)
-    contact = store["contact"].values[:, : data.max_pcres]
     return table.assign(
         cell_type=data.cell_type, genes=len(data), cut_genes=(on_bp < base_bp).any(1).mean(),
-        off_chromosome=1 - on_bp.sum() / (on_bp.size * base_bp), lone_genes=1 - (contact > 0).any(1).mean(),
+        off_chromosome=1 - on_bp.sum() / (on_bp.size * base_bp), lone_genes=1 - (data.touching()[1] > 0).any(1).mean(),
     )[COLUMNS]  # fmt: skip
 
 

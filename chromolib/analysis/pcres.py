@@ -24,10 +24,9 @@ MIN_PAIRS = 10           # for quantiles of contact at a distance
 def pairs(data: GeneDataset) -> pd.DataFrame:
     """One row per gene and pCRE: gene_id, label, rank (1: strongest contact), region, width, distance (bp from the TSS to
     the middle of the region, downstream positive), contact."""
-    store = data.store.sel(gene_id=data.genes["gene_id"].tolist())
-    contact = store["contact"].values[:, : data.max_pcres]
+    gene_pcre, contact = data.touching()
     gene, rank = np.nonzero(contact > 0)
-    names = store["region"].values[store["gene_pcre"].values[gene, rank]]
+    names = data.store["region"].values[gene_pcre[gene, rank]]
     regions = [Region.parse(name) for name in names]
     middle = np.array([(region.start + region.end) // 2 for region in regions], np.int64)
     genes = data.genes.iloc[gene].reset_index(drop=True)
@@ -139,8 +138,7 @@ def statement(data: GeneDataset) -> str:
 
 def per_gene(data: GeneDataset) -> np.ndarray:
     """Number of pCREs of each gene, (gene,)."""
-    contact = data.store["contact"].sel(gene_id=data.genes["gene_id"].tolist()).values[:, : data.max_pcres]
-    return (contact > 0).sum(1)
+    return (data.touching()[1] > 0).sum(1)
 
 
 def _histogram(quantity: str, group: str, values: np.ndarray | pd.Series, edges: np.ndarray) -> pd.DataFrame:

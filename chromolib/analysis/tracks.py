@@ -35,9 +35,8 @@ def gene_regions(data: GeneDataset, gene: str) -> pd.DataFrame:
         x_start, x_end: where a figure puts the region, bp from the first; what lies between regions shrinks to GAP_BP
     """
     row = find_gene(data, gene)
-    store = data.store.sel(gene_id=row["gene_id"])
-    contact = store["contact"].values[: data.max_pcres]
-    names = store["region"].values[store["gene_pcre"].values[: data.max_pcres][contact > 0]]
+    gene_pcre, contact = (values[0] for values in data.select(genes=[row["gene_id"]]).touching())
+    names = data.store["region"].values[gene_pcre[contact > 0]]
     half = data.frame_bp // 2
     regions = [Region(row["chrom"], row["tss"] - half, row["tss"] + half), *map(Region.parse, names)]
     table = pd.DataFrame(

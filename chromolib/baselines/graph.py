@@ -22,7 +22,7 @@ from torch import Tensor
 
 from .. import depth
 from ..config import InputError, OwnInputs, Profile, RawInputs, Task
-from ..dataset import GeneDataset, gene_table, open_store, resolve_device
+from ..dataset import GeneDataset, gene_table, open_store, own_marks, resolve_device
 from ..files import hold
 from ..genome import Genome, Region, profile_genome
 from ..inputs import raw
@@ -286,7 +286,7 @@ def build_whole(
         )
     signal, covered = _signal(profile, cell_type, store, genome, bins)
     return Graph(
-        store, bin_bp, tuple(store["mark"].values.tolist()), bins.table().assign(covered=covered), share_of_largest(signal, bins),
+        store, bin_bp, tuple(own_marks(store)), bins.table().assign(covered=covered), share_of_largest(signal, bins),
         adjacency, labelled, {"contacts": of_contacts, "pairs of bins": of_pairs, **of_genes},
     )  # fmt: skip
 

@@ -69,6 +69,11 @@ def _check_own(profile: Profile, genome: Genome | None, faults: list[str], notes
     tss = _check_genes(profile, genome, expression, faults, notes)
     for cell_type in profile.cell_types if inputs.contacts else []:
         _check_contacts(profile, genome, cell_type, tss, faults, notes)
+    for path in dict.fromkeys(profile.folder / inputs.domains.format(cell_type=name) for name in profile.cell_types if inputs.domains):
+        _tried(faults, readers.read_tads, path, genome)
+    for cell_type in profile.cell_types if inputs.compartments else []:
+        path = profile.folder / inputs.compartments.format(cell_type=cell_type)
+        _tried(faults, readers.read_compartments, path, genome, [cell_type])
 
 
 # Signal
@@ -78,16 +83,16 @@ def _check_samples(
     profile: Profile, genome: Genome | None, samples: pd.DataFrame, faults: list[str], notes: list[str]
 ) -> None:
     sheet = profile.folder / profile.inputs.samples
-    for name, known in (("cell_type", tuple(profile.cell_types)), ("mark", profile.marks)):
+    for name, known in (("cell_type", tuple(profile.cell_types)), ("mark", profile.sampled)):
         for row in samples[~samples[name].isin(known)].drop_duplicates(name).itertuples():
             found = getattr(row, name)
             faults.append(
                 f"{sheet}:{row.line}: {name} is {found!r}, expected one of the profile's, {', '.join(known)}; correct one of the two"
             )
-    used = samples[samples["cell_type"].isin(list(profile.cell_types)) & samples["mark"].isin(profile.marks)]
+    used = samples[samples["cell_type"].isin(list(profile.cell_types)) & samples["mark"].isin(profile.sampled)]
     for cell_type in profile.cell_types:
         there = set(used.loc[used["cell_type"] == cell_type, "mark"])
-        if missing := [mark for mark in profile.marks if mark not in there]:
+        if missing := [mark for mark in profile.sampled if mark not in there]:
             faults.append(f"{sheet}: no sample of {', '.join(missing)} in {cell_type}; add rows, or leave the marks out of the profile")
     faults += mixed(sheet, used)
     for row in tqdm(list(used.itertuples()), desc="reading samples", unit="file", disable=None):

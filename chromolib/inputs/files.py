@@ -27,17 +27,19 @@ class Sample(NamedTuple):
 class Files(NamedTuple):
     """The raw files of one cell type."""
 
-    samples: list[Sample]  # of each mark of the profile, in its order; several of one are replicates
+    samples: list[Sample]  # of each mark and other signal of the profile, in its order; several of one are replicates
     expression: Path
     annotation: Path
     gene_info: Path | None
     contacts: list[Path]
+    domains: Path | None
+    compartments: Path | None
     fasta: Path | None
 
     def named(self) -> list[tuple[str, Path]]:
         """Every file and what it is, each once."""
         named = [(f"signal of {sample.mark} ({sample.format}, {sample.scale})", sample.path) for sample in self.samples]
-        named += [(name, getattr(self, name)) for name in ("expression", "annotation", "gene_info", "fasta")]
+        named += [(name, getattr(self, name)) for name in ("expression", "annotation", "gene_info", "domains", "compartments", "fasta")]
         named += [("contacts", path) for path in self.contacts]
         return list(dict.fromkeys((what, path) for what, path in named if path is not None))
 
@@ -59,13 +61,15 @@ def files_of(profile: Profile, cell_type: str) -> Files:
     if isinstance(inputs, OwnInputs):
         samples = own_samples(profile, cell_type)
     else:
-        samples = [Sample(mark, fill(inputs.reads, mark=mark), inputs.reads_format, inputs.scale) for mark in profile.marks]
+        samples = [Sample(mark, fill(inputs.reads, mark=mark), inputs.reads_format, inputs.scale) for mark in profile.sampled]
     return Files(
         samples,
         fill(inputs.expression),
         fill(inputs.annotation),
         inputs.gene_info and fill(inputs.gene_info),
         [fill(pattern) for pattern in inputs.contacts],
+        inputs.domains and fill(inputs.domains),
+        inputs.compartments and fill(inputs.compartments),
         inputs.fasta and fill(inputs.fasta),
     )
 
@@ -94,20 +98,20 @@ def _place_of(profile: Profile) -> Callable[[str], Path]:
 
 
 def own_samples(profile: Profile, cell_type: str) -> list[Sample]:
-    """The samples of one cell type as the sheet lists them, in the order of the profile's marks."""
+    """The samples of one cell type as the sheet lists them, in the order of the profile's."""
     path = profile.folder / profile.inputs.samples
     table = readers.read_samples(path)
     rows = table[table["cell_type"] == cell_type]
-    if missing := [mark for mark in profile.marks if mark not in set(rows["mark"])]:
+    if missing := [mark for mark in profile.sampled if mark not in set(rows["mark"])]:
         raise InputError(
             f"{path}: no sample of {missing[0]} in {cell_type}, found {', '.join(rows['mark'].unique()) or 'none'}; "
             f"add a row, or leave the mark out of {profile.name}"
         )
-    rows = rows[rows["mark"].isin(profile.marks)]
+    rows = rows[rows["mark"].isin(profile.sampled)]
     if wrong := mixed(path, rows):
         raise InputError(wrong[0])
     samples = [Sample(row.mark, path.parent / row.path, row.format, row.scale) for row in rows.itertuples()]
-    return sorted(samples, key=lambda sample: profile.marks.index(sample.mark))
+    return sorted(samples, key=lambda sample: profile.sampled.index(sample.mark))
 
 
 def mixed(path: Path, rows: pd.DataFrame) -> list[str]:

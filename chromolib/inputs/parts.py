@@ -26,6 +26,7 @@ class Parts(NamedTuple):
     dropped: dict[str, dict[str, int]]  # what -> reason -> count
     promoter: np.ndarray | None = None  # (gene, bin, mark), genome order
     scale: Scale = "depth"
+    domains: pd.DataFrame | None = None  # chrom, start, end of TADs
 
 
 def labels(expression: pd.Series, rule: str = "at-or-above") -> pd.Series:

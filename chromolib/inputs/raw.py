@@ -13,7 +13,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from .. import align, contacts, depth, readers
-from ..config import InputError, Profile
+from ..config import PC1, InputError, Profile
 from ..genome import Genome, Region
 from .files import Files, Sample, expression_files, files_of
 from .parts import Parts, labels, no_pairs
@@ -30,12 +30,20 @@ def read(profile: Profile, cell_type: str, genome: Genome) -> Parts:
     tables = read_contacts(profile, files.contacts, genome, cell_type)
     pairs, of_pairs = pairs_of(profile, list(tables.values()), tss)
     of_contacts = {f"contacts of {path.name}": table.attrs["dropped"] for path, table in tables.items()}
+    domains = None if files.domains is None else readers.read_tads(files.domains, genome)
     bigwigs, of_signal = ensure_signal(profile, cell_type, files, genome)
+    pc1 = None
+    if PC1 in profile.extra_tracks:
+        pc1, dropped[f"bins of {PC1}"] = read_pc1(files.compartments, genome, cell_type)
 
     def read_bins(regions: Sequence[Region]) -> np.ndarray:
-        return depth.bin_means(bigwigs, regions, profile.base_bp)
+        bins = depth.bin_means(bigwigs, regions, profile.base_bp)
+        if pc1 is None:
+            return bins
+        return np.insert(bins, profile.tracks.index(PC1), depth.bins_of_segments(pc1, regions, profile.base_bp), axis=1)
 
-    return Parts(genes, pairs, read_bins, of_signal | dropped | of_contacts | of_pairs, scale=files.samples[0].scale)
+    dropped |= of_signal | of_contacts | of_pairs
+    return Parts(genes, pairs, read_bins, dropped, scale=files.samples[0].scale, domains=domains)
 
 
 def read_expression(profile: Profile, cell_types: Sequence[str]) -> pd.DataFrame:
@@ -152,10 +160,18 @@ def pairs_of(profile: Profile, tables: Sequence[pd.DataFrame], tss: pd.DataFrame
     return pd.concat(pairs, ignore_index=True).drop_duplicates(["gene_id", "region"]), dropped
 
 
+def read_pc1(path: Path, genome: Genome, cell_type: str) -> tuple[pd.DataFrame, dict[str, int]]:
+    """PC1 of a cell type, from its column of the table: chrom, start, end, value; and what was dropped."""
+    table = readers.read_compartments(path, genome, [cell_type])
+    n_blank = int(table[cell_type].isna().sum())
+    dropped = table.attrs["dropped"] | ({"no value, taken for 0": n_blank} if n_blank else {})
+    return table.rename(columns={cell_type: "value"}).dropna(subset="value"), dropped
+
+
 def ensure_signal(profile: Profile, cell_type: str, files: Files, genome: Genome) -> tuple[list[Path], Counts]:
-    """A bigWig of each mark, made from reads where it is missing or out of date; and what was dropped of the reads."""
+    """A bigWig of each mark and other signal, made from reads where it is missing or out of date; and what was dropped of the reads."""
     bigwigs, dropped = [], {}
-    for mark in tqdm(profile.marks, desc=f"{cell_type} depth", unit="mark", disable=None):
+    for mark in tqdm(profile.sampled, desc=f"{cell_type} depth", unit="mark", disable=None):
         samples = [sample for sample in files.samples if sample.mark == mark]
         if samples[0].format == "bigwig":
             bigwigs.append(samples[0].path)

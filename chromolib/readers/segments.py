@@ -109,7 +109,7 @@ def read_compartments(path: Path, genome: Genome, samples: Sequence[str] | None 
     Raises
     ------
     InputError
-        No header is found, a sample is missing, or a cell among numbers holds something else.
+        No header is found, a sample is missing, bins overlap, or a cell among numbers holds something else.
     """
     expected = "PC1: a header with a chromosome, a start, an end and samples"
     with reading(path, expected):
@@ -129,6 +129,7 @@ def read_compartments(path: Path, genome: Genome, samples: Sequence[str] | None 
             raise ValueError("no column holds numbers")
         place = table[["chrom"]].assign(start=as_numbers(table["start"], int), end=as_numbers(table["end"], int))
         refuse_first((place["start"] < 0) | (place["end"] <= place["start"]), place["chrom"], "is not 0 <= start < end")
+        _refuse_overlaps(place, "bin")
     found = on_genome(path, place.assign(**numbers), genome, {"no start and end": is_note.sum()})
     found.attrs["ignored"] = [name for name in names if name not in numbers]
     return found

@@ -67,7 +67,8 @@ def simulate_features(path: Path, profile: Profile, cell_type: str, n_genes: int
     growth = n_genes / inputs.simulation.genes
     sizes = {chrom: max(round(size * growth), MIN_CHROM_BP) for chrom, size in genome.sizes.items()}
     simulation = inputs.simulation.model_copy(update={"genes": n_genes})
-    profile = profile.model_copy(update={"inputs": inputs.model_copy(update={"simulation": simulation})})
+    inputs = inputs.model_copy(update={"simulation": simulation})
+    profile = profile.model_copy(update={"inputs": inputs, "extra_tracks": ()})
     human = human_of(profile, Genome(genome.name, sizes, genome.folds))
     features.save(_store(profile, human, states_of(profile, human)[cell_type], cell_type), path)
     return path
@@ -121,7 +122,7 @@ def _settings(profile: Profile) -> dict:
         "version": VERSION,
         "genome": dict(load_genome(profile.genome).sizes),
         "cell_types": list(profile.cell_types),
-        "marks": list(profile.marks),
+        "marks": list(profile.sampled),
         "frame_bp": profile.frame_bp,
         "max_pcres": profile.max_pcres,
         "rules": profile.rules.model_dump(mode="json"),
@@ -157,7 +158,7 @@ def _check(profile: Profile) -> None:
     if not profile.simulated:
         raise InputError(f"profile {profile.name}: has no inputs.simulation, expected one that is simulated, like sim")
     simulation, (first, *others) = profile.inputs.simulation, profile.cell_types
-    if unknown := set(profile.marks) - set(MEAN_DEPTH):
+    if unknown := set(profile.sampled) - set(MEAN_DEPTH):
         known = ", ".join(MEAN_DEPTH)
         raise InputError(f"profile {profile.name}: marks: cannot simulate {min(unknown)}, expected some of {known}")
     if simulation.seed < 0:

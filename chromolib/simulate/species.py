@@ -86,7 +86,7 @@ def write_human(folder: Path, profile: Profile, human: Species, states: Mapping[
         genes[cell_type], pcres[cell_type] = plant(profile, human, state, seen, cell_type)
         for pattern, kind in zip(profile.inputs.contacts, ("po", "pp"), strict=True):
             formats.write_3div(folder / pattern.format(cell_type=cell_type), seen, kind)
-        for mark in dict.fromkeys((*profile.marks, CTCF)):
+        for mark in dict.fromkeys((*profile.sampled, CTCF)):
             path = folder / profile.inputs.reads.format(cell_type=cell_type, mark=mark)
             formats.write_gzip(path, _reads(human.layout, state, seed, cell_type, mark))
         _write_companions(folder, human.layout, state, seed, cell_type)
