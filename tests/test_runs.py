@@ -114,7 +114,7 @@ def test_tables_hold_every_gene_once_over_the_folds():
     assert results.metrics["fold"].tolist() == [1, 2, 3, 4]
     assert results.history.groupby("run").size().tolist() == [2] * 4
     for table in results:
-        assert list(table)[:5] == ["run", "cell_type", "task", "recipe", "fold"]
+        assert list(table)[:5] == ["run", "cell_type", "task", "model", "recipe", "fold"]
     last = results.history.groupby("run")["roc_auc"].last()
     np.testing.assert_allclose(results.metrics.set_index("run")["roc_auc"], last, rtol=1e-6)
 
@@ -281,11 +281,11 @@ def test_wrong_run_is_refused_before_anything_is_trained(folder, trained, wrong,
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"model": "deepchrome"}, "unknown model 'deepchrome'"),
+        ({"model": "deepchrom"}, "unknown model 'deepchrom'"),
         ({"task": "dif"}, "task='dif', expected clf, reg or diff"),
         ({"task": "diff"}, "task='diff' with other=None, expected a second cell type"),
         ({"task": "reg", "other": "S02"}, "task='reg' with other='S02', expected a second cell type for task diff and for no other"),
-        ({"recipe": "mine"}, "unknown recipe 'mine', expected paper or profile"),
+        ({"recipe": "mine"}, "unknown recipe 'mine', expected one of paper, profile, better"),
         ({"precision": "half"}, "precision='half', expected one of float32, tf32, bfloat16, float16"),
     ],
 )

@@ -512,6 +512,7 @@ def _signal(
     # and after the division by the largest the same, but for reads that lie across a border: they count in parts.
     with hold(profile.work_dir / ".locks" / f"features-{cell_type}"):
         bigwigs, _ = raw.ensure_signal(profile, cell_type, files_of(profile, cell_type), genome)
+        bigwigs = bigwigs[: len(profile.marks)]  # without the extra tracks, which come after the marks
         means = depth.bin_means(bigwigs, [Region(chrom, 0, size) for chrom, size in bins.sizes.items()], bins.bin_bp)
     return means * _width(bins)[:, None], 1.0
 
