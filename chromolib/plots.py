@@ -56,6 +56,7 @@ KIND_STYLES = {
     "nearest TSS within 5 kb": ("#7a3e9d", "s"), "nearest TSS 5 to 20 kb away": ("#d55e00", "o"), "nearest TSS beyond 20 kb": (OTHER, "D"),
     "on": ("#d55e00", "o"), "off": ("#0072b2", "s"), "none in view": (OTHER, "D"),
 }  # fmt: skip
+MANY_FOLDS = 8  # points of a model; fewer are drawn without a box
 MANY_POINTS = 3000  # more are drawn as an image inside of the SVG: a page of megabytes opens slowly
 COLUMN_NAMES = METRIC_NAMES | {
     "mean_depth": "mean depth", "share_empty": "bins without reads", "depth_q50": "median depth",
@@ -67,6 +68,7 @@ COLUMN_NAMES = METRIC_NAMES | {
     "share_below_10kb": "below 10 kb", "too_wide": "too wide",
     "low_corrected": "low", "high_corrected": "high",
     "p_t": "p, paired t-test", "p_corrected": "p, corrected t-test", "p_wilcoxon": "p, Wilcoxon",
+    "window_kb": "window (kb)", "memory_gb": "memory (GB)", "not_told_apart": "not told apart",
     "q_t": "q, paired t-test", "q_corrected": "q, corrected t-test", "q_wilcoxon": "q, Wilcoxon",
 }  # fmt: skip
 GAP_NAMES = {
@@ -615,8 +617,12 @@ def plot_claims(table: pd.DataFrame, ax: Axes) -> Axes:
 def plot_fold_change(predictions: pd.DataFrame, axes: Sequence[Axes], *, models: Sequence[str], cell_types: str) -> Sequence[Axes]:
     """Predicted against measured log2 fold change of held-out genes, one axis per model; columns model, target, score."""
     shown = predictions[predictions["model"].isin(models)]
+    if shown.empty:
+        return nothing_to_draw(axes, "no fold change")
     end = 1.05 * max(shown["target"].abs().max(), shown["score"].abs().max())
-    for ax, model in zip(axes, models, strict=True):
+    for ax in axes[len(models) :]:
+        ax.set_visible(False)
+    for ax, model in zip(axes, models, strict=False):
         table = shown[shown["model"] == model]
         ax.plot([-end, end], [-end, end], color="#bbbbbb", lw=0.8, ls="--")
         ax.axhline(0, color="#bbbbbb", lw=0.6)
@@ -638,6 +644,50 @@ def plot_changes(table: pd.DataFrame, ax: Axes, *, cell_types: str) -> Axes:
         ax.axvline(edge, color="black", lw=0.6, ls=":")
     ax.set(xlabel=f"measured log2 fold change of RPKM + 1, {cell_types}", ylabel="genes")
     return ax
+
+
+def plot_folds(table: pd.DataFrame, axes: Sequence[Axes], *, metrics: Sequence[str]) -> Sequence[Axes]:
+    """Metrics by fold and cell type, one axis per metric, a row per model; from `evaluation.by_fold`.
+
+    A point is a fold of a cell type, the bar their mean; from MANY_FOLDS points on, a box (median, quartiles, whiskers to the
+    furthest within 1.5 times their distance) lies behind them.
+    """
+    table = table[table["metric"].isin(metrics)]
+    if table.empty:
+        return nothing_to_draw(axes)
+    models = list(table["model"].unique())
+    for ax, metric in zip(axes, metrics, strict=True):
+        for y, model in enumerate(models):
+            values = table.loc[(table["metric"] == metric) & (table["model"] == model), "value"].dropna().to_numpy()
+            colour = model_colour(model)
+            if len(values) >= MANY_FOLDS:
+                ax.boxplot(values, positions=[y], vert=False, widths=0.6, showfliers=False, manage_ticks=False,
+                           boxprops={"color": colour}, medianprops={"color": colour}, whiskerprops={"color": colour},
+                           capprops={"color": colour})  # fmt: skip
+            if len(values):
+                ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], color="black", lw=1.2)
+            ax.plot(values, np.full(len(values), y), "o", ms=5, color=colour, alpha=0.8, mew=0)
+        ax.set_yticks(range(len(models)), models)
+        ax.set_ylim(len(models) - 0.5, -0.5)
+        ax.tick_params(axis="y", length=0, labelleft=ax is axes[0])
+        ax.set_xlabel(COLUMN_NAMES.get(metric, metric))
+        ax.grid(axis="y", color="#eeeeee", lw=0.8)
+        ax.set_axisbelow(True)
+    return axes
+
+
+def plot_probability(predictions: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """Predicted probability of being on against measured log2(RPKM + 1), one axis per cell type; columns cell_type, target, score."""
+    if predictions.empty:
+        return nothing_to_draw(axes)
+    for ax, (cell_type, table) in zip(axes, predictions.groupby("cell_type", sort=False), strict=False):
+        is_many = len(table) > MANY_POINTS
+        ax.scatter(table["target"], table["score"], s=2 if is_many else 8, alpha=0.2 if is_many else 0.5, lw=0, rasterized=is_many,
+                   color=MODEL_COLOURS["Chromoformer"])  # fmt: skip
+        ax.set_title(cell_type, loc="left", fontsize=9)
+        ax.set(xlabel="measured expression, log2(RPKM + 1)", ylim=(-0.02, 1.02))
+    axes[0].set_ylabel("probability of being on")
+    return axes
 
 
 def plot_windows(table: pd.DataFrame, ax: Axes) -> Axes:
