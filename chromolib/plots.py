@@ -692,14 +692,14 @@ def plot_probability(predictions: pd.DataFrame, axes: Sequence[Axes]) -> Sequenc
 
 def plot_windows(table: pd.DataFrame, ax: Axes) -> Axes:
     """A metric by window, a line per model: mean and standard error, behind them a point per fold and cell type; from
-    `windows.by_fold`. Lines of simple models are grey, dashed; what was planted is dotted."""
+    `windows.by_fold`. Lines of regressions are grey and dashed, in a simulated profile that of what was planted is dotted."""
     models = list(table["model"].unique())
+    styles = {"Linear, mean signal": ("#a6a6a6", "--"), "Linear, binned signal": (WHOLE_WINDOW, "--"), "Planted in view": ("black", ":")}
     for number, (model, rows) in enumerate(table.groupby("model", sort=False)):
-        simple = {"Linear, mean signal": ("#a6a6a6", "--"), "Linear, binned signal": ("#6c6c6c", "--")}
-        colour, style = simple.get(model, (model_colour(model), ":" if model.startswith("Planted") else "-"))
+        colour, style = styles.get(model, (model_colour(model), "-"))
         shift = 1.012 ** (number - (len(models) - 1) / 2)                      # so that bars do not hide one another
         mean = rows.drop_duplicates("window_bp").sort_values("window_bp")
-        ax.plot(rows["window_bp"] / 1000 * shift, rows["value"], "o", ms=2.5, color=colour, alpha=0.35, mew=0)
+        ax.plot(rows["window_bp"] / 1000 * shift, rows["value"], "o", ms=3.5, color=colour, alpha=0.4, mew=0)
         ax.errorbar(mean["window_bp"] / 1000 * shift, mean["mean"], yerr=mean["se"], color=colour, ls=style, lw=1.4, capsize=2, label=model)
     _label_windows(ax, table["window_bp"])
     ax.set_ylabel(COLUMN_NAMES.get(table["metric"].iloc[0], table["metric"].iloc[0]))
@@ -713,6 +713,7 @@ def plot_kinds_by_window(table: pd.DataFrame, axes: Sequence[Axes], *, kind: str
         return nothing_to_draw(axes, "too few genes of any kind")
     kinds = list(table[kind].unique())
     models = list(table.groupby("model", sort=False))
+    low, high = table["low"].min(), table["high"].max()
     for ax, (model, rows) in zip(axes, models, strict=False):
         for number, name in enumerate(kinds):
             part = rows[rows[kind] == name].sort_values("window_bp")
@@ -720,7 +721,7 @@ def plot_kinds_by_window(table: pd.DataFrame, axes: Sequence[Axes], *, kind: str
             colour, marker = KIND_STYLES[name]
             ax.errorbar(x, part[value], yerr=error, color=colour, marker=marker, ms=4, lw=1.2, capsize=2, label=name)
         _label_windows(ax, table["window_bp"])
-        ax.set_xlabel("")
+        ax.set(xlabel="", ylim=(low - 0.05 * (high - low), high + 0.05 * (high - low)))
         ax.set_title(model, loc="left", fontsize=9)
     for ax in axes[len(models) :]:
         ax.set_visible(False)

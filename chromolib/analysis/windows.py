@@ -410,6 +410,11 @@ def _by_cell_type(scores: pd.DataFrame) -> dict[str, dict[tuple[str, int], pd.Da
             name = window_name(model, window_bp)
             raise InputError(f"windows: {name!r} of {cell_type} lacks or adds {n} genes, expected the same at each window; train the runs that failed")
         tables[model, window_bp] = table
+    first, *others = found
+    for name in others:
+        if lacking := [window_name(*column) for column in found[first] | found[name] if column not in found[first] or column not in found[name]]:
+            raise InputError(f"windows: {lacking[0]!r} in one of {first} and {name}, expected both; train the runs that failed")
+        found[name] = {column: found[name][column] for column in found[first]}
     return found
 
 
