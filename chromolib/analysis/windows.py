@@ -24,7 +24,7 @@ from ..genome import profile_genome
 from ..resampling import of_parts
 from ..simulate import read_truth
 from ..simulate.signal import ALONG_BODY, AT_TSS, HALF_BP, TOP_BP
-from ..studies import WINDOWS_BP, Study, window_name
+from ..studies import SCORES, WINDOWS_BP, Study, window_name
 from .comparison import baseline, binned_signal, linear, mean_signal
 
 USUAL_BP = 10_000   # beyond it, the paper says, other networks lose
@@ -34,7 +34,6 @@ MIN_GENES = 20      # of a kind in a cell type; an interval of fewer says little
 VIEWS = ("neighbour comes into view", "no neighbour in view")
 STATES = ("on", "off", "none in view")  # of the neighbour that a wider window brings into view
 NEIGHBOURS = ("neighbour on", "neighbour off")
-COLUMNS = ["cell_type", "task", "model", "gene_id", "fold", "score", "target"]  # as `studies.scores` has them
 PLANTED = "Planted in view"
 SIMPLE = ("Linear, mean signal", "Linear, binned signal")
 
@@ -80,7 +79,7 @@ def simple_scores(data: Mapping[str, GeneDataset], folds: Iterable[int]) -> pd.D
                 labels = {"cell_type": cell_type, "task": view.task, "model": window_name(name, window_bp)}
                 tables.append(baseline(view, inputs, linear).assign(**labels))
     table = pd.concat(tables, ignore_index=True)
-    return table.loc[table["fold"].isin(list(folds)), COLUMNS].reset_index(drop=True)
+    return table.loc[table["fold"].isin(list(folds)), SCORES].reset_index(drop=True)
 
 
 def planted_scores(profile: Profile, data: Mapping[str, GeneDataset], folds: Iterable[int]) -> pd.DataFrame:
@@ -103,15 +102,15 @@ def planted_scores(profile: Profile, data: Mapping[str, GeneDataset], folds: Ite
             labels = {"cell_type": cell_type, "task": genes.task, "model": window_name(PLANTED, window_bp)}
             score = (total - total.median()).to_numpy()
             tables.append(genes.genes[["gene_id", "fold"]].assign(**labels, score=score, target=genes.targets.cpu().numpy()))
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
-    return table.loc[table["fold"].isin(list(folds)), COLUMNS].reset_index(drop=True)
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=SCORES)
+    return table.loc[table["fold"].isin(list(folds)), SCORES].reset_index(drop=True)
 
 
 def beside_references(profile: Profile, data: Mapping[str, GeneDataset], networks: pd.DataFrame, folds: Iterable[int]) -> pd.DataFrame:
     """Scores of the networks, of `simple_scores` and of `planted_scores` in one table."""
     folds = list(folds)
     tables = [networks, simple_scores(data, folds), planted_scores(profile, data, folds)]
-    return pd.concat([table for table in tables if len(table)], ignore_index=True)[COLUMNS]
+    return pd.concat([table for table in tables if len(table)], ignore_index=True)[SCORES]
 
 
 def planted(profile: Profile) -> str:
