@@ -186,6 +186,10 @@ class TrainConfig:
     weight_decay: float = 0.01  # torch's default for AdamW
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     decay_per_update: float = 0.0  # d: after t updates the learning rate is divided by 1 + d t
+    # How the rate goes on: by `decay`, or from a linear rise over `warmup` of all updates along half a cosine to 0.
+    schedule: Literal["decay", "cosine"] = "decay"
+    warmup: float = 0.0        # share of all updates, of schedule cosine
+    standardise: bool = False  # marks on one scale while training: each divided by its standard deviation in the training genes
     clip_norm: float | None = None  # largest norm of the gradient over all weights
     loss: Literal["task", "focal", "contrastive"] = "task"  # cross-entropy or squared error; the others are peers' own
     drop_last: bool = True
@@ -202,9 +206,11 @@ class TrainConfig:
                 f"TrainConfig: epochs={self.epochs}, batch_size={self.batch_size}, learning_rate={self.learning_rate}, "
                 f"decay={self.decay}; expected epochs >= 0, batch_size >= 1, learning_rate > 0, decay > 0"
             )
+        if not 0 <= self.warmup < 1 or (self.warmup and self.schedule == "decay"):
+            raise InputError(f"TrainConfig: warmup={self.warmup} with schedule={self.schedule!r}, expected 0 to below 1, and above 0 only with cosine")
         if self.precision not in get_args(Precision):
             raise InputError(f"TrainConfig: precision={self.precision!r}, expected one of {', '.join(get_args(Precision))}")
-        for name in ("optimizer", "loss", "select", "signal"):
+        for name in ("optimizer", "schedule", "loss", "select", "signal"):
             allowed = get_args(get_type_hints(TrainConfig)[name])
             if getattr(self, name) not in allowed:
                 raise InputError(f"TrainConfig: {name}={getattr(self, name)!r}, expected one of {', '.join(allowed)}")

@@ -149,8 +149,8 @@ def test_plain_signal_is_what_the_store_holds():
 
 def test_rate_falls_with_each_update_and_epoch_by_hand():
     config = TrainConfig(learning_rate=0.1, decay=0.5, decay_per_update=0.01)
-    assert rate_at(config, epoch=1, n_updates=0) == 0.1
-    assert rate_at(config, epoch=3, n_updates=100) == pytest.approx(0.1 * 0.25 / 2)
+    assert rate_at(config, epoch=1, n_updates=0, n_all=200) == 0.1
+    assert rate_at(config, epoch=3, n_updates=100, n_all=200) == pytest.approx(0.1 * 0.25 / 2)
 
 
 def test_clipping_keeps_the_step_of_plain_descent_within_rate_times_norm():
