@@ -190,6 +190,7 @@ class TrainConfig:
     schedule: Literal["decay", "cosine"] = "decay"
     warmup: float = 0.0        # share of all updates, of schedule cosine
     standardise: bool = False  # marks on one scale while training: each divided by its standard deviation in the training genes
+    noise: float = 0.0         # normal noise on the signal while training, in standard deviations of its mark; needs standardise
     clip_norm: float | None = None  # largest norm of the gradient over all weights
     loss: Literal["task", "focal", "contrastive"] = "task"  # cross-entropy or squared error; the others are peers' own
     drop_last: bool = True
@@ -208,6 +209,8 @@ class TrainConfig:
             )
         if not 0 <= self.warmup < 1 or (self.warmup and self.schedule == "decay"):
             raise InputError(f"TrainConfig: warmup={self.warmup} with schedule={self.schedule!r}, expected 0 to below 1, and above 0 only with cosine")
+        if self.noise < 0 or (self.noise and not self.standardise):
+            raise InputError(f"TrainConfig: noise={self.noise} with standardise={self.standardise}, expected 0 or more, and above 0 only with standardise")
         if self.precision not in get_args(Precision):
             raise InputError(f"TrainConfig: precision={self.precision!r}, expected one of {', '.join(get_args(Precision))}")
         for name in ("optimizer", "schedule", "loss", "select", "signal"):
@@ -220,6 +223,7 @@ class TrainConfig:
 
 
 BETTER_RECIPE: dict[str, Any] = {"learning_rate": 3e-4}
+BETTER_NETWORK: dict[str, Any] = {}
 BETTER_SEEDS = 3  # networks whose logits are averaged
 
 

@@ -14,7 +14,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -252,12 +252,24 @@ def epoch_batches(n_genes: int, config: TrainConfig, epoch: int) -> tuple[Tensor
 
 def batch_loss(model: Network, batch: PackedBatch, config: TrainConfig) -> Tensor:
     """Mean loss over the genes of a batch; focal: their sum, as its authors have it."""
+    if config.noise:
+        batch = noisy(batch, dict(zip(model.config.bin_bp, config.noise / model.gain, strict=True)))
     if config.loss == "contrastive":
         return model.contrastive_loss(batch)
     out = model(batch).float()
     if config.loss == "focal":
         return focal_loss(out[:, 1] - out[:, 0], batch.target)
     return task_loss(out, batch.target, model.config.task)
+
+
+def noisy(batch: PackedBatch, sd: dict[int, Tensor]) -> PackedBatch:
+    """The batch with normal noise on all signal; `sd` is its standard deviation for each mark, bin width -> (1, m)."""
+
+    def blurred(signal: dict[int, Tensor]) -> dict[int, Tensor]:
+        return {width: x + sd[width] * torch.randn_like(x) for width, x in signal.items()}
+
+    pcres = tuple(replace(regions, signal=blurred(regions.signal)) for regions in batch.pcres)
+    return replace(batch, promoter=blurred(batch.promoter), pcres=pcres, other=batch.other and noisy(batch.other, sd))
 
 
 def task_loss(out: Tensor, target: Tensor, task: Task) -> Tensor:
