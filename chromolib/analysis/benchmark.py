@@ -153,7 +153,7 @@ def probabilities(scores: pd.DataFrame) -> pd.DataFrame:
     said = ours[ours["task"] == "clf"].assign(task="reg", model=PROBABILITY)
     measured = ours.loc[ours["task"] == "reg", ["cell_type", "gene_id", "target"]]
     table = said.drop(columns="target").merge(measured, on=["cell_type", "gene_id"])
-    return table.assign(score=special.expit(table["score"]))[SCORES]
+    return table.assign(score=special.expit(table["score"].astype(float)))[SCORES]
 
 
 def graphs(study: Study) -> pd.DataFrame:
@@ -254,11 +254,12 @@ def in_words(changes: pd.DataFrame, model: str = OURS) -> str:
     sentences = []
     for (cell_type, task), table in changes[changes["first"] == model].groupby(["cell_type", "task"], sort=False):
         is_above = table["verdict"] == "better"
-        missed = [f"{row.second} ({row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}])" for row in table[~is_above].itertuples()]
+        missed = [f"{row.second} ({row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]{', it is worse' * (row.verdict == 'worse')})"
+                  for row in table[~is_above].itertuples()]  # fmt: skip
         beaten = "; ".join(table.loc[is_above, "second"])
         sentences.append(
             f"{cell_type}, {task}: {model} does not beat {'; '.join(missed)}{f'; it beats {beaten}' if beaten else ''}." if missed
-            else f"{cell_type}, {task}: {model} beats every model of simple inputs: {beaten}."
+            else f"{cell_type}, {task}: {model} beats all: {beaten}."
         )  # fmt: skip
     return " ".join(sentences) or "Nothing to compare."
 
