@@ -67,6 +67,15 @@ def pearson(measured: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> 
     return _ratio(weight @ (x * y) / n - mean_x * mean_y, np.sqrt(np.where(varies, variance, 0)))
 
 
+def spearman(measured: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Spearman's correlation, ties sharing a rank, (b,)."""
+    rank = ranks(np.column_stack([measured, predicted]), weight)                             # (b, g, 2)
+    rank -= (weight.sum(1) / 2)[:, None, None]                                               # the mean of both
+    weighted = rank * weight[..., None]
+    covariance, (of_x, of_y) = (weighted[..., 0] * rank[..., 1]).sum(1), (weighted * rank).sum(1).T
+    return _ratio(covariance, np.sqrt(of_x * of_y))
+
+
 def r2(measured: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """1 - squared error over variance, (b,)."""
     x, n = measured - measured.mean(), weight.sum(1)
@@ -78,10 +87,11 @@ def mean(measured: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> np.
     return weight @ predicted / weight.sum(1)
 
 
-# What was measured and what a model says, (g,) each, and weights (b, g) -> (b,); all but the mean as in evaluation.METRICS.
-METRICS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
-    "roc_auc": roc_auc, "accuracy": accuracy, "average_precision": average_precision, "pearson": pearson, "r2": r2,
-    "mean": mean,
+# What was measured and what a model says, (g,) each, and weights (b, g) -> (b,).
+Measure = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+METRICS: dict[str, Measure] = {  # all but the mean as in evaluation.METRICS
+    "roc_auc": roc_auc, "accuracy": accuracy, "average_precision": average_precision, "pearson": pearson,
+    "spearman": spearman, "r2": r2, "mean": mean,
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from scipy import stats
 
 from chromolib import evaluation, resampling
 
-CLASSES, LEVELS = ("roc_auc", "accuracy", "average_precision"), ("pearson", "r2")
+CLASSES, LEVELS = ("roc_auc", "accuracy", "average_precision"), ("pearson", "spearman", "r2")
 
 
 def test_metrics_by_hand():
