@@ -19,7 +19,6 @@ from ..config import Task
 from ..dataset import GeneDataset, load_dataset, pair
 from ..evaluation import METRIC_NAMES
 from ..genome import profile_genome
-from ..resampling import METRICS, resamples
 from ..runs import PEER_BIN_BP, Results, Run, recipe_of, selection_of
 from ..studies import BETTER, OURS, SCORES, Grid, Study
 from . import comparison, fold_change
@@ -180,7 +179,7 @@ def paired_tests(study: Study, values: pd.DataFrame, task: Task) -> pd.DataFrame
     return evaluation.paired_tests(chosen, first=OURS, held_out_per_training=1 / (n_folds - 1))
 
 
-def metrics(scores: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+def metrics(scores: pd.DataFrame) -> pd.DataFrame:
     """Metrics of each cell type, task and model.
 
     Returns
@@ -189,13 +188,13 @@ def metrics(scores: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> 
         cell_type, task, model, metric, folds (mean over them, one value of each), value (all held-out genes as one), low, high,
         n (genes).
     """
-    rows = []
-    for key, table in scores.groupby(["cell_type", "task", "model"], sort=False):
-        target, score = table["target"].to_numpy(), table["score"].to_numpy()
-        by_fold = evaluation.by_fold(table, key[1]).groupby("metric")["value"].mean()
-        for metric, draws in _resampled(target, score, SHOWN[key[1]], n_resamples, seed).items():
-            rows.append((*key, metric, by_fold[metric], *_interval(draws), len(table)))
-    return pd.DataFrame(rows, columns=["cell_type", "task", "model", "metric", "folds", "value", "low", "high", "n"])
+    keys, columns = ["cell_type", "task"], ["cell_type", "task", "model", "metric", "folds", "value", "low", "high", "n"]
+    folds = by_fold(scores).groupby([*keys, "model", "metric"])["value"].mean().rename("folds").reset_index()
+    tables = [
+        evaluation.with_intervals(part, task).assign(cell_type=cell_type, task=task).merge(folds)[columns]
+        for (cell_type, task), part in scores.groupby(keys, sort=False)
+    ]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
 def side_by_side(measured: pd.DataFrame) -> pd.DataFrame:
@@ -209,10 +208,8 @@ def side_by_side(measured: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([n, *columns], axis=1).reset_index()
 
 
-def differences(
-    scores: pd.DataFrame, models: Sequence[str], references: Sequence[str], *, n_resamples: int = 1000, seed: int = 0
-) -> pd.DataFrame:
-    """Each model less each reference, by the first metric of the task, resampling the genes that both score.
+def differences(scores: pd.DataFrame, models: Sequence[str], references: Sequence[str]) -> pd.DataFrame:
+    """Each model less each reference, by the first metric of the task, on the genes that both score.
 
     Models and references that have no scores of a cell type and task are passed over.
 
@@ -221,16 +218,14 @@ def differences(
     DataFrame
         cell_type, task, metric, first, second, value, low, high, n, verdict (on the first).
     """
-    rows = []
+    rows = [pd.DataFrame(columns=["cell_type", "task", "metric", "first", "second", "value", "low", "high", "n"])]
     for (cell_type, task), table in scores.groupby(["cell_type", "task"], sort=False):
-        metric, by_gene = evaluation.FIRST_METRIC[task], table.pivot(index="gene_id", columns="model", values="score")
-        target = table.drop_duplicates("gene_id").set_index("gene_id")["target"]
-        for first, second in ((a, b) for a in models for b in references if a != b and {a, b} <= set(by_gene)):
-            both = by_gene[[first, second]].dropna()
-            a, b = (_resampled(target[both.index].to_numpy(), both[name].to_numpy(), (metric,), n_resamples, seed)[metric]
-                    for name in (first, second))  # fmt: skip
-            rows.append((cell_type, task, metric, first, second, *_interval(a - b), len(both)))
-    table = pd.DataFrame(rows, columns=["cell_type", "task", "metric", "first", "second", "value", "low", "high", "n"])
+        there = set(table["model"])
+        for first, second in ((a, b) for a in models for b in references if a != b and {a, b} <= there):
+            both = table[table["model"].isin([first, second])]
+            both = both[both.duplicated("gene_id", keep=False)]
+            rows.append(evaluation.difference(both, first, second, task).assign(cell_type=cell_type, task=task))
+    table = pd.concat(rows[1:] or rows, ignore_index=True)[list(rows[0])]
     return evaluation.verdicts(table)
 
 
@@ -267,19 +262,3 @@ def in_words(changes: pd.DataFrame, model: str = OURS) -> str:
 def simple_of(scores: pd.DataFrame) -> list[str]:
     """Names of the models of simple inputs that read chromatin."""
     return [name for name in scores["model"].unique() if name.startswith(SIMPLE)]
-
-
-def _resampled(
-    target: np.ndarray, score: np.ndarray, names: Sequence[str], n_resamples: int, seed: int
-) -> dict[str, np.ndarray]:
-    """Metrics on all genes, then on resamples: (1 + resample,) each."""
-    found: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for weight in (np.ones((1, len(target))), *resamples(len(target), n_resamples, seed)):
-        for name in names:
-            found[name].append(METRICS[name](target, score, weight))
-    return {name: np.concatenate(parts) for name, parts in found.items()}
-
-
-def _interval(draws: np.ndarray) -> tuple[float, float, float]:
-    """Value, low and high of what is measured on all genes first, then on resamples."""
-    return (draws[0], *np.quantile(draws[1:], (0.025, 0.975)))
