@@ -261,9 +261,14 @@ def scores(grid: Grid, results: Results) -> pd.DataFrame:
     # The model's name in a run is that of its network; here it is the one of the grid.
     parts = [said.loc[said.index.isin([run.id for run in runs])].assign(model=name) for name, runs in grid.items()]
     if not parts:
-        return pd.DataFrame(columns=SCORES)
+        return no_scores()
     table = pd.concat(parts, ignore_index=True)[SCORES]
     return table.groupby(SCORES[:5], sort=False, as_index=False, observed=True)[["score", "target"]].mean()
+
+
+def no_scores() -> pd.DataFrame:
+    """A table of scores without rows, whose numbers are numbers also beside those of another."""
+    return pd.DataFrame(columns=SCORES).astype({"fold": int, "score": float, "target": float})
 
 
 def _score(predictions: pd.DataFrame) -> pd.Series:

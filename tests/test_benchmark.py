@@ -116,6 +116,12 @@ def test_differences_are_taken_of_the_genes_that_both_score():
     pd.testing.assert_frame_equal(table[list(peer)], peer)
 
 
+def test_caption_names_genes_cell_types_and_folds():
+    both = pd.concat([scored("clf", n=4), scored("clf", n=6, cell_type="T02")])
+    assert benchmark.genes_in_words(both) == "4 genes of T01, 6 genes of T02, held-out folds 1, 2"
+    assert benchmark.genes_in_words(studies.no_scores()) == "no genes"
+
+
 def changes():
     rows = [("T01", "clf", OURS, "Linear, a", 0.1, 0.05, "better"), ("T01", "clf", "HM-CRNN", "Linear, a", -0.1, -0.2, "worse"),
             ("T01", "clf", OURS, "Boosting, a", 0.0, -0.1, "no difference seen"), ("T01", "reg", OURS, "Linear, a", 0.1, 0.05, "better")]  # fmt: skip
@@ -155,7 +161,7 @@ def test_tests_know_how_many_folds_a_training_leaves_out_one_of():
 
 
 def test_empty_scores_make_empty_tables():
-    nothing = pd.DataFrame(columns=studies.SCORES)
+    nothing = studies.no_scores()
     for table in (benchmark.by_fold(nothing), benchmark.metrics(nothing), benchmark.probabilities(nothing),
                   benchmark.side_by_side(benchmark.metrics(nothing)), benchmark.differences(nothing, [OURS], ["x"]),
                   benchmark.standing(benchmark.differences(nothing, [OURS], ["x"])), benchmark.graphs(studies.study("promoters-18k"))):  # fmt: skip

@@ -140,7 +140,7 @@ def change_scores(study: Study, grid: Grid, results: Results) -> pd.DataFrame:
     """`studies.change_scores` of `studies.fold_change`, and beside them, of the same genes, `fold_change.baselines`; empty where
     there is one cell type."""
     if not (cell_types := studies.pair_of(study)):
-        return pd.DataFrame(columns=SCORES)
+        return studies.no_scores()
     data = pair(*(load_dataset(study.record, name) for name in cell_types))
     simple = fold_change.baselines(study.record, data).assign(cell_type=data.cell_type, task="diff")
     return pd.concat([studies.change_scores(grid, results), simple.loc[simple["fold"].isin(study.folds), SCORES]], ignore_index=True)
@@ -152,7 +152,7 @@ def probabilities(scores: pd.DataFrame) -> pd.DataFrame:
     said = ours[ours["task"] == "clf"].assign(task="reg", model=PROBABILITY)
     measured = ours.loc[ours["task"] == "reg", ["cell_type", "gene_id", "target"]]
     table = said.drop(columns="target").merge(measured, on=["cell_type", "gene_id"])
-    return table.assign(score=special.expit(table["score"].astype(float)))[SCORES]
+    return table.assign(score=special.expit(table["score"]))[SCORES]
 
 
 def graphs(study: Study) -> pd.DataFrame:
@@ -163,6 +163,13 @@ def graphs(study: Study) -> pd.DataFrame:
 
 
 # How well they do
+
+
+def genes_in_words(scores: pd.DataFrame) -> str:
+    """How many genes of which cell types are scored, and in which folds, for captions."""
+    n = scores.groupby("cell_type", sort=False)["gene_id"].nunique()
+    folds = ", ".join(map(str, sorted(scores["fold"].unique())))
+    return f"{', '.join(f'{count:,} genes of {name}' for name, count in n.items())}, held-out folds {folds}" if len(n) else "no genes"
 
 
 def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
