@@ -57,6 +57,11 @@ class Study:
     seed: int
 
     @property
+    def genes_are_all_held_out(self) -> bool:
+        """Whether every gene lies in a fold that is held out."""
+        return set(self.folds) == set(profile_genome(self.record).fold_ids)
+
+    @property
     def peer_recipe(self) -> Literal["paper", "profile"]:
         """How peers are trained: as their authors did, or with the departures of the profile's budget."""
         return "paper" if self.is_full else "profile"

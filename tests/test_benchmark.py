@@ -19,7 +19,7 @@ def scored(task="clf", *, n=60, cell_type="T01", seed=0, models=(OURS, "Linear, 
     target = rng.normal(size=n).round(2)
     target = (target > 0).astype(float) if task == "clf" else target
     tables = [
-        pd.DataFrame({"cell_type": cell_type, "task": task, "model": model, "gene_id": [f"g{i}" for i in range(n)],
+        pd.DataFrame({"cell_type": cell_type, "task": task, "model": model, "gene_id": [f"g{i:02d}" for i in range(n)],
                       "fold": 1 + np.arange(n) % 2, "score": target - 0.5 + rng.normal(scale=1 + i, size=n), "target": target})
         for i, model in enumerate(models)
     ]  # fmt: skip
@@ -87,32 +87,41 @@ def test_probability_is_set_against_the_level_of_the_same_gene():
     scores = pd.concat([scored("clf"), scored("reg", n=59)])
     table = benchmark.probabilities(scores)
     assert set(table["model"]) == {benchmark.PROBABILITY} and set(table["task"]) == {"reg"} and len(table) == 59
-    logit = scores.query("task == 'clf' and model == @OURS and gene_id == 'g3'")["score"].item()
-    row = table.set_index("gene_id").loc["g3"]
+    logit = scores.query("task == 'clf' and model == @OURS and gene_id == 'g03'")["score"].item()
+    row = table.set_index("gene_id").loc["g03"]
     assert row["score"] == pytest.approx(1 / (1 + np.exp(-logit)))
-    assert row["target"] == scores.query("task == 'reg' and model == @OURS and gene_id == 'g3'")["target"].item()
+    assert row["target"] == scores.query("task == 'reg' and model == @OURS and gene_id == 'g03'")["target"].item()
 
 
 # How well they do
 
 
 @pytest.mark.parametrize("task", ["clf", "reg", "diff"])
-def test_metrics_are_of_all_genes_and_means_over_folds(task):
-    scores = scored(task)
+def test_metrics_of_one_fold_are_those_of_evaluation(task):
+    scores = scored(task).assign(fold=1)
     table = benchmark.metrics(scores).set_index(["model", "metric"])
-    pooled = evaluation.with_intervals(scores, task).set_index(["model", "metric"])
-    pd.testing.assert_frame_equal(table[["value", "low", "high", "n"]], pooled)
-    by_fold = evaluation.by_fold(scores, task).groupby(["model", "metric"])["value"].mean()
-    np.testing.assert_allclose(table["folds"], by_fold[table.index])
+    peer = evaluation.with_intervals(scores, task).set_index(["model", "metric"]).loc[table.index]
+    np.testing.assert_allclose(table[["value", "low", "high", "n"]], peer, atol=1e-12)
+    np.testing.assert_allclose(table["pooled"], peer["value"])
+
+
+def test_certainty_of_a_network_does_not_change_the_mean_over_folds():
+    scores = scored("clf")
+    shifted = scores.assign(score=scores["score"] + 3 * (scores["fold"] == 2))   # that of one fold calls more genes on
+    before, after = (benchmark.metrics(table).query("metric == 'roc_auc'") for table in (scores, shifted))
+    np.testing.assert_allclose(before[["value", "low", "high"]], after[["value", "low", "high"]])
+    assert (after["pooled"] != before["pooled"]).all()
+    by_fold = benchmark.by_fold(scores).query("metric == 'roc_auc'").groupby("model", sort=False)["value"].mean()
+    np.testing.assert_allclose(before["value"], by_fold)
+    changes = [benchmark.differences(table, [OURS], ["Linear, mean signal"])["value"].item() for table in (scores, shifted)]
+    np.testing.assert_allclose(changes, by_fold.iloc[0] - by_fold.iloc[1])
 
 
 def test_differences_are_taken_of_the_genes_that_both_score():
-    scores = scored("clf")
-    table = benchmark.differences(scores, [OURS, "absent"], ["Linear, mean signal", OURS])
-    assert table[["first", "second", "n"]].values.tolist() == [[OURS, "Linear, mean signal", 60]]
-    lost = scores[~((scores["model"] == OURS) & (scores["gene_id"] == "g0"))]
-    table = benchmark.differences(lost, [OURS], ["Linear, mean signal"])
-    peer = evaluation.difference(scores[scores["gene_id"] != "g0"], OURS, "Linear, mean signal", "clf")
+    scores = scored("clf").assign(fold=1)
+    lost = scores[~((scores["model"] == OURS) & (scores["gene_id"] == "g00"))]
+    table = benchmark.differences(lost, [OURS, "absent"], ["Linear, mean signal", OURS])
+    peer = evaluation.difference(scores[scores["gene_id"] != "g00"], OURS, "Linear, mean signal", "clf")
     pd.testing.assert_frame_equal(table[list(peer)], peer)
 
 
@@ -147,7 +156,7 @@ def test_where_a_network_stands_is_told_plainly():
 def test_side_by_side_has_a_row_per_model():
     table = benchmark.side_by_side(benchmark.metrics(scored("reg")))
     assert table["model"].tolist() == [OURS, "Linear, mean signal"]
-    assert list(table)[:5] == ["cell_type", "model", "n", "pearson", "Pearson r, mean of folds"]
+    assert list(table)[:5] == ["cell_type", "model", "n", "pearson", "Pearson r, pooled"]
     assert table["pearson"].str.fullmatch(r"-?\d\.\d{3} \[-?\d\.\d{3}, -?\d\.\d{3}\]").all()
 
 

@@ -19,6 +19,7 @@ from ..config import Task
 from ..dataset import GeneDataset, load_dataset, pair
 from ..evaluation import METRIC_NAMES
 from ..genome import profile_genome
+from ..resampling import of_parts
 from ..runs import PEER_BIN_BP, Results, Run, recipe_of, selection_of
 from ..studies import BETTER, OURS, SCORES, Grid, Study
 from . import comparison, fold_change
@@ -28,6 +29,7 @@ SIMPLE = ("Linear, ", "Boosting, ", "Mean signal, ", "Binned signal")  # how nam
 SHOWN: dict[Task, tuple[str, ...]] = {
     "clf": ("roc_auc", "average_precision", "accuracy"), "reg": ("pearson", "r2", "spearman"), "diff": ("pearson", "r2", "spearman"),
 }  # fmt: skip
+N_RESAMPLES = 1000
 _RECIPE = {"optimizer": "optimizer", "learning_rate": "rate", "batch_size": "batch", "epochs": "epochs", "decay": "decay"}
 _WHOLE = 10**6  # genes; a batch of more holds all of them
 
@@ -187,36 +189,48 @@ def paired_tests(study: Study, values: pd.DataFrame, task: Task) -> pd.DataFrame
 
 
 def metrics(scores: pd.DataFrame) -> pd.DataFrame:
-    """Metrics of each cell type, task and model.
+    """Metrics of each cell type, task and model, means over held-out folds.
+
+    Scores of different folds are those of different networks: one may call all genes of its fold on with more certainty than
+    another, which spoils the order of all genes together, but not that within a fold.
 
     Returns
     -------
     DataFrame
-        cell_type, task, model, metric, folds (mean over them, one value of each), value (all held-out genes as one), low, high,
-        n (genes).
+        cell_type, task, model, metric, value, low, high, pooled (of all genes as if one network scored them), n (genes).
     """
-    keys, columns = ["cell_type", "task"], ["cell_type", "task", "model", "metric", "folds", "value", "low", "high", "n"]
-    folds = by_fold(scores).groupby([*keys, "model", "metric"])["value"].mean().rename("folds").reset_index()
-    tables = [
-        evaluation.with_intervals(part, task).assign(cell_type=cell_type, task=task).merge(folds)[columns]
-        for (cell_type, task), part in scores.groupby(keys, sort=False)
-    ]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    rows = []
+    for key, table in scores.groupby(["cell_type", "task", "model"], sort=False):
+        pooled = evaluation.METRICS[key[1]](table["target"].to_numpy(), table["score"].to_numpy())
+        rows += [(*key, metric, *_interval(_over_folds([table], metric)[:, 0]), pooled[metric], len(table)) for metric in SHOWN[key[1]]]
+    return pd.DataFrame(rows, columns=["cell_type", "task", "model", "metric", "value", "low", "high", "pooled", "n"])
+
+
+def _over_folds(tables: Sequence[pd.DataFrame], metric: str) -> np.ndarray:
+    """Mean over folds of a metric of each table on the same resamples of genes, (1 + b, table): of all genes first."""
+    folds = tables[0]["fold"].unique()
+    by_gene = [table.set_index("gene_id")[["fold", "score", "target"]] for table in tables]
+    values, _ = of_parts([[table[table["fold"] == fold] for table in by_gene] for fold in folds], metric, N_RESAMPLES, seed=0)
+    return values.mean(1)
+
+
+def _interval(draws: np.ndarray) -> tuple[float, float, float]:
+    """Value, low and high of what is measured on all genes first, then on resamples; NaN where a resample has none."""
+    return (draws[0], *np.quantile(draws[1:], (0.025, 0.975)))
 
 
 def side_by_side(measured: pd.DataFrame) -> pd.DataFrame:
-    """One row per cell type and model of a task, from `metrics`: of each metric as text value [low, high], and the mean over
-    folds."""
+    """One row per cell type and model of a task, from `metrics`: n, and of each metric as text value [low, high], and pooled."""
     keys, columns = ["cell_type", "model"], []
     for metric, table in measured.assign(text=evaluation.in_brackets(measured)).groupby("metric", sort=False):
         table = table.set_index(keys)
-        columns += [table["text"].rename(metric), table["folds"].rename(f"{METRIC_NAMES.get(metric, metric)}, mean of folds")]
+        columns += [table["text"].rename(metric), table["pooled"].rename(f"{METRIC_NAMES.get(metric, metric)}, pooled")]
     n = measured.drop_duplicates(keys).set_index(keys)["n"]
     return pd.concat([n, *columns], axis=1).reset_index()
 
 
 def differences(scores: pd.DataFrame, models: Sequence[str], references: Sequence[str]) -> pd.DataFrame:
-    """Each model less each reference, by the first metric of the task, on the genes that both score.
+    """Each model less each reference, by the first metric of the task, mean over held-out folds, on the genes that both score.
 
     Models and references that have no scores of a cell type and task are passed over.
 
@@ -225,14 +239,14 @@ def differences(scores: pd.DataFrame, models: Sequence[str], references: Sequenc
     DataFrame
         cell_type, task, metric, first, second, value, low, high, n, verdict (on the first).
     """
-    rows = [pd.DataFrame(columns=["cell_type", "task", "metric", "first", "second", "value", "low", "high", "n"])]
+    rows = []
     for (cell_type, task), table in scores.groupby(["cell_type", "task"], sort=False):
-        there = set(table["model"])
-        for first, second in ((a, b) for a in models for b in references if a != b and {a, b} <= there):
-            both = table[table["model"].isin([first, second])]
-            both = both[both.duplicated("gene_id", keep=False)]
-            rows.append(evaluation.difference(both, first, second, task).assign(cell_type=cell_type, task=task))
-    table = pd.concat(rows[1:] or rows, ignore_index=True)[list(rows[0])]
+        metric, by_model = evaluation.FIRST_METRIC[task], dict(iter(table.groupby("model", sort=False)))
+        for first, second in ((a, b) for a in models for b in references if a != b and {a, b} <= set(by_model)):
+            genes = set(by_model[first]["gene_id"]) & set(by_model[second]["gene_id"])
+            draws = _over_folds([by_model[name][by_model[name]["gene_id"].isin(genes)] for name in (first, second)], metric)
+            rows.append((cell_type, task, metric, first, second, *_interval(draws[:, 0] - draws[:, 1]), len(genes)))
+    table = pd.DataFrame(rows, columns=["cell_type", "task", "metric", "first", "second", "value", "low", "high", "n"])
     return evaluation.verdicts(table)
 
 
