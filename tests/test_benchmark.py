@@ -125,6 +125,13 @@ def test_differences_are_taken_of_the_genes_that_both_score():
     pd.testing.assert_frame_equal(table[list(peer)], peer)
 
 
+def test_scores_that_do_not_vary_are_not_compared():
+    scores = scored("diff")
+    constant = scores.assign(score=scores["score"].where(scores["model"] == OURS, 0.0))
+    assert benchmark.differences(constant, [OURS], ["Linear, mean signal"]).empty
+    assert benchmark.metrics(constant).set_index(["model", "metric"]).loc[("Linear, mean signal", "pearson"), "value":"high"].isna().all()
+
+
 def test_caption_names_genes_cell_types_and_folds():
     both = pd.concat([scored("clf", n=4), scored("clf", n=6, cell_type="T02")])
     assert benchmark.genes_in_words(both) == "4 genes of T01, 6 genes of T02, held-out folds 1, 2"

@@ -232,7 +232,8 @@ def side_by_side(measured: pd.DataFrame) -> pd.DataFrame:
 def differences(scores: pd.DataFrame, models: Sequence[str], references: Sequence[str]) -> pd.DataFrame:
     """Each model less each reference, by the first metric of the task, mean over held-out folds, on the genes that both score.
 
-    Models and references that have no scores of a cell type and task are passed over.
+    Models and references that have no scores of a cell type and task are passed over, and so are those whose scores do not
+    vary where the metric is a correlation.
 
     Returns
     -------
@@ -247,7 +248,7 @@ def differences(scores: pd.DataFrame, models: Sequence[str], references: Sequenc
             draws = _over_folds([by_model[name][by_model[name]["gene_id"].isin(genes)] for name in (first, second)], metric)
             rows.append((cell_type, task, metric, first, second, *_interval(draws[:, 0] - draws[:, 1]), len(genes)))
     table = pd.DataFrame(rows, columns=["cell_type", "task", "metric", "first", "second", "value", "low", "high", "n"])
-    return evaluation.verdicts(table)
+    return evaluation.verdicts(table[table["value"].notna()].reset_index(drop=True))
 
 
 def standing(changes: pd.DataFrame) -> pd.DataFrame:
