@@ -4,7 +4,8 @@
 
 A network that is trained on two folds leaves two out: its score on the one counts in the choice for the other. So each of the
 six pairs is trained on once per candidate, and the choice for a fold, by the mean over the three others, has seen none of its
-genes. Networks of the chosen recipe are then trained on all three others, one per seed, and their logits averaged. Rows are
+genes. The six candidates themselves came out of 50 that were tried on all four folds, data/results/better_recipe_explored.csv, so
+what they gain is somewhat flattered. Networks of the chosen recipe are then trained on all three others, one per seed, and their logits averaged. Rows are
 candidates and, at the end, models on the held-out genes.
 """
 

@@ -89,13 +89,15 @@ class Run:
                 raise InputError(f"Run: unknown {name} {getattr(self, name)!r}, expected one of {', '.join(allowed)}")
         if self.model != "chromoformer":
             self._check_peer()
+        elif self.recipe == "better" and self.task != "clf":
+            raise InputError(f"Run: recipe 'better' with task={self.task!r}, but it was chosen for clf; expected paper or profile")
         TrainConfig(precision=self.precision)
 
     def _check_peer(self) -> None:
         spec, own = PEERS[self.model], Run(profile=self.profile, cell_type=self.cell_type, fold=self.fold)
         if self.task not in spec.tasks:
             raise InputError(f"Run: {spec.title} with task={self.task!r}, expected {' or '.join(spec.tasks)}")
-        ours = ["max_pcres", "contacts", "fusion", "genes"] + ([] if spec.window_bp else ["window_bp", "bin_bp"])
+        ours = ["max_pcres", "contacts", "fusion", "genes"] + ([] if spec.window_bp else ["window_bp", "bin_bp", "log_base"])
         for name in ours:
             if getattr(self, name) != getattr(own, name):
                 raise InputError(f"Run: {name}={getattr(self, name)!r}, but {spec.title} has no such choice; leave it out")
@@ -221,6 +223,8 @@ def _settings(run: Run, stores: list[xr.Dataset]) -> dict[str, Any]:
     selection = {"bin_bp": profile.bin_bp, "log_base": profile.log_base} | selection_of(run, profile)
     settings = {"run": about, "version": VERSION, "training": training, "features": [store.attrs["settings"] for store in stores],
                 "selection": selection, "chromolib": __version__}  # fmt: skip
+    if run.recipe == "better":
+        settings["network"] = BETTER_NETWORK
     return json.loads(json.dumps(settings))
 
 

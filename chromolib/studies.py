@@ -125,10 +125,11 @@ def benchmark(study: Study, tasks: Sequence[Task] = ("clf", "reg")) -> Grid:
         grid[PAPER_RECIPE] = study.runs(tasks, recipe="paper")
     if "clf" in tasks and has_better(study):
         grid[BETTER] = study.runs(("clf",), recipe="better", seeds=[study.seed + i for i in range(BETTER_SEEDS)])
-    window = {"window_bp": study.record.frame_bp} if study.record.budget.peer_window == "frame" else {}
+    frame_bp, is_frame = study.record.frame_bp, study.record.budget.peer_window == "frame"
     for name in study.peers:
         if name in WINDOW_PEERS:
-            grid[PEERS[name].title] = study.runs(tasks, model=name, recipe=study.peer_recipe, **window)
+            window_bp = frame_bp if is_frame else min(PEERS[name].window_bp, frame_bp)  # named, as in `windows`: one run for both
+            grid[PEERS[name].title] = study.runs(tasks, model=name, recipe=study.peer_recipe, window_bp=window_bp)
     return grid
 
 
@@ -190,7 +191,9 @@ def windows(study: Study) -> Grid:
     for window_bp in WINDOWS_BP:
         if window_bp > study.record.frame_bp:
             continue
-        grid[window_name(PROMOTER_ONLY, window_bp)] = study.runs(max_pcres=0, window_bp=window_bp)
+        narrower = {"window_bp": window_bp} if window_bp < study.record.frame_bp else {}  # not named where it is the default
+        promoter = {"max_pcres": 0} if study.record.max_pcres else {}
+        grid[window_name(PROMOTER_ONLY, window_bp)] = study.runs(**promoter, **narrower)
         for name in study.peers:
             if name in WINDOW_PEERS:
                 grid[window_name(PEERS[name].title, window_bp)] = study.runs(model=name, recipe=study.peer_recipe, window_bp=window_bp)
@@ -260,7 +263,7 @@ def scores(grid: Grid, results: Results) -> pd.DataFrame:
     DataFrame
         cell_type (a fold change: second/first), task, model, gene_id, fold, score, target. Scores as in `evaluation`: clf, the
         logit of being on; reg, log2(RPKM + 1); diff, the log2 fold change. Those of runs that differ by their seed alone are
-        averaged.
+        averaged; genes that one of the seeds lacks, since its run failed, are missing.
     """
     said = results.predictions.assign(score=_score(results.predictions)).set_index("run")
     # The model's name in a run is that of its network; here it is the one of the grid.
@@ -268,7 +271,10 @@ def scores(grid: Grid, results: Results) -> pd.DataFrame:
     if not parts:
         return no_scores()
     table = pd.concat(parts, ignore_index=True)[SCORES]
-    return table.groupby(SCORES[:5], sort=False, as_index=False, observed=True)[["score", "target"]].mean()
+    groups = table.groupby(SCORES[:5], sort=False, as_index=False, observed=True)
+    averaged = groups.agg(score=("score", "mean"), target=("target", "mean"), seeds=("score", "size"))
+    n_seeds = averaged["model"].map({name: len({run.seed for run in runs}) for name, runs in grid.items()})
+    return averaged[averaged["seeds"] == n_seeds].drop(columns="seeds").reset_index(drop=True)
 
 
 def no_scores() -> pd.DataFrame:

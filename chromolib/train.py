@@ -148,12 +148,15 @@ def build(config: ModelConfig | PeerConfig, seed: int) -> Network:
 
 
 def set_gain(model: Network, data: Dataset) -> None:
-    """Have a network read each mark over its standard deviation in these genes, apart for each bin width; 0 stays 0."""
+    """Have a network read each mark over its standard deviation in these genes, apart for each bin width; 0 stays 0.
+
+    A mark that does not vary there tells nothing, and is not read.
+    """
     if not isinstance(model, Chromoformer):
         raise InputError(f"standardise: found a network {model.config.model}, expected chromoformer; leave it out")
     spread = data.spread()
     sd = torch.stack([spread[width] for width in model.config.bin_bp]).unsqueeze(1)          # (s, 1, m)
-    model.gain = torch.where(sd > 0, 1 / sd, 1.0)
+    model.gain = torch.where(sd > 0, 1 / sd, 0.0)
 
 
 def make_optimizer(model: Network, config: TrainConfig) -> torch.optim.Optimizer:
@@ -237,7 +240,9 @@ def rate_at(config: TrainConfig, epoch: int, n_updates: int, n_all: int) -> floa
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Have torch draw from this seed; what it would have drawn outside is untouched."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
         yield
 
 
@@ -253,7 +258,7 @@ def epoch_batches(n_genes: int, config: TrainConfig, epoch: int) -> tuple[Tensor
 def batch_loss(model: Network, batch: PackedBatch, config: TrainConfig) -> Tensor:
     """Mean loss over the genes of a batch; focal: their sum, as its authors have it."""
     if config.noise:
-        batch = noisy(batch, dict(zip(model.config.bin_bp, config.noise / model.gain, strict=True)))
+        batch = noisy(batch, dict(zip(model.config.bin_bp, torch.where(model.gain > 0, config.noise / model.gain, 0.0), strict=True)))
     if config.loss == "contrastive":
         return model.contrastive_loss(batch)
     out = model(batch).float()

@@ -33,7 +33,7 @@ def test_recipe_names_what_departs_from_the_authors():
     study = studies.study("promoters-18k")
     table = benchmark.recipes(study, studies.benchmark(study)).query("task == 'clf'").set_index("model")
     assert table.loc["HM-CRNN", "departs"] == "window 10 kb, authors 4 kb"
-    assert table.loc["DeepChrome", "departs"] == "rate 0.016, authors 0.001; batch 16, authors 1; epochs 20, authors 100"
+    assert table.loc["DeepChrome", "departs"] == "epochs 20, authors 100; batch 16, authors 1; rate 0.016, authors 0.001"
     assert table.loc[OURS, "departs"] == "window 10 kb, authors 40 kb; bins 1000 + 250 + 50, authors 2000 + 500 + 100"
     assert table.loc[studies.BETTER, "networks"] > table.loc[OURS, "networks"] == 1
     assert table["parameters"].isna().all()                                    # nothing is trained yet

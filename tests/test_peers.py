@@ -190,6 +190,8 @@ def test_epoch_is_chosen_on_chromosomes_held_out_from_the_training_genes(tmp_pat
         ({"model": "deepchrome", "task": "diff", "other": "S02"}, "DeepChrome with task='diff', expected clf or reg"),
         ({"model": "hm-crnn", "max_pcres": 2}, "max_pcres=2, but HM-CRNN has no such choice"),
         ({"model": "gc-merge", "window_bp": 2000}, "window_bp=2000, but GC-MERGE has no such choice"),
+        ({"model": "gc-merge", "log_base": "none"}, "log_base='none', but GC-MERGE has no such choice"),
+        ({"task": "reg", "recipe": "better"}, "recipe 'better' with task='reg', but it was chosen for clf"),
         ({"model": "hm-crnn", "recipe": "better"}, "recipe 'better', which is Chromoformer's"),
         ({"recipe": "best"}, "unknown recipe 'best', expected one of paper, profile, better"),
         ({"contacts": "intra"}, "unknown contacts 'intra', expected one of all, intra-TAD, inter-TAD"),

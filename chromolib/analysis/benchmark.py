@@ -7,7 +7,7 @@ intervals over genes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from scipy import special
 
 from .. import evaluation, studies
 from ..baselines import PEERS, graph
-from ..config import Task
+from ..config import BETTER_NETWORK, ModelConfig, Task, TrainConfig
 from ..dataset import GeneDataset, load_dataset, pair
 from ..evaluation import METRIC_NAMES
 from ..genome import profile_genome
@@ -31,6 +31,7 @@ SHOWN: dict[Task, tuple[str, ...]] = {
 }  # fmt: skip
 N_RESAMPLES = 1000
 _RECIPE = {"optimizer": "optimizer", "learning_rate": "rate", "batch_size": "batch", "epochs": "epochs", "decay": "decay"}
+_COMPARED = [field.name for field in fields(TrainConfig) if field.name not in ("seed", "device", "precision", "select")]
 _WHOLE = 10**6  # genes; a batch of more holds all of them
 
 
@@ -68,8 +69,12 @@ def _recipe(study: Study, run: Run) -> dict[str, object]:
     bins = selection.get("bin_bp", record.bin_bp)
     window_bp = selection.get("window_bp", record.frame_bp) if run.model != "gc-merge" else None
     settings = {shown: _shown(getattr(here, name)) for name, shown in _RECIPE.items()}
-    departs = [f"{shown} {_shown(getattr(here, name))}, authors {_shown(getattr(authors, name))}"
-               for name, shown in _RECIPE.items() if getattr(here, name) != getattr(authors, name)]  # fmt: skip
+    if here.schedule == "cosine":
+        settings["decay"] = "cosine"
+    departs = [f"{_RECIPE.get(name, name.replace('_', ' '))} {_shown(getattr(here, name))}, authors {_shown(getattr(authors, name))}"
+               for name in _COMPARED if getattr(here, name) != getattr(authors, name)]  # fmt: skip
+    if run.recipe == "better":
+        departs += [f"{name.replace('_', ' ')} {value}, authors {getattr(ModelConfig, name)}" for name, value in BETTER_NETWORK.items()]
     native_bp, native_bins = (PEERS[run.model].window_bp, (PEER_BIN_BP,)) if is_peer else (40_000, (2000, 500, 100))
     if window_bp and window_bp != native_bp:
         departs.append(f"window {window_bp / 1000:g} kb, authors {native_bp / 1000:g} kb")
@@ -83,8 +88,8 @@ def _recipe(study: Study, run: Run) -> dict[str, object]:
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, str):
-        return value
+    if value is None or isinstance(value, str | bool):
+        return {None: "none", True: "yes", False: "no"}.get(value, value)
     return "all" if value > _WHOLE else f"{value:g}"
 
 
