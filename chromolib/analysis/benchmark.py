@@ -6,7 +6,7 @@ intervals over genes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -43,22 +43,18 @@ def recipes(study: Study, *grids: Grid) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per model and task: model, task, networks (whose answers are averaged), parameters (of one; NaN where no run is
-        there), window_kb (NaN: a graph of nodes), bins (bp), optimizer, rate, batch (genes), epochs, decay (of the rate, per
+        One row per model and task: model, task, networks (whose answers are averaged), parameters (of the largest; NaN where no run
+        is there), window_kb (NaN: a graph of nodes), bins (bp), optimizer, rate, batch (genes), epochs, decay (of the rate, per
         epoch), departs.
     """
     rows = {}
-    for name, run, n in ((name, run, n) for grid in grids for name, runs in grid.items() for run, n in _first_of_task(runs)):
-        if name not in studies.OF_TWO:  # made of what Chromoformer says of one cell type
-            rows.setdefault((name, run.task), {"model": name, "task": run.task, "networks": n, **_recipe(study, run)})
+    for name, runs in ((name, runs) for grid in grids for name, runs in grid.items()):
+        for task in dict.fromkeys(run.task for run in runs) if name not in studies.OF_TWO else ():  # those are made of others
+            of_task = [run for run in runs if run.task == task]
+            found = [studies.n_parameters(run.folder) for run in of_task if run.folder.is_dir()]
+            labels = {"model": name, "task": task, "networks": len({run.seed for run in of_task}), "parameters": max(found, default=np.nan)}
+            rows.setdefault((name, task), labels | _recipe(study, of_task[0]))
     return pd.DataFrame(list(rows.values()))
-
-
-def _first_of_task(runs: Sequence[Run]) -> Iterable[tuple[Run, int]]:
-    """The first run of each task, and how many seeds the task has."""
-    for task in dict.fromkeys(run.task for run in runs):
-        of_task = [run for run in runs if run.task == task]
-        yield of_task[0], len({run.seed for run in of_task})
 
 
 def _recipe(study: Study, run: Run) -> dict[str, object]:
@@ -76,7 +72,6 @@ def _recipe(study: Study, run: Run) -> dict[str, object]:
     if window_bp and bins != native_bins:
         departs.append(f"bins {_widths(bins)}, authors {_widths(native_bins)}")
     return {
-        "parameters": studies.n_parameters(run.folder) if run.folder.is_dir() else np.nan,
         "window_kb": window_bp / 1000 if window_bp else np.nan, "bins": _widths(bins) if window_bp else "nodes",
         **settings, "departs": "; ".join(departs) or "nothing",
     }  # fmt: skip
