@@ -309,7 +309,7 @@ def change_scores(grid: Grid, results: Results) -> pd.DataFrame:
 
 
 def costs(results: Results, *grids: Grid) -> pd.DataFrame:
-    """What each model took, mean over its runs: model, task, parameters, epochs, minutes (of a run), memory_gb (the peak; on a CPU
+    """What each model took, mean over its runs: model, task, parameters (of the largest network), epochs, minutes (of a run), memory_gb (the peak; on a CPU
     that of the process, data included), runs, device, threads.
 
     Each run counts once, with the first name that it has; what two of the references of a fold change are made of counts with
@@ -323,7 +323,8 @@ def costs(results: Results, *grids: Grid) -> pd.DataFrame:
     rows = []
     for (name, task), group in records.groupby(["model", "task"], sort=False):
         used, first = group[["epochs", "seconds", "peak_memory_mb"]].mean(), group.iloc[0]
-        rows.append((name, task, n_parameters(folders[first["run"]]), used["epochs"], used["seconds"] / 60,
+        n = max(n_parameters(folders[run]) for run in group["run"])  # without contacts a network has no layers for pCREs
+        rows.append((name, task, n, used["epochs"], used["seconds"] / 60,
                      used["peak_memory_mb"] / 1000, len(group), first["device"], first["threads"]))  # fmt: skip
     columns = ["model", "task", "parameters", "epochs", "minutes", "memory_gb", "runs", "device", "threads"]
     return pd.DataFrame(rows, columns=columns)

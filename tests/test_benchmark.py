@@ -176,6 +176,17 @@ def test_tests_know_how_many_folds_a_training_leaves_out_one_of():
     assert row["low_corrected"] == pytest.approx(low)
 
 
+def test_model_of_some_cell_types_is_tested_on_these():
+    models = (OURS, "Linear, mean signal", "Linear, mean signal + pCREs")
+    scores = pd.concat([scored("clf", models=models), scored("clf", cell_type="T02", models=models[:2], seed=1)])
+    values = benchmark.by_fold(scores)
+    table = benchmark.paired_tests(studies.study("smoke"), values, "clf").set_index("second")
+    assert table["n"].tolist() == [4, 2]                                       # two folds of each cell type
+    whole = evaluation.paired_tests(values.query("metric == 'roc_auc' and model in @models[:2]"), first=OURS, held_out_per_training=1 / 3)
+    assert table.loc[models[1], "p_t"] == whole["p_t"].item()
+    np.testing.assert_allclose(table["q_t"], evaluation.adjusted(table["p_t"]))
+
+
 def test_empty_scores_make_empty_tables():
     nothing = studies.no_scores()
     for table in (benchmark.by_fold(nothing), benchmark.metrics(nothing), benchmark.probabilities(nothing),

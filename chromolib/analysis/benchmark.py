@@ -6,7 +6,7 @@ intervals over genes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 
 import numpy as np
@@ -44,22 +44,18 @@ def recipes(study: Study, *grids: Grid) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per model and task: model, task, networks (whose answers are averaged), parameters (of one; NaN where no run is
-        there), window_kb (NaN: a graph of nodes), bins (bp), optimizer, rate, batch (genes), epochs, decay (of the rate, per
+        One row per model and task: model, task, networks (whose answers are averaged), parameters (of the largest; NaN where no run
+        is there), window_kb (NaN: a graph of nodes), bins (bp), optimizer, rate, batch (genes), epochs, decay (of the rate, per
         epoch), departs.
     """
     rows = {}
-    for name, run, n in ((name, run, n) for grid in grids for name, runs in grid.items() for run, n in _first_of_task(runs)):
-        if name not in studies.OF_TWO:  # made of what Chromoformer says of one cell type
-            rows.setdefault((name, run.task), {"model": name, "task": run.task, "networks": n, **_recipe(study, run)})
+    for name, runs in ((name, runs) for grid in grids for name, runs in grid.items()):
+        for task in dict.fromkeys(run.task for run in runs) if name not in studies.OF_TWO else ():  # those are made of others
+            of_task = [run for run in runs if run.task == task]
+            found = [studies.n_parameters(run.folder) for run in of_task if run.folder.is_dir()]
+            labels = {"model": name, "task": task, "networks": len({run.seed for run in of_task}), "parameters": max(found, default=np.nan)}
+            rows.setdefault((name, task), labels | _recipe(study, of_task[0]))
     return pd.DataFrame(list(rows.values()))
-
-
-def _first_of_task(runs: Sequence[Run]) -> Iterable[tuple[Run, int]]:
-    """The first run of each task, and how many seeds the task has."""
-    for task in dict.fromkeys(run.task for run in runs):
-        of_task = [run for run in runs if run.task == task]
-        yield of_task[0], len({run.seed for run in of_task})
 
 
 def _recipe(study: Study, run: Run) -> dict[str, object]:
@@ -81,7 +77,6 @@ def _recipe(study: Study, run: Run) -> dict[str, object]:
     if window_bp and bins != native_bins:
         departs.append(f"bins {_widths(bins)}, authors {_widths(native_bins)}")
     return {
-        "parameters": studies.n_parameters(run.folder) if run.folder.is_dir() else np.nan,
         "window_kb": window_bp / 1000 if window_bp else np.nan, "bins": _widths(bins) if window_bp else "nodes",
         **settings, "departs": "; ".join(departs) or "nothing",
     }  # fmt: skip
@@ -187,10 +182,19 @@ def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def paired_tests(study: Study, values: pd.DataFrame, task: Task) -> pd.DataFrame:
-    """`evaluation.paired_tests` of Chromoformer against each other model, by the first metric of a task; values of `by_fold`."""
+    """`evaluation.paired_tests` of Chromoformer against each other model, by the first metric of a task; values of `by_fold`.
+
+    Each model is tested on the folds and cell types that it has values of: one that reads pCREs, where there are contacts.
+    """
     chosen = values[(values["task"] == task) & (values["metric"] == evaluation.FIRST_METRIC[task])]
     n_folds = len(profile_genome(study.record).fold_ids)  # that a training leaves out one of, however many are trained
-    return evaluation.paired_tests(chosen, first=OURS, held_out_per_training=1 / (n_folds - 1))
+    tables = []
+    for model in (name for name in chosen["model"].unique() if name != OURS):
+        both = chosen[chosen["model"].isin([OURS, model])]
+        both = both[both.duplicated(["cell_type", "fold"], keep=False)]
+        tables.append(evaluation.paired_tests(both, first=OURS, held_out_per_training=1 / (n_folds - 1)))
+    table = pd.concat(tables, ignore_index=True)
+    return table.assign(**{f"q_{name}": evaluation.adjusted(table[f"p_{name}"]) for name in ("t", "corrected", "wilcoxon")})
 
 
 def metrics(scores: pd.DataFrame) -> pd.DataFrame:
