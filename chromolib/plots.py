@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Arc
-from matplotlib.ticker import LogLocator, MultipleLocator
+from matplotlib.ticker import LogLocator, MultipleLocator, NullLocator
 from pandas.io.formats.style import Styler
 from sklearn import metrics
 
@@ -44,12 +44,18 @@ MODEL_COLOURS = {
 SAME_COLOUR = {
     "Linear, ": "Binned signal", "Boosting, ": "Gradient boosting", "DeepDiff ": "DeepDiff raw_d",
     "Chromoformer, probability": "Chromoformer", "Chromoformer on ": "Chromoformer",
+    "Chromoformer, promoter only": "Chromoformer", "Planted in view": "Best possible",
 }  # fmt: skip
 WHOLE_WINDOW = "#6c6c6c"  # "Mean signal, 40 kb" and that of any other window that a profile has
 OTHER = "#444444"  # a mark or model that the paper does not have
 PCRE = "#7a3e9d"   # contacts and what they lead to
 H1 = "#000000"     # the real promoters that a profile is held against
 VERDICTS = {"seen": ("#009e73", "o"), "not seen": ("#d55e00", "D"), "not testable": ("#999999", "x")}  # colour and shape
+# Kinds of genes by their neighbours, from `analysis.windows`: colour and marker.
+KIND_STYLES = {
+    "nearest TSS within 5 kb": ("#7a3e9d", "s"), "nearest TSS 5 to 20 kb away": ("#d55e00", "o"), "nearest TSS beyond 20 kb": (OTHER, "D"),
+    "on": ("#d55e00", "o"), "off": ("#0072b2", "s"), "none in view": (OTHER, "D"),
+}  # fmt: skip
 MANY_FOLDS = 8  # points of a model; fewer are drawn without a box
 MANY_POINTS = 3000  # more are drawn as an image inside of the SVG: a page of megabytes opens slowly
 COLUMN_NAMES = METRIC_NAMES | {
@@ -682,3 +688,53 @@ def plot_probability(predictions: pd.DataFrame, axes: Sequence[Axes]) -> Sequenc
         ax.set(xlabel="measured expression, log2(RPKM + 1)", ylim=(-0.02, 1.02))
     axes[0].set_ylabel("probability of being on")
     return axes
+
+
+def plot_windows(table: pd.DataFrame, ax: Axes) -> Axes:
+    """A metric by window, a line per model: mean and standard error, behind them a point per fold and cell type; from
+    `windows.by_fold`. Lines of regressions are grey and dashed, in a simulated profile that of what was planted is dotted."""
+    models = list(table["model"].unique())
+    styles = {"Linear, mean signal": ("#a6a6a6", "--"), "Linear, binned signal": (WHOLE_WINDOW, "--"), "Planted in view": ("black", ":")}
+    for number, (model, rows) in enumerate(table.groupby("model", sort=False)):
+        colour, style = styles.get(model, (model_colour(model), "-"))
+        shift = 1.012 ** (number - (len(models) - 1) / 2)                      # so that bars do not hide one another
+        mean = rows.drop_duplicates("window_bp").sort_values("window_bp")
+        ax.plot(rows["window_bp"] / 1000 * shift, rows["value"], "o", ms=3.5, color=colour, alpha=0.4, mew=0)
+        ax.errorbar(mean["window_bp"] / 1000 * shift, mean["mean"], yerr=mean["se"], color=colour, ls=style, lw=1.4, capsize=2, label=model)
+    _label_windows(ax, table["window_bp"])
+    ax.set_ylabel(COLUMN_NAMES.get(table["metric"].iloc[0], table["metric"].iloc[0]))
+    ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def plot_kinds_by_window(table: pd.DataFrame, axes: Sequence[Axes], *, kind: str, value: str, label: str) -> Sequence[Axes]:
+    """A number with its interval by window, one axis per model, a line per kind of genes (a column of the table)."""
+    if table.empty:
+        return nothing_to_draw(axes, "too few genes of any kind")
+    kinds = list(table[kind].unique())
+    models = list(table.groupby("model", sort=False))
+    low, high = table["low"].min(), table["high"].max()
+    for ax, (model, rows) in zip(axes, models, strict=False):
+        for number, name in enumerate(kinds):
+            part = rows[rows[kind] == name].sort_values("window_bp")
+            x, error = part["window_bp"] / 1000 * 1.03 ** (number - 1), [part[value] - part["low"], part["high"] - part[value]]
+            colour, marker = KIND_STYLES[name]
+            ax.errorbar(x, part[value], yerr=error, color=colour, marker=marker, ms=4, lw=1.2, capsize=2, label=name)
+        _label_windows(ax, table["window_bp"])
+        ax.set(xlabel="", ylim=(low - 0.05 * (high - low), high + 0.05 * (high - low)))
+        ax.set_title(model, loc="left", fontsize=9)
+    for ax in axes[len(models) :]:
+        ax.set_visible(False)
+    figure = axes[0].figure
+    figure.supxlabel("window (kb)", fontsize=9)
+    figure.supylabel(label, fontsize=9)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8, frameon=False)
+    return axes
+
+
+def _label_windows(ax: Axes, window_bp: pd.Series) -> None:
+    ax.set_xscale("log")
+    ticks = sorted(window_bp.unique() / 1000)
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel("window (kb), TSS in the middle")

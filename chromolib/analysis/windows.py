@@ -16,13 +16,15 @@ import pandas as pd
 from scipy import stats
 
 from .. import evaluation
+from ..baselines import PEERS, WINDOW_PEERS
 from ..config import InputError, Profile, Task
 from ..dataset import GeneDataset
 from ..evaluation import FIRST_METRIC
+from ..genome import profile_genome
 from ..resampling import of_parts
 from ..simulate import read_truth
 from ..simulate.signal import ALONG_BODY, AT_TSS, HALF_BP, TOP_BP
-from ..studies import PEERS, WINDOW_PEERS, WINDOWS_BP, Study, window_name
+from ..studies import WINDOWS_BP, Study, window_name
 from .comparison import baseline, binned_signal, linear, mean_signal
 
 USUAL_BP = 10_000   # beyond it, the paper says, other networks lose
@@ -30,7 +32,10 @@ EDGES_BP = (5_000, 20_000)  # of groups by the distance of the nearest TSS: half
 GROUPS = tuple(f"nearest TSS {text}" for text in ("within 5 kb", "5 to 20 kb away", "beyond 20 kb"))
 MIN_GENES = 20      # of a kind in a cell type; an interval of fewer says little
 VIEWS = ("neighbour comes into view", "no neighbour in view")
+STATES = ("on", "off", "none in view")  # of the neighbour that a wider window brings into view
 NEIGHBOURS = ("neighbour on", "neighbour off")
+COLUMNS = ["cell_type", "task", "model", "gene_id", "fold", "score", "target"]  # as `studies.scores` has them
+PLANTED = "Planted in view"
 SIMPLE = ("Linear, mean signal", "Linear, binned signal")
 
 
@@ -75,29 +80,38 @@ def simple_scores(data: Mapping[str, GeneDataset], folds: Iterable[int]) -> pd.D
                 labels = {"cell_type": cell_type, "task": view.task, "model": window_name(name, window_bp)}
                 tables.append(baseline(view, inputs, linear).assign(**labels))
     table = pd.concat(tables, ignore_index=True)
-    columns = ["cell_type", "task", "model", "gene_id", "fold", "score", "target"]
-    return table.loc[table["fold"].isin(list(folds)), columns].reset_index(drop=True)
+    return table.loc[table["fold"].isin(list(folds)), COLUMNS].reset_index(drop=True)
 
 
 def planted_scores(profile: Profile, data: Mapping[str, GeneDataset], folds: Iterable[int]) -> pd.DataFrame:
-    """Two bounds of a simulated profile: what the promoter's own state decides, and that with elongation along the body.
+    """What a simulated profile has planted in each of the paper's windows, as a score; no rows where nothing is simulated.
+
+    A window shows initiation, and elongation where half of it reaches as far as the body's signal does half its height. What
+    pCREs do is left out.
 
     Returns
     -------
     DataFrame
-        cell_type, model ("Planted: promoter", "Planted: promoter and body"), gene_id, fold, score, target. Scores are sums of
-        planted terms of log2 RPKM, their median taken off. No rows where nothing is simulated.
+        cell_type, task, model ("Planted in view, 10 kb", ...), gene_id, fold, score (sum of terms of log2 RPKM, less its median),
+        target.
     """
     tables = []
     for cell_type, genes in data.items() if profile.simulated else ():
         truth = read_truth(profile, "genes", cell_type).set_index("gene_id").loc[genes.genes["gene_id"]]
-        for name, terms in (("promoter", ["initiation"]), ("promoter and body", ["initiation", "elongation"])):
-            total = truth[terms].sum(axis=1).to_numpy()
-            labels = {"cell_type": cell_type, "model": f"Planted: {name}", "score": total - np.median(total)}
-            tables.append(genes.genes[["gene_id", "fold"]].assign(**labels, target=genes.targets.cpu().numpy()))
-    columns = ["cell_type", "model", "gene_id", "fold", "score", "target"]
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
-    return table.loc[table["fold"].isin(list(folds)), columns].reset_index(drop=True)
+        for window_bp in (width for width in WINDOWS_BP if width <= genes.frame_bp):
+            total = truth["initiation"] + (truth["elongation"] if window_bp / 2 >= HALF_BP else 0)
+            labels = {"cell_type": cell_type, "task": genes.task, "model": window_name(PLANTED, window_bp)}
+            score = (total - total.median()).to_numpy()
+            tables.append(genes.genes[["gene_id", "fold"]].assign(**labels, score=score, target=genes.targets.cpu().numpy()))
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
+    return table.loc[table["fold"].isin(list(folds)), COLUMNS].reset_index(drop=True)
+
+
+def beside_references(profile: Profile, data: Mapping[str, GeneDataset], networks: pd.DataFrame, folds: Iterable[int]) -> pd.DataFrame:
+    """Scores of the networks, of `simple_scores` and of `planted_scores` in one table."""
+    folds = list(folds)
+    tables = [networks, simple_scores(data, folds), planted_scores(profile, data, folds)]
+    return pd.concat([table for table in tables if len(table)], ignore_index=True)[COLUMNS]
 
 
 def planted(profile: Profile) -> str:
@@ -111,7 +125,7 @@ def planted(profile: Profile) -> str:
     return (
         f"Planted here: {marks}, and {', '.join(ALONG_BODY)} of elongated genes rises to half its height {HALF_BP / 1000:g} kb and to "
         f"its top {TOP_BP / 1000:g} kb downstream, so that windows should help from {2 * HALF_BP / 1000:g} kb on, hardly beyond "
-        f"{2 * TOP_BP / 1000:g} kb, where the body goes on with the same, and not before."
+        f"{2 * TOP_BP / 1000:g} kb, where the body goes on with the same, and not before. pCREs act too, but most lie outside of windows."
     )
 
 
@@ -125,8 +139,7 @@ def left_out(study: Study) -> pd.DataFrame:
     ]
     rows += [("3a", PEERS[name].title, budget) for name in WINDOW_PEERS if name not in study.peers]
     rows += [("3a", f"cell type {name}", budget) for name in study.record.cell_types if name not in study.cell_types]
-    if not study.genes_are_all_held_out:
-        rows.append(("3a", "folds other than " + ", ".join(map(str, study.folds)), budget))
+    rows += [("3a", f"fold {fold}", budget) for fold in profile_genome(study.record).fold_ids if fold not in study.folds]
     return pd.DataFrame(rows, columns=["figure", "what", "why"])
 
 
@@ -192,6 +205,10 @@ def widening(windows_bp: Iterable[int]) -> tuple[int, int] | None:
     return rising[-1], USUAL_BP if USUAL_BP in rising[:-1] else rising[0]
 
 
+def step_name(wide_bp: int, narrow_bp: int) -> str:
+    return f"{wide_bp / 1000:g} vs {narrow_bp / 1000:g} kb"
+
+
 def gains(scores: pd.DataFrame, task: Task = "clf", *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
     """What each model gains from a wider window, with 95 % bootstrap intervals over genes.
 
@@ -201,7 +218,8 @@ def gains(scores: pd.DataFrame, task: Task = "clf", *, n_resamples: int = 1000, 
     Returns
     -------
     DataFrame
-        model, wide_bp, narrow_bp, metric, value (wide minus narrow), low, high, n (genes), verdict on the wider window.
+        model, step ("40 vs 10 kb"), first, second (the model at the wider and at the narrower window), metric, value (first minus
+        second), low, high, n (genes), verdict on the first.
 
     Raises
     ------
@@ -213,11 +231,12 @@ def gains(scores: pd.DataFrame, task: Task = "clf", *, n_resamples: int = 1000, 
     values, n = of_parts([list(tables.values()) for tables in by_cell_type.values()], FIRST_METRIC[task], n_resamples, seed)
     draws = dict(zip(columns, np.moveaxis(values.mean(1), -1, 0), strict=True))             # (1 + b,) of each model and window
     rows = [
-        (model, wide, narrow, FIRST_METRIC[task], *_with_interval(draws[model, wide] - draws[model, narrow]), n)
+        (model, step_name(wide, narrow), window_name(model, wide), window_name(model, narrow), FIRST_METRIC[task],
+         *_with_interval(draws[model, wide] - draws[model, narrow]), n)
         for model, windows_bp in _windows_of(columns).items()
         for wide, narrow in steps(windows_bp)
-    ]
-    table = pd.DataFrame(rows, columns=["model", "wide_bp", "narrow_bp", "metric", "value", "low", "high", "n"])
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["model", "step", "first", "second", "metric", "value", "low", "high", "n"])
     return evaluation.verdicts(table)
 
 
@@ -306,7 +325,7 @@ def gains_by_view(
     Returns
     -------
     DataFrame
-        model, wide_bp, narrow_bp, genes ("neighbour comes into view", "no neighbour in view", "first minus second"), metric,
+        model, step, genes ("neighbour comes into view", "no neighbour in view", "first minus second"), metric,
         value, low, high, n. Models with fewer than MIN_GENES genes of either kind in a cell type are left out.
     """
     by_cell_type, rows = _by_cell_type(scores), []
@@ -316,8 +335,8 @@ def gains_by_view(
             [_cut(tables[model, width], near[name], *span) for span in spans for width in (wide, narrow)]
             for name, tables in by_cell_type.items()
         ]
-        rows += _contrast((model, wide, narrow), VIEWS, chosen, FIRST_METRIC[task], n_resamples, seed)
-    return pd.DataFrame(rows, columns=["model", "wide_bp", "narrow_bp", "genes", "metric", "value", "low", "high", "n"])
+        rows += _contrast((model, step_name(wide, narrow)), VIEWS, chosen, FIRST_METRIC[task], n_resamples, seed)
+    return pd.DataFrame(rows, columns=["model", "step", "genes", "metric", "value", "low", "high", "n"])
 
 
 def calls(scores: pd.DataFrame, near: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -345,6 +364,7 @@ def calls(scores: pd.DataFrame, near: Mapping[str, pd.DataFrame]) -> pd.DataFram
         return pd.DataFrame(columns=["model", "window_bp", "own", "neighbour", "wrong", "n", "share", "low", "high"])
     keys = ["model", "window_bp", "own", "neighbour"]
     table = pd.concat(parts).dropna(subset="neighbour").groupby(keys, sort=False)["wrong"].agg(wrong="sum", n="size").reset_index()
+    table = table.sort_values("neighbour", key=lambda state: state.map(STATES.index), kind="stable", ignore_index=True)
     wilson = [stats.binomtest(row.wrong, row.n).proportion_ci(method="wilson") for row in table.itertuples()]
     return table.assign(share=table["wrong"] / table["n"], low=[ends.low for ends in wilson], high=[ends.high for ends in wilson])
 
@@ -357,7 +377,7 @@ def shift_of_calls(
     Returns
     -------
     DataFrame
-        model, wide_bp, narrow_bp, genes (off, with a neighbour that comes into view: "neighbour on", "neighbour off", "first
+        model, step, genes (off, with a neighbour that comes into view: "neighbour on", "neighbour off", "first
         minus second"), metric ("called on"), value (share called on at the wide window minus that at the narrow one, mean over
         cell types), low, high (95 % bootstrap interval over genes), n. Models with fewer than MIN_GENES genes of either kind in
         a cell type are left out.
@@ -370,8 +390,8 @@ def shift_of_calls(
             called = [tables[model, width].assign(score=lambda table: (table["score"] > 0).astype(float)) for width in (wide, narrow)]
             is_off = tables[model, wide]["target"] == 0
             chosen.append([table[is_off & (state == neighbour)] for neighbour in ("on", "off") for table in called])
-        rows += _contrast((model, wide, narrow), NEIGHBOURS, chosen, "mean", n_resamples, seed)
-    table = pd.DataFrame(rows, columns=["model", "wide_bp", "narrow_bp", "genes", "metric", "value", "low", "high", "n"])
+        rows += _contrast((model, step_name(wide, narrow)), NEIGHBOURS, chosen, "mean", n_resamples, seed)
+    table = pd.DataFrame(rows, columns=["model", "step", "genes", "metric", "value", "low", "high", "n"])
     return table.assign(metric="called on")
 
 
@@ -390,6 +410,11 @@ def _by_cell_type(scores: pd.DataFrame) -> dict[str, dict[tuple[str, int], pd.Da
             name = window_name(model, window_bp)
             raise InputError(f"windows: {name!r} of {cell_type} lacks or adds {n} genes, expected the same at each window; train the runs that failed")
         tables[model, window_bp] = table
+    first, *others = found
+    for name in others:
+        if lacking := [window_name(*column) for column in found[first] | found[name] if column not in found[first] or column not in found[name]]:
+            raise InputError(f"windows: {lacking[0]!r} in one of {first} and {name}, expected both; train the runs that failed")
+        found[name] = {column: found[name][column] for column in found[first]}
     return found
 
 
