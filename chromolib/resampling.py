@@ -6,9 +6,11 @@ Axes: `b` resample, `g` gene, `k` column. A value is NaN where it means nothing:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 
 CHUNK = 50  # resamples at a time, to bound memory
 
@@ -83,6 +85,34 @@ METRICS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] =
     "roc_auc": roc_auc, "accuracy": accuracy, "average_precision": average_precision, "pearson": pearson, "r2": r2,
     "mean": mean,
 }  # fmt: skip
+
+
+def of_parts(parts: Sequence[Sequence[pd.DataFrame]], metric: str, n_resamples: int, seed: int) -> tuple[np.ndarray, int]:
+    """A metric of several tables on the same resamples of genes, whichever genes each of them holds.
+
+    Parameters
+    ----------
+    parts : rows of tables, e.g. cell types x models
+        score and target of each gene, by its id.
+    metric : str
+        One of `METRICS`.
+
+    Returns
+    -------
+    values : array, (1 + b, row, column)
+        On all genes first.
+    n : int
+        Genes that are in any of the tables, hence in each resample.
+    """
+    genes = pd.Index(np.unique(np.concatenate([part.index for row in parts for part in row])))
+    arrays = [
+        [(genes.get_indexer(part.index), part["target"].to_numpy(), part["score"].to_numpy()) for part in row] for row in parts
+    ]
+    values = []
+    for weight in itertools.chain([np.ones((1, len(genes)))], resamples(len(genes), n_resamples, seed)):
+        by_part = [[METRICS[metric](target, score, weight[:, at]) for at, target, score in row] for row in arrays]
+        values.append(np.moveaxis(np.array(by_part), -1, 0))
+    return np.concatenate(values), len(genes)
 
 
 def _by_value(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

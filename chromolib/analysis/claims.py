@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ..config import MARKS, InputError, Profile, Task
 from ..dataset import GeneDataset
 from ..evaluation import METRIC_NAMES, adjusted
-from ..resampling import METRICS, resamples
+from ..resampling import of_parts
 from . import pcres
 from .comparison import published
 
@@ -335,13 +335,12 @@ def _measured(
     parts, left_out = _parts(claim, by_model, subsets, terms)
     if claim.cell_types == "each" and len(parts) < 2:
         raise _Untestable(f"it is a claim on each of several cell types, there are scores of {', '.join(parts)} only")
-    genes = pd.Index([]).union(pd.Index(np.unique(np.concatenate([part.index for row in parts.values() for part in row]))))
-    values = _resampled(list(parts.values()), genes, claim.metric, n_resamples, seed)        # (1 + b, cell type, term)
+    values, n_genes = of_parts(list(parts.values()), claim.metric, n_resamples, seed)        # (1 + b, cell type, term)
     sign = np.array([[sum(s for s, other in pairs if other == term) for term in terms] for pairs in contrasts])
     _check_meaningful(claim, values)
     change = values @ sign.T                                                                 # (1 + b, cell type, member)
     change = change if claim.cell_types == "each" else change.mean(axis=1, keepdims=True)
-    return Measured(change, len(genes), list(parts), left_out)
+    return Measured(change, n_genes, list(parts), left_out)
 
 
 def _terms(claim: Claim, member: str) -> list[tuple[int, Term]]:
@@ -425,20 +424,6 @@ def _check_same_genes(cell_type: str, terms: list[Term], row: list[pd.DataFrame]
                 f"claims: {a.index[differs][0]} of {cell_type} has another target beside {one.model!r} than beside {other.model!r}; "
                 "compare models on the same targets"
             )
-
-
-def _resampled(
-    parts: list[list[pd.DataFrame]], genes: pd.Index, metric: str, n_resamples: int, seed: int
-) -> np.ndarray:
-    """The metric of each part, (1 + resample, cell type, term): on all genes first."""
-    arrays = [
-        [(genes.get_indexer(part.index), part["target"].to_numpy(), part["score"].to_numpy()) for part in row] for row in parts
-    ]
-    values = []
-    for weight in itertools.chain([np.ones((1, len(genes)))], resamples(len(genes), n_resamples, seed)):
-        by_part = [[METRICS[metric](target, score, weight[:, at]) for at, target, score in row] for row in arrays]
-        values.append(np.moveaxis(np.array(by_part), -1, 0))
-    return np.concatenate(values)
 
 
 def _check_meaningful(claim: Claim, values: np.ndarray) -> None:

@@ -43,6 +43,9 @@ AT_TSS = {
     "H3K9ac": [("on", 350, 650, 16.0), ("polycomb", 0, 600, 3.0)],
 }
 ALONG_BODY = {"H3K36me3": 11.0}  # height over background per level of elongation
+# Where elongation shows, bp downstream of the TSS: half its height is reached here, over about four times this; past the
+# top it falls e-fold over the last.
+HALF_BP, RISE_BP, TOP_BP, FALL_BP = 3200, 400, 5000, 25_000
 # mark -> (sign of a region's activity, SD, height over background), in the middle of the region
 AT_REGIONS = {
     "H3K4me1": (+1, 900, 9.0),
@@ -152,7 +155,7 @@ class Cells:
 
         def rise_and_fall(x: np.ndarray) -> np.ndarray:
             x = np.abs(x)
-            return np.exp(-np.maximum(x - 5000, 0) / 25_000) / (1 + np.exp((3200 - x) / 400))
+            return np.exp(-np.maximum(x - TOP_BP, 0) / FALL_BP) / (1 + np.exp((HALF_BP - x) / RISE_BP))
 
         low, high = np.minimum(genes["tss"], end), np.maximum(genes["tss"], end)
         self._add(depth, genes["chrom"], genes["tss"], low, high, heights, rise_and_fall)

@@ -1,0 +1,447 @@
+"""What a wide window is worth to a model: scores by window, gains from one to the next, and the neighbours it takes in.
+
+In: scores of models whose names end in a window, as `studies.windows` makes them, and genes with their TSSs. Out: tidy tables.
+Windows are in bp, the TSS in their middle: a neighbour is in view where its TSS lies less than half a window away.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from .. import evaluation
+from ..config import InputError, Profile, Task
+from ..dataset import GeneDataset
+from ..evaluation import FIRST_METRIC
+from ..resampling import of_parts
+from ..simulate import read_truth
+from ..simulate.signal import ALONG_BODY, AT_TSS, HALF_BP, TOP_BP
+from ..studies import PEERS, WINDOW_PEERS, WINDOWS_BP, Study, window_name
+from .comparison import baseline, binned_signal, linear, mean_signal
+
+USUAL_BP = 10_000   # beyond it, the paper says, other networks lose
+EDGES_BP = (5_000, 20_000)  # of groups by the distance of the nearest TSS: half of the usual and of the paper's widest window
+GROUPS = tuple(f"nearest TSS {text}" for text in ("within 5 kb", "5 to 20 kb away", "beyond 20 kb"))
+MIN_GENES = 20      # of a kind in a cell type; an interval of fewer says little
+VIEWS = ("neighbour comes into view", "no neighbour in view")
+NEIGHBOURS = ("neighbour on", "neighbour off")
+SIMPLE = ("Linear, mean signal", "Linear, binned signal")
+
+
+# Models and their windows
+
+
+def split_names(scores: pd.DataFrame) -> pd.DataFrame:
+    """`scores` with "A, 10 kb" parted into model "A" and window_bp 10000.
+
+    Raises
+    ------
+    InputError
+        A model whose name does not end in a window.
+    """
+    parts = {name: re.fullmatch(r"(.+), (\d+) kb", name) for name in scores["model"].unique()}
+    if wrong := [name for name, found in parts.items() if not found]:
+        raise InputError(f"windows: model {wrong[0]!r}, expected a name that ends in its window, as in {window_name('A', USUAL_BP)!r}")
+    window_bp = scores["model"].map({name: 1000 * int(found[2]) for name, found in parts.items()})
+    return scores.assign(model=scores["model"].map({name: found[1] for name, found in parts.items()}), window_bp=window_bp)
+
+
+def simple_scores(data: Mapping[str, GeneDataset], folds: Iterable[int]) -> pd.DataFrame:
+    """Regression on each of the paper's windows that fits: on the mean signal of each mark, and on the signal in bins.
+
+    Parameters
+    ----------
+    data : mapping
+        Cell type -> all its genes, the whole frame.
+    folds : iterable of int
+        Those to keep; each is predicted by all others.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, task, model ("Linear, mean signal, 10 kb", ...), gene_id, fold, score, target.
+    """
+    tables = []
+    for cell_type, genes in data.items():
+        for window_bp in (width for width in WINDOWS_BP if width <= genes.frame_bp):
+            view = genes.select(window_bp=window_bp, max_pcres=0)
+            for name, inputs in zip(SIMPLE, (partial(mean_signal, window_bp=window_bp), binned_signal), strict=True):
+                labels = {"cell_type": cell_type, "task": view.task, "model": window_name(name, window_bp)}
+                tables.append(baseline(view, inputs, linear).assign(**labels))
+    table = pd.concat(tables, ignore_index=True)
+    columns = ["cell_type", "task", "model", "gene_id", "fold", "score", "target"]
+    return table.loc[table["fold"].isin(list(folds)), columns].reset_index(drop=True)
+
+
+def planted_scores(profile: Profile, data: Mapping[str, GeneDataset], folds: Iterable[int]) -> pd.DataFrame:
+    """Two bounds of a simulated profile: what the promoter's own state decides, and that with elongation along the body.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, model ("Planted: promoter", "Planted: promoter and body"), gene_id, fold, score, target. Scores are sums of
+        planted terms of log2 RPKM, their median taken off. No rows where nothing is simulated.
+    """
+    tables = []
+    for cell_type, genes in data.items() if profile.simulated else ():
+        truth = read_truth(profile, "genes", cell_type).set_index("gene_id").loc[genes.genes["gene_id"]]
+        for name, terms in (("promoter", ["initiation"]), ("promoter and body", ["initiation", "elongation"])):
+            total = truth[terms].sum(axis=1).to_numpy()
+            labels = {"cell_type": cell_type, "model": f"Planted: {name}", "score": total - np.median(total)}
+            tables.append(genes.genes[["gene_id", "fold"]].assign(**labels, target=genes.targets.cpu().numpy()))
+    columns = ["cell_type", "model", "gene_id", "fold", "score", "target"]
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    return table.loc[table["fold"].isin(list(folds)), columns].reset_index(drop=True)
+
+
+def planted(profile: Profile) -> str:
+    """Where a simulated profile has what decides expression, in a sentence; of a real one, that nobody knows."""
+    if not profile.simulated:
+        return "These are real cells: how far from the TSS the signal reaches that tells on from off is not known beforehand."
+    reach = max(abs(offset) for peaks in AT_TSS.values() for state, offset, _, _ in peaks if state == "on") / 1000
+    marks = f"the marks of a promoter that is on are centred within {reach:g} kb of its TSS"
+    if profile.inputs.simulation.effects == "promoter":
+        return f"Planted here: {marks}, and nothing else decides expression, so that a window wider than that should not help."
+    return (
+        f"Planted here: {marks}, and {', '.join(ALONG_BODY)} of elongated genes rises to half its height {HALF_BP / 1000:g} kb and to "
+        f"its top {TOP_BP / 1000:g} kb downstream, so that windows should help from {2 * HALF_BP / 1000:g} kb on, hardly beyond "
+        f"{2 * TOP_BP / 1000:g} kb, where the body goes on with the same, and not before."
+    )
+
+
+def left_out(study: Study) -> pd.DataFrame:
+    """What of the paper's figure 3a is not trained on this profile: figure, what, why."""
+    frame_bp, budget = study.record.frame_bp, "not in the profile's budget"
+    rows = [
+        ("3a", f"window of {window_bp / 1000:g} kb", f"wider than the profile's frame of {frame_bp / 1000:g} kb")
+        for window_bp in WINDOWS_BP
+        if window_bp > frame_bp
+    ]
+    rows += [("3a", PEERS[name].title, budget) for name in WINDOW_PEERS if name not in study.peers]
+    rows += [("3a", f"cell type {name}", budget) for name in study.record.cell_types if name not in study.cell_types]
+    if not study.genes_are_all_held_out:
+        rows.append(("3a", "folds other than " + ", ".join(map(str, study.folds)), budget))
+    return pd.DataFrame(rows, columns=["figure", "what", "why"])
+
+
+def bins_in_view(data: GeneDataset) -> pd.DataFrame:
+    """What Chromoformer's branches hold of a promoter at each of the paper's windows.
+
+    Returns
+    -------
+    DataFrame
+        window_bp, bin_bp, bins (of the window), share_blind: genes of which the branch reads nothing, since the bin that it
+        takes for the TSS is padding (see `dataset._centre`).
+    """
+    rows = []
+    for window_bp in (width for width in WINDOWS_BP if width <= data.frame_bp):
+        view = data.select(window_bp=window_bp, max_pcres=0)
+        padding = view.batch(range(len(view))).is_promoter_padding
+        for bin_bp in view.bin_bp:
+            share = padding[bin_bp].all(1).float().mean().item() if bin_bp in padding else 0.0
+            rows.append((window_bp, bin_bp, -(-window_bp // bin_bp), share))
+    return pd.DataFrame(rows, columns=["window_bp", "bin_bp", "bins", "share_blind"])
+
+
+# The metric by window
+
+
+def by_fold(scores: pd.DataFrame, task: Task = "clf") -> pd.DataFrame:
+    """The task's first metric in each held-out fold and cell type, and over them.
+
+    Returns
+    -------
+    DataFrame
+        model, window_bp, cell_type, fold, metric, value, n (genes of the fold); mean and se (standard error) over all folds and
+        cell types of a model and window: as if these were independent, which folds that share training genes are not.
+    """
+    table = evaluation.by_fold(scores, task).query("metric == @FIRST_METRIC[@task]")
+    table = split_names(table)
+    groups = table.groupby(["model", "window_bp"], sort=False)["value"]
+    table = table.assign(mean=groups.transform("mean"), se=groups.transform("sem"))
+    return table[["model", "window_bp", "cell_type", "fold", "metric", "value", "n", "mean", "se"]].reset_index(drop=True)
+
+
+def side_by_side(values: pd.DataFrame) -> pd.DataFrame:
+    """`by_fold` to read: a row per model, a column per window, mean ± standard error."""
+    once = values.drop_duplicates(["model", "window_bp"])
+    text = [f"{row.mean:.3f} ± {row.se:.3f}" if np.isfinite(row.se) else f"{row.mean:.3f}" for row in once.itertuples()]
+    wide = once.assign(text=text).pivot(index="model", columns="window_bp", values="text")
+    wide = wide.loc[once["model"].unique()].rename(columns=lambda width: f"{width / 1000:g} kb")
+    return wide.rename_axis(columns=None).reset_index()
+
+
+def steps(windows_bp: Iterable[int]) -> list[tuple[int, int]]:
+    """Pairs of windows to compare, the wider first: the widest with the usual one, then each with the next narrower one."""
+    rising = sorted(set(windows_bp))
+    pairs = [(wide, narrow) for narrow, wide in pairwise(rising)]
+    return list(dict.fromkeys([*filter(None, [widening(rising)]), *pairs]))
+
+
+def widening(windows_bp: Iterable[int]) -> tuple[int, int] | None:
+    """The widest window and the usual one, or the narrowest where the usual one is the widest; None of a single window."""
+    rising = sorted(set(windows_bp))
+    if len(rising) < 2:
+        return None
+    return rising[-1], USUAL_BP if USUAL_BP in rising[:-1] else rising[0]
+
+
+def gains(scores: pd.DataFrame, task: Task = "clf", *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """What each model gains from a wider window, with 95 % bootstrap intervals over genes.
+
+    A gene that is drawn twice counts twice at both windows and in each cell type; of several cell types it is the mean. Of one
+    cell type it is `evaluation.difference`. Intervals do not hold what another seed would change.
+
+    Returns
+    -------
+    DataFrame
+        model, wide_bp, narrow_bp, metric, value (wide minus narrow), low, high, n (genes), verdict on the wider window.
+
+    Raises
+    ------
+    InputError
+        A model that does not score the same genes at each window.
+    """
+    by_cell_type = _by_cell_type(scores)
+    columns = list(next(iter(by_cell_type.values())))
+    values, n = of_parts([list(tables.values()) for tables in by_cell_type.values()], FIRST_METRIC[task], n_resamples, seed)
+    draws = dict(zip(columns, np.moveaxis(values.mean(1), -1, 0), strict=True))             # (1 + b,) of each model and window
+    rows = [
+        (model, wide, narrow, FIRST_METRIC[task], *_with_interval(draws[model, wide] - draws[model, narrow]), n)
+        for model, windows_bp in _windows_of(columns).items()
+        for wide, narrow in steps(windows_bp)
+    ]
+    table = pd.DataFrame(rows, columns=["model", "wide_bp", "narrow_bp", "metric", "value", "low", "high", "n"])
+    return evaluation.verdicts(table)
+
+
+# Neighbours
+
+
+def neighbours(genes: pd.DataFrame) -> pd.DataFrame:
+    """The nearest other TSS on each gene's chromosome, among these genes.
+
+    Parameters
+    ----------
+    genes : DataFrame
+        gene_id, chrom, tss, label, as `GeneDataset.genes` has them.
+
+    Returns
+    -------
+    DataFrame
+        gene_id, own_label, neighbour (its id; of two as near the first by position), distance_bp, label (of the neighbour); in
+        the order of `genes`, without a neighbour NaN and an infinite distance.
+    """
+    parts = []
+    for _, part in genes.groupby("chrom", sort=False):
+        part = part.sort_values("tss", kind="stable")
+        gap = np.diff(part["tss"].to_numpy(float), prepend=-np.inf, append=np.inf)           # before each gene and after the last
+        shift = np.where(gap[:-1] <= gap[1:], -1, 1)
+        nearest = part.iloc[np.clip(np.arange(len(part)) + shift, 0, len(part) - 1)]
+        found = pd.DataFrame({"gene_id": part["gene_id"].to_numpy(), "own_label": part["label"].to_numpy(),
+                              "neighbour": nearest["gene_id"].to_numpy(), "distance_bp": np.minimum(gap[:-1], gap[1:]),
+                              "label": nearest["label"].to_numpy(float)})  # fmt: skip
+        is_alone = np.isinf(found["distance_bp"])
+        parts.append(found.assign(neighbour=found["neighbour"].where(~is_alone), label=found["label"].where(~is_alone)))
+    return pd.concat(parts).set_index("gene_id").loc[genes["gene_id"]].reset_index()
+
+
+def groups(near: pd.DataFrame) -> pd.Series:
+    """Name of each gene's group by the distance of its nearest TSS, from `neighbours`."""
+    return pd.Series(np.asarray(GROUPS)[np.searchsorted(EDGES_BP, near["distance_bp"], side="right")], index=near.index)
+
+
+def group_sizes(near: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Genes by the distance of their nearest TSS, over all cell types: group, n, share, same_label (share of those whose
+    neighbour has their own label; among genes drawn at random it would be about a half)."""
+    table = pd.concat([part.assign(group=groups(part)) for part in near.values()], ignore_index=True)
+    is_same = (table["label"] == table["own_label"]).where(table["label"].notna())
+    found = table.assign(is_same=is_same).groupby("group", sort=False)["is_same"].agg(n="size", same_label="mean")
+    found = found.reindex([name for name in GROUPS if name in found.index])
+    return found.assign(share=found["n"] / len(table)).rename_axis("group").reset_index()[["group", "n", "share", "same_label"]]
+
+
+def by_neighbour(
+    scores: pd.DataFrame, near: Mapping[str, pd.DataFrame], task: Task = "clf", *, n_resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """The metric of each model and window on the genes of each of `groups`, with 95 % bootstrap intervals over genes.
+
+    Parameters
+    ----------
+    near : mapping
+        Cell type -> `neighbours` of its genes.
+
+    Returns
+    -------
+    DataFrame
+        model, window_bp, group, metric, value (mean over cell types), low, high, n (genes). Groups of fewer than MIN_GENES genes
+        in a cell type are left out; an interval is NaN where a resample has genes of one class.
+    """
+    by_cell_type, rows = _by_cell_type(scores), []
+    for number, group in enumerate(GROUPS):
+        low_bp, high_bp = (0, *EDGES_BP, np.inf)[number : number + 2]
+        chosen = [[_cut(table, near[name], low_bp, high_bp) for table in tables.values()] for name, tables in by_cell_type.items()]
+        if _fewest(chosen) < MIN_GENES:
+            continue
+        values, n = of_parts(chosen, FIRST_METRIC[task], n_resamples, seed)
+        columns = next(iter(by_cell_type.values()))
+        for column, draws in zip(columns, np.moveaxis(values.mean(1), -1, 0), strict=True):
+            rows.append((*column, group, FIRST_METRIC[task], *_with_interval(draws), n))
+    return pd.DataFrame(rows, columns=["model", "window_bp", "group", "metric", "value", "low", "high", "n"])
+
+
+def gains_by_view(
+    scores: pd.DataFrame, near: Mapping[str, pd.DataFrame], task: Task = "clf", *, n_resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """What a wider window (see `widening`) gains on genes whose neighbour it brings into view, and on genes without any in it.
+
+    Genes whose neighbour is in view of the narrow window already are in neither.
+
+    Returns
+    -------
+    DataFrame
+        model, wide_bp, narrow_bp, genes ("neighbour comes into view", "no neighbour in view", "first minus second"), metric,
+        value, low, high, n. Models with fewer than MIN_GENES genes of either kind in a cell type are left out.
+    """
+    by_cell_type, rows = _by_cell_type(scores), []
+    for model, (wide, narrow) in _widenings(by_cell_type).items():
+        spans = ((narrow / 2, wide / 2), (wide / 2, np.inf))
+        chosen = [
+            [_cut(tables[model, width], near[name], *span) for span in spans for width in (wide, narrow)]
+            for name, tables in by_cell_type.items()
+        ]
+        rows += _contrast((model, wide, narrow), VIEWS, chosen, FIRST_METRIC[task], n_resamples, seed)
+    return pd.DataFrame(rows, columns=["model", "wide_bp", "narrow_bp", "genes", "metric", "value", "low", "high", "n"])
+
+
+def calls(scores: pd.DataFrame, near: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Wrong calls of each classifier by the state of the neighbour that its widest window brings into view.
+
+    A gene is called on where its score is above 0. The narrow windows are the control: they do not hold the neighbour, and what
+    differs between states there is what neighbours have in common.
+
+    Returns
+    -------
+    DataFrame
+        model, window_bp, own (label of the gene: of "off" all wrong calls are "on", and the reverse), neighbour ("on", "off",
+        "none in view"), wrong, n, share, low, high (95 % Wilson interval). Genes of all cell types count as so many genes.
+    """
+    by_cell_type, parts = _by_cell_type(scores), []
+    pairs = _widenings(by_cell_type)
+    for name, tables in by_cell_type.items():
+        for (model, window_bp), table in tables.items():
+            if model in pairs:
+                state = _state(table, near[name], *pairs[model])
+                wrong = (table["score"] > 0) != (table["target"] == 1)
+                own = np.where(table["target"] == 1, "on", "off")
+                parts.append(pd.DataFrame({"model": model, "window_bp": window_bp, "own": own, "neighbour": state, "wrong": wrong}))
+    if not parts:
+        return pd.DataFrame(columns=["model", "window_bp", "own", "neighbour", "wrong", "n", "share", "low", "high"])
+    keys = ["model", "window_bp", "own", "neighbour"]
+    table = pd.concat(parts).dropna(subset="neighbour").groupby(keys, sort=False)["wrong"].agg(wrong="sum", n="size").reset_index()
+    wilson = [stats.binomtest(row.wrong, row.n).proportion_ci(method="wilson") for row in table.itertuples()]
+    return table.assign(share=table["wrong"] / table["n"], low=[ends.low for ends in wilson], high=[ends.high for ends in wilson])
+
+
+def shift_of_calls(
+    scores: pd.DataFrame, near: Mapping[str, pd.DataFrame], *, n_resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Whether classifiers call genes on that are off because a neighbour that is on comes into view of a wider window.
+
+    Returns
+    -------
+    DataFrame
+        model, wide_bp, narrow_bp, genes (off, with a neighbour that comes into view: "neighbour on", "neighbour off", "first
+        minus second"), metric ("called on"), value (share called on at the wide window minus that at the narrow one, mean over
+        cell types), low, high (95 % bootstrap interval over genes), n. Models with fewer than MIN_GENES genes of either kind in
+        a cell type are left out.
+    """
+    by_cell_type, rows = _by_cell_type(scores), []
+    for model, (wide, narrow) in _widenings(by_cell_type).items():
+        chosen = []
+        for name, tables in by_cell_type.items():
+            state = _state(tables[model, wide], near[name], wide, narrow)
+            called = [tables[model, width].assign(score=lambda table: (table["score"] > 0).astype(float)) for width in (wide, narrow)]
+            is_off = tables[model, wide]["target"] == 0
+            chosen.append([table[is_off & (state == neighbour)] for neighbour in ("on", "off") for table in called])
+        rows += _contrast((model, wide, narrow), NEIGHBOURS, chosen, "mean", n_resamples, seed)
+    table = pd.DataFrame(rows, columns=["model", "wide_bp", "narrow_bp", "genes", "metric", "value", "low", "high", "n"])
+    return table.assign(metric="called on")
+
+
+# How it is measured
+
+
+def _by_cell_type(scores: pd.DataFrame) -> dict[str, dict[tuple[str, int], pd.DataFrame]]:
+    """Cell type -> model and window -> score and target by gene id, all on the same genes."""
+    found: dict[str, dict[tuple[str, int], pd.DataFrame]] = {}
+    for (cell_type, model, window_bp), table in split_names(scores).groupby(["cell_type", "model", "window_bp"], sort=False):
+        tables = found.setdefault(cell_type, {})
+        table = table.set_index("gene_id")[["score", "target"]].sort_index()
+        first = next(iter(tables.values()), table)
+        if not table.index.equals(first.index):
+            n = len(table.index.symmetric_difference(first.index))
+            name = window_name(model, window_bp)
+            raise InputError(f"windows: {name!r} of {cell_type} lacks or adds {n} genes, expected the same at each window; train the runs that failed")
+        tables[model, window_bp] = table
+    return found
+
+
+def _windows_of(columns: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for model, window_bp in columns:
+        found.setdefault(model, []).append(window_bp)
+    return found
+
+
+def _widenings(by_cell_type: dict[str, dict[tuple[str, int], pd.DataFrame]]) -> dict[str, tuple[int, int]]:
+    """Model -> its wide and its narrow window; none of a model with one window."""
+    pairs = {model: widening(windows_bp) for model, windows_bp in _windows_of(next(iter(by_cell_type.values()))).items()}
+    return {model: pair for model, pair in pairs.items() if pair}
+
+
+def _distance(table: pd.DataFrame, near: pd.DataFrame) -> np.ndarray:
+    return near.set_index("gene_id")["distance_bp"].loc[table.index].to_numpy()
+
+
+def _cut(table: pd.DataFrame, near: pd.DataFrame, low_bp: float, high_bp: float) -> pd.DataFrame:
+    """The genes of a table whose nearest TSS is this far away, the end excluded but where it is infinite."""
+    distance = _distance(table, near)
+    return table[(distance >= low_bp) & ((distance < high_bp) | np.isinf(high_bp))]
+
+
+def _state(table: pd.DataFrame, near: pd.DataFrame, wide_bp: int, narrow_bp: int) -> pd.Series:
+    """What of a neighbour each gene of a table gets into view: "on", "off" or "none in view"; None where it was there before."""
+    distance, label = _distance(table, near), near.set_index("gene_id")["label"].loc[table.index]
+    states = np.where(label == 1, "on", "off").astype(object)
+    states = np.where(distance >= wide_bp / 2, "none in view", np.where(distance < narrow_bp / 2, None, states))
+    return pd.Series(states, index=table.index)
+
+
+def _contrast(
+    labels: tuple, kinds: tuple[str, str], chosen: list[list[pd.DataFrame]], metric: str, n_resamples: int, seed: int
+) -> list[tuple]:
+    """Rows for wide minus narrow on genes of one kind, of the other, and the first minus the second; columns of `chosen` are
+    the first kind at the wide and the narrow window, and the second."""
+    if _fewest(chosen) < MIN_GENES:
+        return []
+    values, n = of_parts(chosen, metric, n_resamples, seed)
+    first, second = (values[..., i] - values[..., i + 1] for i in (0, 2))                   # (1 + b, cell type)
+    sizes = [len(set().union(*(row[i].index for row in chosen))) for i in (0, 2)]
+    parts = zip((*kinds, "first minus second"), (first, second, first - second), (*sizes, n), strict=True)
+    return [(*labels, kind, metric, *_with_interval(draws.mean(1)), size) for kind, draws, size in parts]
+
+
+def _fewest(chosen: list[list[pd.DataFrame]]) -> int:
+    return min(len(table) for row in chosen for table in row)
+
+
+def _with_interval(draws: np.ndarray) -> tuple[float, float, float]:
+    """Value on all genes, the first of these, and the ends of 95 % of the resamples; NaN where one of them means nothing."""
+    return draws[0], *np.quantile(draws[1:], (0.025, 0.975))
