@@ -37,12 +37,21 @@ MODEL_COLOURS = {
     "Mean of other cell types": "#4d004b", "Other cell types": "#ddcc77", "Chromoformer, two regressors": "#56b4e9",
     "Contacts alone": "#6600ff",
     "without pCREs": "#7a3e9d",
+    "DeepChrome": "#b64e23", "AttentiveChrome": "#539f52", "HM-CRNN": "#5087a2", "GC-MERGE": "#675b42",
+    "DeepDiff raw_d": "#74cb91", "DeepDiff raw_aux": "#442b84", "Chromoformer, better recipe": "#3924ac",
+    "Chromoformer, ratio of probabilities": "#4a63d5", "Chromoformer, paper's recipe": "#2d587d",
+}  # fmt: skip
+# Models of the same kind share a colour, where a figure names them beside their points: how their names begin -> whose.
+SAME_COLOUR = {
+    "Linear, ": "Binned signal", "Boosting, ": "Gradient boosting", "DeepDiff ": "DeepDiff raw_d",
+    "Chromoformer, probability": "Chromoformer", "Chromoformer on ": "Chromoformer",
 }  # fmt: skip
 WHOLE_WINDOW = "#6c6c6c"  # "Mean signal, 40 kb" and that of any other window that a profile has
 OTHER = "#444444"  # a mark or model that the paper does not have
 PCRE = "#7a3e9d"   # contacts and what they lead to
 H1 = "#000000"     # the real promoters that a profile is held against
 VERDICTS = {"seen": ("#009e73", "o"), "not seen": ("#d55e00", "D"), "not testable": ("#999999", "x")}  # colour and shape
+MANY_FOLDS = 8  # points of a model; fewer are drawn without a box
 MANY_POINTS = 3000  # more are drawn as an image inside of the SVG: a page of megabytes opens slowly
 COLUMN_NAMES = METRIC_NAMES | {
     "mean_depth": "mean depth", "share_empty": "bins without reads", "depth_q50": "median depth",
@@ -56,7 +65,8 @@ COLUMN_NAMES = METRIC_NAMES | {
     "p_t": "p, paired t-test", "p_corrected": "p, corrected t-test", "p_wilcoxon": "p, Wilcoxon",
     "contacts_within": "contacts within a TAD", "contacts_across": "contacts across TADs",
     "genes_within": "genes with contacts within", "genes_across": "genes with contacts across",
-    "most": "most there is to lose",
+    "most": "most there is to lose", "change": "change of ROC-AUC",
+    "window_kb": "window (kb)", "folds": "mean over folds", "memory_gb": "memory (GB)", "not_told_apart": "not told apart",
     "q_t": "q, paired t-test", "q_corrected": "q, corrected t-test", "q_wilcoxon": "q, Wilcoxon",
 }  # fmt: skip
 GAP_NAMES = {
@@ -134,7 +144,8 @@ def origin(*profiles: Profile) -> str:
 
 def model_colour(model: str) -> str:
     """Colour of a model, the same in every notebook."""
-    return MODEL_COLOURS.get(model) or (WHOLE_WINDOW if model.startswith("Mean signal, ") else OTHER)
+    kin = next((kin for start, kin in SAME_COLOUR.items() if model.startswith(start)), "")
+    return MODEL_COLOURS.get(model) or MODEL_COLOURS.get(kin) or (WHOLE_WINDOW if model.startswith("Mean signal, ") else OTHER)
 
 
 def panels(n: int, n_columns: int = 4, *, size: tuple[float, float], sharex: bool = True) -> tuple[Figure, list[Axes]]:
@@ -604,6 +615,8 @@ def plot_claims(table: pd.DataFrame, ax: Axes) -> Axes:
 def plot_fold_change(predictions: pd.DataFrame, axes: Sequence[Axes], *, models: Sequence[str], cell_types: str) -> Sequence[Axes]:
     """Predicted against measured log2 fold change of held-out genes, one axis per model; columns model, target, score."""
     shown = predictions[predictions["model"].isin(models)]
+    if shown.empty:
+        return nothing_to_draw(axes, "no fold change")
     end = 1.05 * max(shown["target"].abs().max(), shown["score"].abs().max())
     for ax, model in zip(axes, models, strict=True):
         table = shown[shown["model"] == model]
@@ -647,3 +660,47 @@ def plot_model_changes(table: pd.DataFrame, ax: Axes, *, folds: pd.DataFrame) ->
     metric, beside = table[["metric", "beside"]].iloc[0]
     ax.set_xlabel(f"{COLUMN_NAMES.get(metric, metric)}, minus that of “{beside}”")
     return ax
+
+
+def plot_folds(table: pd.DataFrame, axes: Sequence[Axes], *, metrics: Sequence[str]) -> Sequence[Axes]:
+    """Metrics by fold and cell type, one axis per metric, a row per model; from `evaluation.by_fold`.
+
+    A point is a fold of a cell type, the bar their mean; from MANY_FOLDS points on, a box (median, quartiles, whiskers to the
+    furthest within 1.5 times their distance) lies behind them.
+    """
+    table = table[table["metric"].isin(metrics)]
+    if table.empty:
+        return nothing_to_draw(axes)
+    models = list(table["model"].unique())
+    for ax, metric in zip(axes, metrics, strict=True):
+        for y, model in enumerate(models):
+            values = table.loc[(table["metric"] == metric) & (table["model"] == model), "value"].dropna().to_numpy()
+            colour = model_colour(model)
+            if len(values) >= MANY_FOLDS:
+                ax.boxplot(values, positions=[y], vert=False, widths=0.6, showfliers=False, manage_ticks=False,
+                           boxprops={"color": colour}, medianprops={"color": colour}, whiskerprops={"color": colour},
+                           capprops={"color": colour})  # fmt: skip
+            ax.plot(values, np.full(len(values), y), "o", ms=4, color=colour, alpha=0.7, mew=0)
+            if len(values):
+                ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], color="black", lw=1.2)
+        ax.set_yticks(range(len(models)), models)
+        ax.set_ylim(len(models) - 0.5, -0.5)
+        ax.tick_params(axis="y", length=0, labelleft=ax is axes[0])
+        ax.set_xlabel(COLUMN_NAMES.get(metric, metric))
+        ax.grid(axis="y", color="#eeeeee", lw=0.8)
+        ax.set_axisbelow(True)
+    return axes
+
+
+def plot_probability(predictions: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """Predicted probability of being on against measured log2(RPKM + 1), one axis per cell type; columns cell_type, target, score."""
+    if predictions.empty:
+        return nothing_to_draw(axes)
+    for ax, (cell_type, table) in zip(axes, predictions.groupby("cell_type", sort=False), strict=False):
+        is_many = len(table) > MANY_POINTS
+        ax.scatter(table["target"], table["score"], s=2 if is_many else 8, alpha=0.2 if is_many else 0.5, lw=0, rasterized=is_many,
+                   color=MODEL_COLOURS["Chromoformer"])  # fmt: skip
+        ax.set_title(cell_type, loc="left", fontsize=9)
+        ax.set(xlabel="measured expression, log2(RPKM + 1)", ylim=(-0.02, 1.02))
+    axes[0].set_ylabel("probability of being on")
+    return axes

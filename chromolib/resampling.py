@@ -69,6 +69,14 @@ def pearson(measured: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> 
     return _ratio(weight @ (x * y) / n - mean_x * mean_y, np.sqrt(np.where(varies, variance, 0)))
 
 
+def spearman(measured: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of ranks among the genes drawn, ties sharing one, (b,)."""
+    x, y = np.moveaxis(ranks(np.stack([measured, predicted], axis=1), weight), 2, 0)        # (b, g) each
+    n = weight.sum(1, keepdims=True)
+    x, y = (part - (weight * part).sum(1, keepdims=True) / n for part in (x, y))
+    return _ratio((weight * x * y).sum(1), np.sqrt((weight * x**2).sum(1) * (weight * y**2).sum(1)))
+
+
 def r2(measured: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """1 - squared error over variance, (b,)."""
     x, n = measured - measured.mean(), weight.sum(1)
@@ -82,8 +90,8 @@ def mean(measured: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> np.
 
 # What was measured and what a model says, (g,) each, and weights (b, g) -> (b,); all but the mean as in evaluation.METRICS.
 METRICS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
-    "roc_auc": roc_auc, "accuracy": accuracy, "average_precision": average_precision, "pearson": pearson, "r2": r2,
-    "mean": mean,
+    "roc_auc": roc_auc, "accuracy": accuracy, "average_precision": average_precision, "pearson": pearson,
+    "spearman": spearman, "r2": r2, "mean": mean,
 }  # fmt: skip
 
 

@@ -9,6 +9,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,10 +20,13 @@ from .baselines import PEERS, WINDOW_PEERS
 from .config import BETTER_SEEDS, Budget, InputError, Profile, PublishedInputs, Task, load_profile
 from .genome import profile_genome
 from .runs import Results, Run
+from .train import load_weights
 
 Grid = dict[str, list[Run]]  # name of a model -> its runs; the scores of those that differ by their seed alone are averaged
 
-OURS = "Chromoformer"
+SCORES = ["cell_type", "task", "model", "gene_id", "fold", "score", "target"]
+
+OURS = "Chromoformer"  # by the profile's recipe, which is the paper's where a profile names no departure
 BETTER = f"{OURS}, better recipe"
 PAPER_RECIPE = f"{OURS}, paper's recipe"
 ON_GRAPH_GENES = f"{OURS} on GC-MERGE's genes"
@@ -31,6 +36,7 @@ RATIO = f"{OURS}, ratio of probabilities"
 ANOTHER_SEED = "another seed"
 WITHOUT_PCRES, CONCATENATED = "without pCREs", "concatenated"
 KINDS, BY_BUDGET = "contacts within and across TADs", "not in this budget"  # as tables of what is left out say it
+OF_TWO = (TWO_REGRESSORS, RATIO)  # fold changes that are made of what networks of one cell type each say
 WINDOWS_BP = (2_000, 4_000, 10_000, 20_000, 40_000)  # the paper's, figure 3a
 # Marks removed together, as chromHMM binds them in its states.
 REMOVED_TOGETHER = {
@@ -54,9 +60,9 @@ class Study:
     seed: int
 
     @property
-    def genes_are_all_held_out(self) -> bool:
-        """Whether every gene lies in a fold that is held out."""
-        return set(self.folds) == set(profile_genome(self.record).fold_ids)
+    def peer_recipe(self) -> Literal["paper", "profile"]:
+        """How peers are trained: as their authors did, or with the departures of the profile's budget."""
+        return "paper" if self.is_full else "profile"
 
     def runs(self, tasks: Sequence[Task] = ("clf",), seeds: Sequence[int] | None = None, **settings) -> list[Run]:
         """One run per task, cell type, fold and seed."""
@@ -72,61 +78,79 @@ def study(profile: str | os.PathLike[str], budget: str = "profile", seed: int = 
     Raises
     ------
     InputError
-        Another word than these two, or a budget that names a cell type, fold or peer that does not exist.
+        Another word than these two; or a budget that names a cell type, fold or peer that does not exist or twice, or no cell
+        type or fold at all.
     """
     record = load_profile(profile)
     if budget not in ("profile", "full"):
         raise InputError(f"budget {budget!r}, expected profile or full")
-    limits = Budget() if budget == "full" else record.budget
+    limits, folds = Budget() if budget == "full" else record.budget, profile_genome(record).fold_ids
+    _check_budget(record, folds)
     return Study(
         str(profile), record, budget == "full", seed=seed,
-        cell_types=_chosen(record, "cell_types", limits.cell_types, record.cell_types),
-        folds=_chosen(record, "folds", limits.folds, profile_genome(record).fold_ids),
-        peers=_chosen(record, "peers", limits.peers, PEERS),
+        cell_types=tuple(record.cell_types) if limits.cell_types is None else limits.cell_types,
+        folds=tuple(folds) if limits.folds is None else limits.folds,
+        peers=tuple(PEERS) if limits.peers is None else limits.peers,
     )  # fmt: skip
 
 
-def _chosen(record: Profile, name: str, wanted: Sequence | None, known: Sequence) -> tuple:
-    for value in wanted or ():
-        if value not in known:
-            raise InputError(f"profile {record.name}: budget.{name}: found {value!r}, expected some of {', '.join(map(str, known))}")
-    return tuple(known if wanted is None else wanted)
+def _check_budget(record: Profile, folds: Sequence[int]) -> None:
+    """Whatever is trained of it: a mistake is to be told at the first run, not at that of another budget."""
+    budget = record.budget
+    for name, known in (("cell_types", record.cell_types), ("folds", folds), ("peers", PEERS), ("recipes", PEERS)):
+        found = getattr(budget, name)
+        where, expected = f"profile {record.name}: budget.{name}", ", ".join(map(str, known))
+        for value in found or ():
+            if value not in known:
+                raise InputError(f"{where}: found {value!r}, expected some of {expected}; correct it")
+        if found is not None and len(set(found)) != len(found):
+            raise InputError(f"{where}: found {list(found)}, expected each once; leave out what stands twice")
+        if found == () and name != "peers":
+            raise InputError(f"{where}: found none, expected some of {expected}; leave it out for all")
 
 
 # Notebook 3: the benchmark
 
 
 def benchmark(study: Study, tasks: Sequence[Task] = ("clf", "reg")) -> Grid:
-    """Chromoformer and every peer, as classifiers and regressors of each cell type."""
-    recipe = "paper" if study.is_full else "profile"
+    """Chromoformer and every peer that reads a promoter window, as classifiers and regressors of each cell type.
+
+    With everything trained, Chromoformer also by the paper's recipe, where the profile's is another. The better recipe, a
+    classifier's, is that of several networks.
+    """
     grid = {OURS: study.runs(tasks)}
     if study.is_full and study.record.training.model_dump(exclude_none=True):
         grid[PAPER_RECIPE] = study.runs(tasks, recipe="paper")
-    if study.is_full or study.record.budget.better:
+    if "clf" in tasks and has_better(study):
         grid[BETTER] = study.runs(("clf",), recipe="better", seeds=[study.seed + i for i in range(BETTER_SEEDS)])
     window = {"window_bp": study.record.frame_bp} if study.record.budget.peer_window == "frame" else {}
     for name in study.peers:
         if name in WINDOW_PEERS:
-            grid[PEERS[name].title] = study.runs(tasks, model=name, recipe=recipe, **window)
+            grid[PEERS[name].title] = study.runs(tasks, model=name, recipe=study.peer_recipe, **window)
     return grid
+
+
+def has_better(study: Study) -> bool:
+    """Whether the better recipe is trained too."""
+    return study.is_full or study.record.budget.better
 
 
 def on_graph(study: Study) -> Grid:
     """GC-MERGE, and Chromoformer on the same genes with the same labels; empty where there are no contacts to make a graph of."""
     if "gc-merge" not in study.peers or not (cell_types := with_contacts(study)):
         return {}
-    recipe = "paper" if study.is_full else "profile"
-    settings = {PEERS["gc-merge"].title: {"model": "gc-merge", "recipe": recipe}, ON_GRAPH_GENES: {"genes": "gc-merge"}}
+    settings = {
+        ON_GRAPH_GENES: {"genes": "gc-merge"}, PEERS["gc-merge"].title: {"model": "gc-merge", "recipe": study.peer_recipe},
+    }  # fmt: skip
     return {name: [run for run in study.runs(**chosen) if run.cell_type in cell_types] for name, chosen in settings.items()}
 
 
 def fold_change(study: Study) -> Grid:
-    """Models of the fold change between the first two cell types, and the regressors and classifiers of each that two of the
-    references are made of; empty where there is one cell type."""
-    if len(study.record.cell_types) < 2:
+    """Models of the fold change between the cell types of `pair_of`, and the regressors and classifiers of each that two of
+    the references are made of; empty where there is one cell type."""
+    if not (pair := pair_of(study)):
         return {}
-    first, second = list(dict.fromkeys([*study.cell_types, *study.record.cell_types]))[:2]
-    recipe = "paper" if study.is_full else "profile"
+    first, second = pair
 
     def runs(**settings) -> list[Run]:
         about = {"cell_type": first, "other": second, "task": "diff"} | settings
@@ -137,8 +161,14 @@ def fold_change(study: Study) -> Grid:
         grid[name] = [run for cell_type in (first, second) for run in runs(cell_type=cell_type, other=None, task=task)]
     for name in study.peers:
         if "diff" in PEERS[name].tasks:
-            grid[PEERS[name].title] = runs(model=name, recipe=recipe)
+            grid[PEERS[name].title] = runs(model=name, recipe=study.peer_recipe)
     return grid
+
+
+def pair_of(study: Study) -> tuple[str, str] | None:
+    """The two cell types between which a fold change is learned, those of the budget first; None where there is one."""
+    found = tuple(dict.fromkeys([*study.cell_types, *study.record.cell_types]))
+    return found[:2] if len(found) > 1 else None
 
 
 def with_contacts(study: Study) -> tuple[str, ...]:
@@ -154,7 +184,6 @@ def with_contacts(study: Study) -> tuple[str, ...]:
 
 def windows(study: Study) -> Grid:
     """Every model that reads promoters alone, at each of the paper's windows that fits the profile's frame."""
-    recipe = "paper" if study.is_full else "profile"
     grid = {}
     for window_bp in WINDOWS_BP:
         if window_bp > study.record.frame_bp:
@@ -162,7 +191,7 @@ def windows(study: Study) -> Grid:
         grid[window_name(PROMOTER_ONLY, window_bp)] = study.runs(max_pcres=0, window_bp=window_bp)
         for name in study.peers:
             if name in WINDOW_PEERS:
-                grid[window_name(PEERS[name].title, window_bp)] = study.runs(model=name, recipe=recipe, window_bp=window_bp)
+                grid[window_name(PEERS[name].title, window_bp)] = study.runs(model=name, recipe=study.peer_recipe, window_bp=window_bp)
     return grid
 
 
@@ -264,13 +293,13 @@ def scores(grid: Grid, results: Results) -> pd.DataFrame:
         logit of being on; reg, log2(RPKM + 1); diff, the log2 fold change. Those of runs that differ by their seed alone are
         averaged.
     """
-    columns = ["cell_type", "task", "model", "gene_id", "fold", "score", "target"]
     said = results.predictions.assign(score=_score(results.predictions)).set_index("run")
-    parts = [
-        said[said.index.isin([run.id for run in runs])].drop(columns="model").assign(model=name) for name, runs in grid.items()
-    ]
-    table = pd.concat(parts, ignore_index=True)[columns]
-    return table.groupby(columns[:5], sort=False, as_index=False, observed=True)[["score", "target"]].mean()
+    # The model's name in a run is that of its network; here it is the one of the grid.
+    parts = [said.loc[said.index.isin([run.id for run in runs])].assign(model=name) for name, runs in grid.items()]
+    if not parts:
+        return pd.DataFrame(columns=SCORES)
+    table = pd.concat(parts, ignore_index=True)[SCORES]
+    return table.groupby(SCORES[:5], sort=False, as_index=False, observed=True)[["score", "target"]].mean()
 
 
 def _score(predictions: pd.DataFrame) -> pd.Series:
@@ -286,26 +315,40 @@ def _score(predictions: pd.DataFrame) -> pd.Series:
 
 def change_scores(grid: Grid, results: Results) -> pd.DataFrame:
     """`scores` of `fold_change`, the two references made of what the networks of each cell type say: the difference of two
-    regressors, and the log2 ratio of the probabilities of two classifiers."""
-    own = {name: runs for name, runs in grid.items() if name not in (TWO_REGRESSORS, RATIO)}
-    table = scores(own, results)
-    said = scores({name: grid[name] for name in (TWO_REGRESSORS, RATIO)}, results)
+    regressors, and the log2 ratio of the probabilities of two classifiers. Genes that lack one of the two are missing."""
+    table = scores({name: runs for name, runs in grid.items() if name not in OF_TWO}, results)
+    if table.empty:
+        return table
+    said = scores({name: grid[name] for name in OF_TWO}, results)
     said["score"] = said["score"].where(said["task"] == "reg", special.log_expit(said["score"]) / np.log(2))
     second, first = table["cell_type"].iloc[0].split("/")
-    by_gene = said.pivot(index=["model", "gene_id"], columns="cell_type", values="score")
-    change = (by_gene[second] - by_gene[first]).rename("score").reset_index()
-    measured = table[table["model"] == OURS].drop(columns=["model", "score"])
-    return pd.concat([table, change.merge(measured, on="gene_id")[table.columns]], ignore_index=True)
+    by_gene = said.pivot(index=["model", "gene_id"], columns="cell_type", values="score").reindex(columns=[first, second])
+    change = (by_gene[second] - by_gene[first]).dropna().rename("score").reset_index()
+    measured = table.drop(columns=["model", "score"]).drop_duplicates("gene_id")
+    return pd.concat([table, change.merge(measured, on="gene_id")[SCORES]], ignore_index=True)
 
 
-def costs(grid: Grid, results: Results) -> pd.DataFrame:
-    """What each model took, mean over its runs: model, task, epochs, minutes (of a run), memory_gb (the peak; on a CPU that of the
-    process, data included), runs, device, threads."""
-    records = results.records.set_index("run")
+def costs(results: Results, *grids: Grid) -> pd.DataFrame:
+    """What each model took, mean over its runs: model, task, parameters, epochs, minutes (of a run), memory_gb (the peak; on a CPU
+    that of the process, data included), runs, device, threads.
+
+    Each run counts once, with the first name that it has; what two of the references of a fold change are made of counts with
+    Chromoformer.
+    """
+    named = [(OURS if name in OF_TWO else name, run) for grid in grids for name, runs in grid.items() for run in runs]
+    names = {run.id: name for name, run in reversed(named)}
+    folders = {run.id: run.folder for run in runs_of(*grids)}
+    records = results.records[results.records["run"].isin(list(names))]
+    records = records.assign(model=records["run"].map(names))
     rows = []
-    for name, runs in grid.items():
-        for task, group in records.loc[[run.id for run in runs if run.id in records.index]].groupby("task", sort=False):
-            used = group[["epochs", "seconds", "peak_memory_mb"]].mean()
-            where = group[["device", "threads"]].iloc[0]
-            rows.append((name, task, used["epochs"], used["seconds"] / 60, used["peak_memory_mb"] / 1000, len(group), *where))
-    return pd.DataFrame(rows, columns=["model", "task", "epochs", "minutes", "memory_gb", "runs", "device", "threads"])
+    for (name, task), group in records.groupby(["model", "task"], sort=False):
+        used, first = group[["epochs", "seconds", "peak_memory_mb"]].mean(), group.iloc[0]
+        rows.append((name, task, n_parameters(folders[first["run"]]), used["epochs"], used["seconds"] / 60,
+                     used["peak_memory_mb"] / 1000, len(group), first["device"], first["threads"]))  # fmt: skip
+    columns = ["model", "task", "parameters", "epochs", "minutes", "memory_gb", "runs", "device", "threads"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def n_parameters(folder: Path) -> int:
+    """Numbers that a run's network has learned."""
+    return sum(weight.numel() for weight in load_weights(folder).parameters())

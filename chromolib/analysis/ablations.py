@@ -6,7 +6,6 @@ the metric of a variant minus that of the network it is held against, below 0 wh
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,85 +14,83 @@ import pandas as pd
 from .. import evaluation
 from ..config import InputError, Profile
 from ..dataset import GeneDataset
-from ..resampling import METRICS, resamples
+from ..resampling import of_parts
 from ..simulate import read_truth, signal
-from ..studies import OURS, Grid
-from ..train import load_weights
+from ..studies import ANOTHER_SEED, OURS
 from . import marks
 from .claims import Subsets
 
-METRIC = "roc_auc"
+METRIC = "roc_auc"  # of classifiers, by which the paper compares
 ACROSS = "pCREs across domains"  # a row of `planted`
-
-# One score, what it is held against (or None) and the target of the same genes, and where these stand among all genes.
-Part = tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]
-
 
 # Differences
 
 
 def levels(scores: pd.DataFrame, models: Sequence[str] | None = None, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """ROC-AUC of each model, the mean over its cell types, with a 95 % interval from resampling genes.
+    """ROC-AUC of each model, the mean over its folds and cell types, with a 95 % interval from resampling genes.
 
     Returns
     -------
     DataFrame
-        model, metric, value, low, high, n (genes), cell_types (number). No interval (NaN) where a resample holds one class.
+        model, metric, value, low, high, n (genes), parts (folds of cell types). No interval (NaN) where a resample of a fold holds
+        one class.
     """
-    known, rows = list(scores["model"].unique()), []
-    for model in known if models is None else [name for name in models if name in known]:
-        parts, n = _parts(scores, model, None)
-        draws = _draws(parts, n, n_resamples, seed)
-        rows.append({"model": model, "metric": METRIC, **_interval(draws), "n": n, "cell_types": len(parts)})
-    return pd.DataFrame(rows, columns=["model", "metric", "value", "low", "high", "n", "cell_types"])
+    rows = []
+    for model in _chosen(scores, models):
+        parts = _parts(scores, [model])
+        draws, n = of_parts(parts, METRIC, n_resamples, seed)
+        rows.append({"model": model, "metric": METRIC, **_interval(draws[..., 0].mean(1)), "n": n, "parts": len(parts)})
+    return pd.DataFrame(rows, columns=["model", "metric", "value", "low", "high", "n", "parts"])
 
 
 def changes(
     scores: pd.DataFrame, beside: str = OURS, models: Sequence[str] | None = None, *, n_resamples: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
-    """ROC-AUC of each model minus that of `beside` on the same genes, the mean over the cell types that both have.
+    """ROC-AUC of each model minus that of `beside`, the mean over the folds and cell types that both have.
 
-    Intervals and p are those of `claims.evaluate`: genes are resampled, once for all models and cell types, the trained
-    networks stay as they are. What another seed would change, they do not hold; the row of a second seed tells of it.
+    Genes are resampled, once for both networks and all cell types; the networks stay as they are. What another seed would
+    change, the intervals do not hold; the row of a second seed tells of it. Folds are not pooled as `claims` does, since the
+    logits of two short trainings may lie apart by a constant, which differs between variants.
 
     Parameters
     ----------
     scores : DataFrame
-        cell_type, model, gene_id, score, target.
+        cell_type, model, gene_id, fold, score, target.
     models : sequence of str, optional
         Those to show; by default all but `beside`. Those without scores are passed over.
 
     Returns
     -------
     DataFrame
-        model, beside, metric, level (the model's own ROC-AUC), value (the change), low, high, n (genes), cell_types (number),
-        p (two-sided), q (p adjusted over the rows). NaN where a resample holds one class.
+        model, beside, metric, level (the model's own ROC-AUC), value (the change), low, high, n (genes), parts (folds of cell
+        types), p (two-sided), q (p adjusted over the rows). NaN where a resample of a fold holds one class.
 
     Raises
     ------
     InputError
-        `beside` has no scores, or a model has none of some gene.
+        `beside` has no scores, or one of two models has none of some gene of a fold that it is scored in.
     """
-    known, rows = list(scores["model"].unique()), []
-    chosen = [name for name in (known if models is None else models) if name in known and name != beside]
-    if chosen and beside not in known:
-        raise InputError(f"ablations: no scores of {beside!r}, expected one of {', '.join(known)}")
+    rows = []
+    chosen = [name for name in _chosen(scores, models) if name != beside]
+    if chosen and beside not in set(scores["model"]):
+        raise InputError(f"ablations: no scores of {beside!r}, expected one of {', '.join(scores['model'].unique())}")
     for model in chosen:
-        parts, n = _parts(scores, model, beside)
+        parts = _parts(scores, [model, beside])
         if not parts:
             continue
-        draws = _draws(parts, n, n_resamples, seed)
-        level = np.mean([METRICS[METRIC](target, score, np.ones((1, len(target))))[0] for target, score, _, _ in parts])
-        rows.append({"model": model, "beside": beside, "metric": METRIC, "level": level, **_interval(draws), "n": n,
-                     "cell_types": len(parts), "p": _p(draws[1:])})  # fmt: skip
-    columns = ["model", "beside", "metric", "level", "value", "low", "high", "n", "cell_types", "p"]
+        values, n = of_parts(parts, METRIC, n_resamples, seed)                              # (1 + b, part, 2)
+        draws = (values[..., 0] - values[..., 1]).mean(1)
+        rows.append({"model": model, "beside": beside, "metric": METRIC, "level": values[0, :, 0].mean(), **_interval(draws),
+                     "n": n, "parts": len(parts), "p": _p(draws[1:])})  # fmt: skip
+    columns = ["model", "beside", "metric", "level", "value", "low", "high", "n", "parts", "p"]
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(q=evaluation.adjusted(table["p"].astype(float)))
 
 
 def fold_changes(scores: pd.DataFrame, beside: str = OURS) -> pd.DataFrame:
     """ROC-AUC of each model minus that of `beside`, fold by fold: cell_type, model, fold, value, n (genes of the fold)."""
-    table = evaluation.by_fold(scores, "clf").query("metric == @METRIC", local_dict={"METRIC": METRIC}).drop(columns="metric")
+    table = evaluation.by_fold(scores, "clf")
+    table = table[table["metric"] == METRIC].drop(columns="metric")
     keys = ["cell_type", "fold"]
     own = table[table["model"] == beside].set_index(keys)["value"].rename("reference")
     table = table[table["model"] != beside].join(own, on=keys)
@@ -138,6 +135,12 @@ def tests_by_genes(scores: pd.DataFrame, subsets: Subsets, first: str, second: s
     return _labelled(tables)
 
 
+def levels_and_changes(levels: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
+    """Both by genes in one table as `plots.plot_intervals` takes it, metric roc_auc or change, a row per kind of genes."""
+    table = pd.concat([levels, changes.assign(metric="change")], ignore_index=True)
+    return table.assign(row="genes: " + table["genes"])[["row", "model", "metric", "value", "low", "high", "n"]]
+
+
 def with_model(scores: pd.DataFrame, model: str) -> pd.DataFrame:
     """Scores of the cell types that a model was trained of."""
     return scores[scores["cell_type"].isin(scores.loc[scores["model"] == model, "cell_type"])]
@@ -147,34 +150,25 @@ def _labelled(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([table.assign(genes=name)[["genes", *table]] for name, table in tables.items()], ignore_index=True)
 
 
-def _parts(scores: pd.DataFrame, model: str, beside: str | None) -> tuple[list[Part], int]:
-    """A model's scores and those of what it is held against, cell type by cell type; and the number of genes."""
-    wanted = [model, *([beside] if beside else [])]
-    wide = {}
-    for cell_type, table in scores[scores["model"].isin(wanted)].groupby("cell_type", sort=False):
-        if set(table["model"]) >= set(wanted):
-            by_model = table.pivot(index="gene_id", columns="model", values="score")
-            if by_model.isna().any(axis=None):
-                gene, lacking = by_model.stack(future_stack=True).loc[lambda score: score.isna()].index[0]
-                raise InputError(f"ablations: {gene} of {cell_type} has no score of {lacking!r}; train its fold, and compare on the same genes")
-            wide[cell_type] = by_model.assign(target=table.groupby("gene_id")["target"].first())
-    genes = pd.Index(np.unique(np.concatenate([table.index for table in wide.values()]))) if wide else pd.Index([])
-    parts = [
-        (table["target"].to_numpy(), table[model].to_numpy(), table[beside].to_numpy() if beside else None, genes.get_indexer(table.index))
-        for table in wide.values()
-    ]
-    return parts, len(genes)
+def _chosen(scores: pd.DataFrame, models: Sequence[str] | None) -> list[str]:
+    """Models that have scores, all of them or those of `models`."""
+    known = list(scores["model"].unique())
+    return known if models is None else [name for name in models if name in known]
 
 
-def _draws(parts: list[Part], n_genes: int, n_resamples: int, seed: int) -> np.ndarray:
-    """The metric or its change, mean over cell types, (1 + resample,): on all genes first."""
-    measure, values = METRICS[METRIC], []
-    for weight in itertools.chain([np.ones((1, n_genes))], resamples(n_genes, n_resamples, seed)):
-        of_each = [
-            measure(target, a, weight[:, at]) - (0 if b is None else measure(target, b, weight[:, at])) for target, a, b, at in parts
-        ]
-        values.append(np.mean(of_each, axis=0))
-    return np.concatenate(values)
+def _parts(scores: pd.DataFrame, models: list[str]) -> list[list[pd.DataFrame]]:
+    """Score and target by gene of each of these models, a row per cell type and fold; cell types that lack a model are left out."""
+    rows = []
+    for cell_type, of_cell_type in scores[scores["model"].isin(models)].groupby("cell_type", sort=False):
+        if set(of_cell_type["model"]) < set(models):
+            continue
+        for fold, table in of_cell_type.groupby("fold"):
+            row = [table[table["model"] == model].set_index("gene_id")[["score", "target"]].sort_index() for model in models]
+            if not all(part.index.equals(row[0].index) for part in row):
+                n = len(row[0].index.symmetric_difference(row[1].index))
+                raise InputError(f"ablations: {n} genes in fold {fold} of {cell_type} have a score of only one of {' and '.join(map(repr, models))}; train what is missing")
+            rows.append(row)
+    return rows
 
 
 def _interval(draws: np.ndarray) -> dict[str, float]:
@@ -190,13 +184,28 @@ def _p(draws: np.ndarray) -> float:
     return min(1.0, 2 * (1 + n_short) / (1 + len(draws)))
 
 
+def rows_of(table: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
+    """Rows of `changes` for these models in this order, then that of another seed; none where there are none of these models."""
+    known = [name for name in models if name in set(table["model"])]
+    order = {name: i for i, name in enumerate([*known, ANOTHER_SEED])} if known else {}
+    return table[table["model"].isin(order)].sort_values("model", key=lambda model: model.map(order), ignore_index=True)
+
+
+def statement(table: pd.DataFrame) -> str:
+    """What `changes` says, in sentences that claim no more than the intervals carry."""
+    rows = table[table["model"] != ANOTHER_SEED]
+
+    def named(found: pd.DataFrame) -> str:
+        return "; ".join(f"{row.model} ({row.value:+.3f})" for row in found.sort_values("value").itertuples()) or "none"
+
+    text = f"Worse than “{OURS}”: {named(rows[rows['high'] < 0])}. Better: {named(rows[rows['low'] > 0])}. "
+    half = (rows["high"] - rows["low"]).median() / 2
+    text += f"Half an interval is {half:.3f} in the median: what differs by less is not told from it. "
+    seed = table[table["model"] == ANOTHER_SEED]
+    return text + "".join(f"Another seed alone: {row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]." for row in seed.itertuples())
+
+
 # What belongs to single questions
-
-
-def sizes(grid: Grid) -> pd.DataFrame:
-    """Number of trained weights of each model's network: model, parameters."""
-    rows = [(name, sum(weight.numel() for weight in load_weights(runs[0].folder).parameters())) for name, runs in grid.items()]
-    return pd.DataFrame(rows, columns=["model", "parameters"])
 
 
 def contacts_by_domain(data: Mapping[str, GeneDataset]) -> pd.DataFrame:
@@ -219,12 +228,13 @@ def contacts_by_domain(data: Mapping[str, GeneDataset]) -> pd.DataFrame:
 
 def removed_marks(table: pd.DataFrame, correlation: pd.DataFrame) -> pd.DataFrame:
     """Rows of `changes` on single marks that were removed, the worst loss first, beside the other mark that each follows most
-    closely (`marks.spatial_correlation`): the columns of `changes`, then mark, closest, r."""
+    closely (`marks.spatial_correlation`): mark, closest, r, then the columns of `changes`."""
     others = correlation[correlation["mark"] != correlation["other"]]
     closest = others.loc[others.groupby("mark")["r"].idxmax()].set_index("mark")[["other", "r"]].rename(columns={"other": "closest"})
     mark = table["model"].str.removeprefix("without ")
     rows = table.assign(mark=mark)[mark.isin(closest.index) & (mark != table["model"])]
-    return rows.join(closest, on="mark").sort_values("value", kind="stable", ignore_index=True)
+    rows = rows.join(closest, on="mark").sort_values("value", kind="stable", ignore_index=True)
+    return rows[["mark", "closest", "r", *table]]
 
 
 def in_order(correlation: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:

@@ -16,10 +16,10 @@ from .. import evaluation
 from ..config import InputError, Profile
 from ..dataset import GeneDataset, PairedDataset
 from ..inputs import others_expression
+from ..studies import TWO_REGRESSORS
 from . import comparison
 
 SHOWN_METRICS = ("roc_auc", "average_precision", "pearson", "spearman", "r2")  # what the tables show of both tasks
-TWO_REGRESSORS = "Chromoformer, two regressors"
 OTHERS = "Mean of other cell types"
 
 
@@ -133,6 +133,11 @@ def scores(profile: Profile, data: PairedDataset, predictions: pd.DataFrame) -> 
         the expression of each of them: their chromatin is not seen, and neither is the expression of the two.
     """
     networks = {"Chromoformer": _own(data, predictions), TWO_REGRESSORS: _two_regressors(data, predictions)}
+    return pd.concat([_table(data, networks), baselines(profile, data)], ignore_index=True)
+
+
+def baselines(profile: Profile, data: PairedDataset) -> pd.DataFrame:
+    """`scores` of all that is no network."""
     signal = {f"Mean signal, {width // 1000} kb": partial(comparison.mean_signal, window_bp=width)
               for width in dict.fromkeys((data.window_bp, min(comparison.NARROW_BP, data.window_bp)))}  # fmt: skip
     signal["Binned signal"] = comparison.binned_signal
@@ -143,8 +148,13 @@ def scores(profile: Profile, data: PairedDataset, predictions: pd.DataFrame) -> 
     if profile.simulated:
         best = [comparison.best_possible(profile, part)["score"].to_numpy() for part in (data.first, data.second)]
         fitted["Best possible"] = best[1] - best[0]
+    return _table(data, fitted)
+
+
+def _table(data: PairedDataset, by_model: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Scores of models, each in the order of the genes, below one another."""
     genes = data.genes[["gene_id", "fold"]]
-    tables = [genes.assign(model=name, score=score, target=_change(data)) for name, score in (networks | fitted).items()]
+    tables = [genes.assign(model=name, score=score, target=_change(data)) for name, score in by_model.items()]
     return pd.concat(tables, ignore_index=True)[["model", "gene_id", "fold", "score", "target"]]
 
 

@@ -1,0 +1,271 @@
+"""The benchmark's tables: how each model is trained, how well it does, and what simple models do on the same genes.
+
+In: a study, and scores of held-out genes as `studies.scores` gives them. Out: tidy tables. Intervals are 95 % bootstrap
+intervals over genes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from .. import evaluation, studies
+from ..baselines import PEERS, graph
+from ..config import Task
+from ..dataset import GeneDataset, load_dataset, pair
+from ..genome import profile_genome
+from ..resampling import METRICS, resamples
+from ..runs import PEER_BIN_BP, Results, Run, recipe_of, selection_of
+from ..studies import BETTER, OURS, SCORES, Grid, Study
+from . import comparison, fold_change
+
+PROBABILITY = f"{OURS}, probability"
+SIMPLE = ("Linear, ", "Boosting, ", "Mean signal, ", "Binned signal")  # how names of models of simple inputs begin
+SHOWN: dict[Task, tuple[str, ...]] = {
+    "clf": ("roc_auc", "average_precision", "accuracy"), "reg": ("pearson", "r2", "spearman"), "diff": ("pearson", "r2", "spearman"),
+}  # fmt: skip
+_RECIPE = {"optimizer": "optimizer", "learning_rate": "rate", "batch_size": "batch", "epochs": "epochs", "decay": "decay"}
+_WHOLE = 10**6  # genes; a batch of more holds all of them
+
+
+# What is trained
+
+
+def recipes(study: Study, *grids: Grid) -> pd.DataFrame:
+    """How each model is trained, and in what that departs from its authors.
+
+    Returns
+    -------
+    DataFrame
+        One row per model and task: model, task, networks (whose answers are averaged), parameters (of one; NaN where no run is
+        there), window_kb (NaN: a graph of nodes), bins (bp), optimizer, rate, batch (genes), epochs, decay (of the rate, per
+        epoch), departs.
+    """
+    rows = {}
+    for name, run, n in ((name, run, n) for grid in grids for name, runs in grid.items() for run, n in _first_of_task(runs)):
+        if name not in studies.OF_TWO:  # made of what Chromoformer says of one cell type
+            rows.setdefault((name, run.task), {"model": name, "task": run.task, "networks": n, **_recipe(study, run)})
+    return pd.DataFrame(list(rows.values()))
+
+
+def _first_of_task(runs: Sequence[Run]) -> Iterable[tuple[Run, int]]:
+    """The first run of each task, and how many seeds the task has."""
+    for task in dict.fromkeys(run.task for run in runs):
+        of_task = [run for run in runs if run.task == task]
+        yield of_task[0], len({run.seed for run in of_task})
+
+
+def _recipe(study: Study, run: Run) -> dict[str, object]:
+    record = study.record
+    here, authors = recipe_of(run, record), recipe_of(replace(run, recipe="paper"), record)
+    selection, is_peer = selection_of(run, record), run.model != "chromoformer"
+    bins = selection.get("bin_bp", record.bin_bp)
+    window_bp = selection.get("window_bp", record.frame_bp) if run.model != "gc-merge" else None
+    settings = {shown: _shown(getattr(here, name)) for name, shown in _RECIPE.items()}
+    departs = [f"{shown} {_shown(getattr(here, name))}, authors {_shown(getattr(authors, name))}"
+               for name, shown in _RECIPE.items() if getattr(here, name) != getattr(authors, name)]  # fmt: skip
+    native_bp, native_bins = (PEERS[run.model].window_bp, (PEER_BIN_BP,)) if is_peer else (40_000, (2000, 500, 100))
+    if window_bp and window_bp != native_bp:
+        departs.append(f"window {window_bp / 1000:g} kb, authors {native_bp / 1000:g} kb")
+    if window_bp and bins != native_bins:
+        departs.append(f"bins {_widths(bins)}, authors {_widths(native_bins)}")
+    return {
+        "parameters": studies.n_parameters(run.folder) if run.folder.is_dir() else np.nan,
+        "window_kb": window_bp / 1000 if window_bp else np.nan, "bins": _widths(bins) if window_bp else "nodes",
+        **settings, "departs": "; ".join(departs) or "nothing",
+    }  # fmt: skip
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return "all" if value > _WHOLE else f"{value:g}"
+
+
+def _widths(bins: Sequence[int]) -> str:
+    return " + ".join(map(str, bins))
+
+
+def left_out(study: Study) -> pd.DataFrame:
+    """What of the paper's figure is not trained: figure, what, why."""
+    record, rows = study.record, []
+    for name, wanted, there in (
+        ("cell type", study.cell_types, record.cell_types), ("fold", study.folds, profile_genome(record).fold_ids),
+    ):  # fmt: skip
+        if absent := [str(value) for value in there if value not in wanted]:
+            rows.append(("2b-f", f"{name} {', '.join(absent)}", "not in the profile's budget"))
+    if len(record.cell_types) < 2:
+        rows.append(("2, S7", "fold change, and how steady the order of models is over cell types", "the profile has one cell type"))
+    if absent := [name for name in study.cell_types if name not in studies.with_contacts(study)]:
+        rows.append(("2, GC-MERGE", f"GC-MERGE and its genes in {', '.join(absent)}", "no contacts to make a graph of"))
+    for name, spec in PEERS.items():
+        if name not in study.peers and (spec.tasks != ("diff",) or studies.pair_of(study)):
+            rows.append(("2", spec.title, "not in the profile's budget"))
+    if not studies.has_better(study):
+        rows.append(("none", BETTER, "not in the profile's budget"))
+    return pd.DataFrame(rows, columns=["figure", "what", "why"])
+
+
+# Simple models on the same genes
+
+
+def level_scores(study: Study, grid: Grid, results: Results) -> pd.DataFrame:
+    """`studies.scores` of `studies.benchmark`, and beside them, of the same genes, what needs no network.
+
+    Those are models of simple inputs (`comparison.simple_grid`), the mean of other cell types and, where simulated, the best
+    possible. They are fitted by cross-validation over all folds, so that no gene is scored by what it was fitted to, and cut to
+    the folds of the study.
+    """
+    tables = [studies.scores(grid, results)]
+    for cell_type in study.cell_types:
+        data = load_dataset(study.record, cell_type)
+        for task in dict.fromkeys(run.task for run in studies.runs_of(grid)):
+            tables.append(_simple_scores(study, data.select(task=task)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _simple_scores(study: Study, data: GeneDataset) -> pd.DataFrame:
+    found = [comparison.simple_grid(data), comparison.mean_of_others(study.record, data)]
+    found += [comparison.best_possible(study.record, data)] if study.record.simulated else []
+    table = pd.concat([part for part in found if part is not None]).assign(cell_type=data.cell_type, task=data.task)
+    return table.loc[table["fold"].isin(study.folds), SCORES]
+
+
+def change_scores(study: Study, grid: Grid, results: Results) -> pd.DataFrame:
+    """`studies.change_scores` of `studies.fold_change`, and beside them, of the same genes, `fold_change.baselines`; empty where
+    there is one cell type."""
+    if not (cell_types := studies.pair_of(study)):
+        return pd.DataFrame(columns=SCORES)
+    data = pair(*(load_dataset(study.record, name) for name in cell_types))
+    simple = fold_change.baselines(study.record, data).assign(cell_type=data.cell_type, task="diff")
+    return pd.concat([studies.change_scores(grid, results), simple.loc[simple["fold"].isin(study.folds), SCORES]], ignore_index=True)
+
+
+def probabilities(scores: pd.DataFrame) -> pd.DataFrame:
+    """The classifier's probability of being on as a score of expression: rows of task reg, of the genes that have one."""
+    ours = scores[scores["model"] == OURS]
+    said = ours[ours["task"] == "clf"].assign(task="reg", model=PROBABILITY)
+    measured = ours.loc[ours["task"] == "reg", ["cell_type", "gene_id", "target"]]
+    table = said.drop(columns="target").merge(measured, on=["cell_type", "gene_id"])
+    return table.assign(score=special.expit(table["score"]))[SCORES]
+
+
+def graphs(study: Study) -> pd.DataFrame:
+    """GC-MERGE's graph in numbers (`graph.summary`): what, and a column per cell type that has one; empty without GC-MERGE."""
+    cell_types = studies.with_contacts(study) if "gc-merge" in study.peers else ()
+    tables = [graph.summary(study.record, name).set_index("what")["count"].rename(name) for name in cell_types]
+    return pd.concat(tables, axis=1).reset_index() if tables else pd.DataFrame(columns=["what"])
+
+
+# How well they do
+
+
+def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
+    """`evaluation.by_fold` of each task: cell_type, task, model, fold, metric, value, n."""
+    tables = [evaluation.by_fold(table, task).assign(task=task) for task, table in scores.groupby("task", sort=False)]
+    columns = ["cell_type", "task", "model", "fold", "metric", "value", "n"]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+
+def paired_tests(study: Study, values: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """`evaluation.paired_tests` of Chromoformer against each other model, by the first metric of a task; values of `by_fold`."""
+    chosen = values[(values["task"] == task) & (values["metric"] == evaluation.FIRST_METRIC[task])]
+    n_folds = len(profile_genome(study.record).fold_ids)  # that a training leaves out one of, however many are trained
+    return evaluation.paired_tests(chosen, first=OURS, held_out_per_training=1 / (n_folds - 1))
+
+
+def metrics(scores: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Metrics of each cell type, task and model.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, task, model, metric, folds (mean over them, one value of each), value (all held-out genes as one), low, high,
+        n (genes).
+    """
+    rows = []
+    for key, table in scores.groupby(["cell_type", "task", "model"], sort=False):
+        target, score = table["target"].to_numpy(), table["score"].to_numpy()
+        by_fold = evaluation.by_fold(table, key[1]).groupby("metric")["value"].mean()
+        for metric, draws in _resampled(target, score, SHOWN[key[1]], n_resamples, seed).items():
+            rows.append((*key, metric, by_fold[metric], *_interval(draws), len(table)))
+    return pd.DataFrame(rows, columns=["cell_type", "task", "model", "metric", "folds", "value", "low", "high", "n"])
+
+
+def differences(
+    scores: pd.DataFrame, models: Sequence[str], references: Sequence[str], *, n_resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Each model less each reference, by the first metric of the task, resampling the genes that both score.
+
+    Models and references that have no scores of a cell type and task are passed over.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, task, metric, first, second, value, low, high, n, verdict (on the first).
+    """
+    rows = []
+    for (cell_type, task), table in scores.groupby(["cell_type", "task"], sort=False):
+        metric, by_gene = evaluation.FIRST_METRIC[task], table.pivot(index="gene_id", columns="model", values="score")
+        target = table.drop_duplicates("gene_id").set_index("gene_id")["target"]
+        for first, second in ((a, b) for a in models for b in references if a != b and {a, b} <= set(by_gene)):
+            both = by_gene[[first, second]].dropna()
+            a, b = (_resampled(target[both.index].to_numpy(), both[name].to_numpy(), (metric,), n_resamples, seed)[metric]
+                    for name in (first, second))  # fmt: skip
+            rows.append((cell_type, task, metric, first, second, *_interval(a - b), len(both)))
+    table = pd.DataFrame(rows, columns=["cell_type", "task", "metric", "first", "second", "value", "low", "high", "n"])
+    return evaluation.verdicts(table)
+
+
+def standing(changes: pd.DataFrame) -> pd.DataFrame:
+    """Which models lie above, below, or are not told apart from each reference: `differences` to read.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, task, reference, above, not_told_apart, below: names of models.
+    """
+    rows = []
+    for key, table in changes.groupby(["cell_type", "task", "second"], sort=False):
+        groups = (table.loc[table["verdict"] == word, "first"] for word in ("better", "no difference seen", "worse"))
+        rows.append((*key, *("; ".join(names) or "none" for names in groups)))
+    return pd.DataFrame(rows, columns=["cell_type", "task", "reference", "above", "not_told_apart", "below"])
+
+
+def in_words(changes: pd.DataFrame, model: str = OURS) -> str:
+    """What `differences` say of one model, as a sentence per cell type and task."""
+    sentences = []
+    for (cell_type, task), table in changes[changes["first"] == model].groupby(["cell_type", "task"], sort=False):
+        is_above = table["verdict"] == "better"
+        missed = [f"{row.second} ({row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}])" for row in table[~is_above].itertuples()]
+        beaten = "; ".join(table.loc[is_above, "second"])
+        sentences.append(
+            f"{cell_type}, {task}: {model} does not beat {'; '.join(missed)}{f'; it beats {beaten}' if beaten else ''}." if missed
+            else f"{cell_type}, {task}: {model} beats every model of simple inputs: {beaten}."
+        )  # fmt: skip
+    return " ".join(sentences) or "Nothing to compare."
+
+
+def simple_of(scores: pd.DataFrame) -> list[str]:
+    """Names of the models of simple inputs that read chromatin."""
+    return [name for name in scores["model"].unique() if name.startswith(SIMPLE)]
+
+
+def _resampled(
+    target: np.ndarray, score: np.ndarray, names: Sequence[str], n_resamples: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Metrics on all genes, then on resamples: (1 + resample,) each."""
+    found: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for weight in (np.ones((1, len(target))), *resamples(len(target), n_resamples, seed)):
+        for name in names:
+            found[name].append(METRICS[name](target, score, weight))
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def _interval(draws: np.ndarray) -> tuple[float, float, float]:
+    """Value, low and high of what is measured on all genes first, then on resamples."""
+    return (draws[0], *np.quantile(draws[1:], (0.025, 0.975)))
