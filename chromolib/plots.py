@@ -36,7 +36,7 @@ MODEL_COLOURS = {
     "Mean signal, 4 kb": "#a6a6a6", "Binned signal": "#e69f00", "Gradient boosting": "#7b3014",
     "Mean of other cell types": "#4d004b", "Other cell types": "#ddcc77", "Chromoformer, two regressors": "#56b4e9",
     "Contacts alone": "#6600ff",
-    "without pCREs": "#7a3e9d",
+    "without pCREs": "#6c34a8",
     "DeepChrome": "#b64e23", "AttentiveChrome": "#539f52", "HM-CRNN": "#5087a2", "GC-MERGE": "#675b42",
     "DeepDiff raw_d": "#74cb91", "DeepDiff raw_aux": "#442b84", "Chromoformer, better recipe": "#3924ac",
     "Chromoformer, ratio of probabilities": "#4a63d5", "Chromoformer, paper's recipe": "#2d587d",
@@ -651,12 +651,13 @@ def plot_model_changes(table: pd.DataFrame, ax: Axes, *, folds: pd.DataFrame) ->
     for y, row in enumerate(table.itertuples()):
         colour = MARK_COLOURS.get(row.model.removeprefix("without ")) or model_colour(row.model)
         single = folds.loc[folds["model"] == row.model, "value"]
-        ax.plot(single, [y + 0.25] * len(single), "o", ms=2.5, color=colour, alpha=0.5, mew=0)
+        ax.plot(single, [y + 0.25] * len(single), "o", ms=3.5, color=colour, alpha=0.6, mew=0)
         ax.plot([row.low, row.high], [y, y], color=colour, lw=1.4)
         ax.plot(row.value, y, "o", ms=5, color=colour)
     ax.set_yticks(range(len(table)), table["model"])
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
+    ax.locator_params(axis="x", nbins=6)
     metric, beside = table[["metric", "beside"]].iloc[0]
     ax.set_xlabel(f"{COLUMN_NAMES.get(metric, metric)}, minus that of “{beside}”")
     return ax

@@ -127,11 +127,12 @@ def levels_by_genes(scores: pd.DataFrame, subsets: Subsets, models: Sequence[str
 
 
 def tests_by_genes(scores: pd.DataFrame, subsets: Subsets, first: str, second: str) -> pd.DataFrame:
-    """`evaluation.paired_tests` of two models over folds and cell types, on all genes and on each subset: genes, ..."""
+    """`evaluation.paired_tests` of two models over folds and cell types, on all genes and on each subset: genes, ...; no rows
+    where the second has no scores."""
     tables = {}
     for name, table in of_genes(with_model(scores, second), subsets).items():
         values = evaluation.by_fold(table[table["model"].isin([first, second])], "clf")
-        tables[name] = evaluation.paired_tests(values[values["metric"] == METRIC], first=first)
+        tables[name] = evaluation.paired_tests(values[values["metric"] == METRIC], first=None if table.empty else first)
     return _labelled(tables)
 
 
