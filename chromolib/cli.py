@@ -103,7 +103,8 @@ def train(
     cell_type: CellType = None,
     fold: Annotated[int | None, typer.Option(help="Held-out fold; all of them where not given.")] = None,
     task: Annotated[str, typer.Option(help="clf or reg.")] = "clf",
-    recipe: Annotated[str, typer.Option(help="profile, or paper for the paper's own recipe.")] = "profile",
+    model: Annotated[str, typer.Option(help="chromoformer, or one that the paper compares it with: deepchrome, attentivechrome, hm-crnn, gc-merge.")] = "chromoformer",
+    recipe: Annotated[str, typer.Option(help="profile; paper, or of another model its authors', without the profile's departures; or better.")] = "profile",
     seed: int = 42,
     precision: Annotated[str, typer.Option(help="float32, bfloat16, or on CUDA tf32 or float16.")] = "float32",
     per_device: Annotated[int, typer.Option(min=1, help="Runs at a time on each GPU, or on the CPU.")] = 1,
@@ -118,7 +119,7 @@ def train(
     record = load_profile(profile)
     folds = profile_genome(record).fold_ids if fold is None else [fold]
     runs = [
-        Run(profile=profile, cell_type=name, fold=k, task=task, recipe=recipe, seed=seed, precision=precision)
+        Run(profile=profile, cell_type=name, fold=k, task=task, model=model, recipe=recipe, seed=seed, precision=precision)
         for name in _cell_types(record, cell_type)
         for k in folds
     ]
@@ -136,6 +137,7 @@ def predict(
     cell_type: Annotated[str | None, typer.Option(help="Needed where the profile holds several.")] = None,
 ) -> None:
     """Predict every gene of a cell type, whether or not the network was trained on it."""
+    from .baselines.graph import load_graph
     from .dataset import load_dataset
     from .files import write_whole
     from .released import load_released
@@ -149,10 +151,13 @@ def predict(
     _check_writable(out)
     model = load_weights(weights) if weights.is_dir() else load_released(weights)
     config = model.config
-    data = load_dataset(
-        record, names[0], task=config.task, marks=config.marks, bin_bp=config.bin_bp, window_bp=config.promoter_bp,
-        max_pcres=min(config.max_pcres, record.max_pcres),
-    )  # fmt: skip
+    if getattr(config, "model", "") == "gc-merge":
+        data = load_graph(record, names[0], task=config.task, marks=config.marks)
+    else:
+        data = load_dataset(
+            record, names[0], task=config.task, marks=config.marks, bin_bp=config.bin_bp, window_bp=config.promoter_bp,
+            log_base=config.log_base, max_pcres=min(config.max_pcres, record.max_pcres), contacts=getattr(config, "contacts", "all"),
+        )  # fmt: skip
     table = data.genes.drop(columns=["label"]).rename(columns={"expression": "rpkm"}).merge(predict_genes(model, data), on="gene_id")
     write_whole(out, lambda path: table.to_csv(path, index=False))
     print(f"{out}: {len(table):,} genes of {names[0]}")

@@ -78,6 +78,7 @@ class ModelConfig:
     scale: Scale = "depth"                      # of the signal that it reads
     log_base: LogBase = "e"                     # of the logarithm that it reads, where the scale has one
     max_pcres: int = 8                          # per gene, strongest contact first
+    contacts: Contacts = "all"                  # which of them it reads
     d_embedding: int = 128
     embedding_layers: int = 1
     embedding_heads: int = 2

@@ -66,7 +66,7 @@ COLUMN_NAMES = METRIC_NAMES | {
     "contacts_within": "contacts within a TAD", "contacts_across": "contacts across TADs",
     "genes_within": "genes with contacts within", "genes_across": "genes with contacts across",
     "most": "most there is to lose", "change": "change of ROC-AUC",
-    "window_kb": "window (kb)", "folds": "mean over folds", "memory_gb": "memory (GB)", "not_told_apart": "not told apart",
+    "window_kb": "window (kb)", "memory_gb": "memory (GB)", "not_told_apart": "not told apart",
     "q_t": "q, paired t-test", "q_corrected": "q, corrected t-test", "q_wilcoxon": "q, Wilcoxon",
 }  # fmt: skip
 GAP_NAMES = {
@@ -618,7 +618,9 @@ def plot_fold_change(predictions: pd.DataFrame, axes: Sequence[Axes], *, models:
     if shown.empty:
         return nothing_to_draw(axes, "no fold change")
     end = 1.05 * max(shown["target"].abs().max(), shown["score"].abs().max())
-    for ax, model in zip(axes, models, strict=True):
+    for ax in axes[len(models) :]:
+        ax.set_visible(False)
+    for ax, model in zip(axes, models, strict=False):
         table = shown[shown["model"] == model]
         ax.plot([-end, end], [-end, end], color="#bbbbbb", lw=0.8, ls="--")
         ax.axhline(0, color="#bbbbbb", lw=0.6)
@@ -681,9 +683,9 @@ def plot_folds(table: pd.DataFrame, axes: Sequence[Axes], *, metrics: Sequence[s
                 ax.boxplot(values, positions=[y], vert=False, widths=0.6, showfliers=False, manage_ticks=False,
                            boxprops={"color": colour}, medianprops={"color": colour}, whiskerprops={"color": colour},
                            capprops={"color": colour})  # fmt: skip
-            ax.plot(values, np.full(len(values), y), "o", ms=4, color=colour, alpha=0.7, mew=0)
             if len(values):
                 ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], color="black", lw=1.2)
+            ax.plot(values, np.full(len(values), y), "o", ms=5, color=colour, alpha=0.8, mew=0)
         ax.set_yticks(range(len(models)), models)
         ax.set_ylim(len(models) - 0.5, -0.5)
         ax.tick_params(axis="y", length=0, labelleft=ax is axes[0])

@@ -176,7 +176,7 @@ def network_for(data: Dataset) -> ModelConfig:
 
     That one has no Pairwise Interaction and no Regulation transformer: the head reads the promoter embedding.
     """
-    names = ("task", "marks", "bin_bp", "frame_bp", "window_bp", "max_pcres", "scale", "log_base")
+    names = ("task", "marks", "bin_bp", "frame_bp", "window_bp", "max_pcres", "contacts", "scale", "log_base")
     layers = {} if data.has_pcres else {"pairwise_layers": 0, "regulation_layers": 0}
     return ModelConfig(**{name: getattr(data, name) for name in names}, **layers)
 
@@ -294,6 +294,8 @@ def check_fits(config: ModelConfig | PeerConfig, data: Dataset) -> None:
         "marks": config.marks, "frame_bp": config.frame_bp, "window_bp": config.promoter_bp, "scale": config.scale,
         "log_base": config.log_base,
     }  # fmt: skip
+    if isinstance(config, ModelConfig):
+        expected["contacts"] = config.contacts
     for name, value in expected.items():
         if getattr(data, name) != value:
             raise InputError(f"{data.cell_type}: {name} is {getattr(data, name)}, the network reads {value}; load or select the data so")

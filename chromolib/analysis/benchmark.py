@@ -17,6 +17,7 @@ from .. import evaluation, studies
 from ..baselines import PEERS, graph
 from ..config import Task
 from ..dataset import GeneDataset, load_dataset, pair
+from ..evaluation import METRIC_NAMES
 from ..genome import profile_genome
 from ..resampling import METRICS, resamples
 from ..runs import PEER_BIN_BP, Results, Run, recipe_of, selection_of
@@ -94,19 +95,20 @@ def left_out(study: Study) -> pd.DataFrame:
     """What of the paper's figure is not trained: figure, what, why."""
     record, rows = study.record, []
     for name, wanted, there in (
-        ("cell type", study.cell_types, record.cell_types), ("fold", study.folds, profile_genome(record).fold_ids),
+        ("cell types", study.cell_types, record.cell_types), ("folds", study.folds, profile_genome(record).fold_ids),
     ):  # fmt: skip
         if absent := [str(value) for value in there if value not in wanted]:
-            rows.append(("2b-f", f"{name} {', '.join(absent)}", "not in the profile's budget"))
-    if len(record.cell_types) < 2:
-        rows.append(("2, S7", "fold change, and how steady the order of models is over cell types", "the profile has one cell type"))
+            rows.append(("2", f"{name} {', '.join(absent)}", "not in the profile's budget"))
+    if not studies.pair_of(study):
+        rows.append(("2f, S7", "fold change", "the profile has one cell type"))
     if absent := [name for name in study.cell_types if name not in studies.with_contacts(study)]:
-        rows.append(("2, GC-MERGE", f"GC-MERGE and its genes in {', '.join(absent)}", "no contacts to make a graph of"))
-    for name, spec in PEERS.items():
-        if name not in study.peers and (spec.tasks != ("diff",) or studies.pair_of(study)):
-            rows.append(("2", spec.title, "not in the profile's budget"))
+        rows.append(("2b", f"GC-MERGE and its genes in {', '.join(absent)}", "no contacts to make a graph of"))
+    possible = [name for name, spec in PEERS.items() if spec.tasks != ("diff",) or studies.pair_of(study)]
+    possible = [name for name in possible if name != "gc-merge" or studies.with_contacts(study)]
+    if absent := [PEERS[name].title for name in possible if name not in study.peers]:
+        rows.append(("2", "; ".join(absent), "not in the profile's budget"))
     if not studies.has_better(study):
-        rows.append(("none", BETTER, "not in the profile's budget"))
+        rows.append(("–", BETTER, "not in the profile's budget"))
     return pd.DataFrame(rows, columns=["figure", "what", "why"])
 
 
@@ -151,7 +153,7 @@ def probabilities(scores: pd.DataFrame) -> pd.DataFrame:
     said = ours[ours["task"] == "clf"].assign(task="reg", model=PROBABILITY)
     measured = ours.loc[ours["task"] == "reg", ["cell_type", "gene_id", "target"]]
     table = said.drop(columns="target").merge(measured, on=["cell_type", "gene_id"])
-    return table.assign(score=special.expit(table["score"]))[SCORES]
+    return table.assign(score=special.expit(table["score"].astype(float)))[SCORES]
 
 
 def graphs(study: Study) -> pd.DataFrame:
@@ -194,6 +196,17 @@ def metrics(scores: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> 
         for metric, draws in _resampled(target, score, SHOWN[key[1]], n_resamples, seed).items():
             rows.append((*key, metric, by_fold[metric], *_interval(draws), len(table)))
     return pd.DataFrame(rows, columns=["cell_type", "task", "model", "metric", "folds", "value", "low", "high", "n"])
+
+
+def side_by_side(measured: pd.DataFrame) -> pd.DataFrame:
+    """One row per cell type and model of a task, from `metrics`: of each metric as text value [low, high], and the mean over
+    folds."""
+    keys, columns = ["cell_type", "model"], []
+    for metric, table in measured.assign(text=evaluation.in_brackets(measured)).groupby("metric", sort=False):
+        table = table.set_index(keys)
+        columns += [table["text"].rename(metric), table["folds"].rename(f"{METRIC_NAMES.get(metric, metric)}, mean of folds")]
+    n = measured.drop_duplicates(keys).set_index(keys)["n"]
+    return pd.concat([n, *columns], axis=1).reset_index()
 
 
 def differences(
@@ -241,11 +254,12 @@ def in_words(changes: pd.DataFrame, model: str = OURS) -> str:
     sentences = []
     for (cell_type, task), table in changes[changes["first"] == model].groupby(["cell_type", "task"], sort=False):
         is_above = table["verdict"] == "better"
-        missed = [f"{row.second} ({row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}])" for row in table[~is_above].itertuples()]
+        missed = [f"{row.second} ({row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]{', it is worse' * (row.verdict == 'worse')})"
+                  for row in table[~is_above].itertuples()]  # fmt: skip
         beaten = "; ".join(table.loc[is_above, "second"])
         sentences.append(
             f"{cell_type}, {task}: {model} does not beat {'; '.join(missed)}{f'; it beats {beaten}' if beaten else ''}." if missed
-            else f"{cell_type}, {task}: {model} beats every model of simple inputs: {beaten}."
+            else f"{cell_type}, {task}: {model} beats all: {beaten}."
         )  # fmt: skip
     return " ".join(sentences) or "Nothing to compare."
 
