@@ -616,7 +616,7 @@ def plot_fold_change(predictions: pd.DataFrame, axes: Sequence[Axes], *, models:
     """Predicted against measured log2 fold change of held-out genes, one axis per model; columns model, target, score."""
     shown = predictions[predictions["model"].isin(models)]
     if shown.empty:
-        return nothing_to_draw(axes, "no fold change")
+        return nothing_to_draw(axes)
     end = 1.05 * max(shown["target"].abs().max(), shown["score"].abs().max())
     for ax in axes[len(models) :]:
         ax.set_visible(False)
@@ -680,7 +680,7 @@ def plot_folds(table: pd.DataFrame, axes: Sequence[Axes], *, metrics: Sequence[s
             values = table.loc[(table["metric"] == metric) & (table["model"] == model), "value"].dropna().to_numpy()
             colour = model_colour(model)
             if len(values) >= MANY_FOLDS:
-                ax.boxplot(values, positions=[y], vert=False, widths=0.6, showfliers=False, manage_ticks=False,
+                ax.boxplot(values, positions=[y], orientation="horizontal", widths=0.6, showfliers=False, manage_ticks=False,
                            boxprops={"color": colour}, medianprops={"color": colour}, whiskerprops={"color": colour},
                            capprops={"color": colour})  # fmt: skip
             if len(values):

@@ -60,6 +60,11 @@ class Study:
     seed: int
 
     @property
+    def genes_are_all_held_out(self) -> bool:
+        """Whether every gene lies in a fold that is held out."""
+        return set(self.folds) == set(profile_genome(self.record).fold_ids)
+
+    @property
     def peer_recipe(self) -> Literal["paper", "profile"]:
         """How peers are trained: as their authors did, or with the departures of the profile's budget."""
         return "paper" if self.is_full else "profile"
@@ -297,9 +302,14 @@ def scores(grid: Grid, results: Results) -> pd.DataFrame:
     # The model's name in a run is that of its network; here it is the one of the grid.
     parts = [said.loc[said.index.isin([run.id for run in runs])].assign(model=name) for name, runs in grid.items()]
     if not parts:
-        return pd.DataFrame(columns=SCORES)
+        return no_scores()
     table = pd.concat(parts, ignore_index=True)[SCORES]
     return table.groupby(SCORES[:5], sort=False, as_index=False, observed=True)[["score", "target"]].mean()
+
+
+def no_scores() -> pd.DataFrame:
+    """A table of scores without rows, whose numbers are numbers also beside those of another."""
+    return pd.DataFrame(columns=SCORES).astype({"fold": int, "score": float, "target": float})
 
 
 def _score(predictions: pd.DataFrame) -> pd.Series:
@@ -329,7 +339,7 @@ def change_scores(grid: Grid, results: Results) -> pd.DataFrame:
 
 
 def costs(results: Results, *grids: Grid) -> pd.DataFrame:
-    """What each model took, mean over its runs: model, task, parameters, epochs, minutes (of a run), memory_gb (the peak; on a CPU
+    """What each model took, mean over its runs: model, task, parameters (of the largest network), epochs, minutes (of a run), memory_gb (the peak; on a CPU
     that of the process, data included), runs, device, threads.
 
     Each run counts once, with the first name that it has; what two of the references of a fold change are made of counts with
@@ -343,7 +353,8 @@ def costs(results: Results, *grids: Grid) -> pd.DataFrame:
     rows = []
     for (name, task), group in records.groupby(["model", "task"], sort=False):
         used, first = group[["epochs", "seconds", "peak_memory_mb"]].mean(), group.iloc[0]
-        rows.append((name, task, n_parameters(folders[first["run"]]), used["epochs"], used["seconds"] / 60,
+        n = max(n_parameters(folders[run]) for run in group["run"])  # without contacts a network has no layers for pCREs
+        rows.append((name, task, n, used["epochs"], used["seconds"] / 60,
                      used["peak_memory_mb"] / 1000, len(group), first["device"], first["threads"]))  # fmt: skip
     columns = ["model", "task", "parameters", "epochs", "minutes", "memory_gb", "runs", "device", "threads"]
     return pd.DataFrame(rows, columns=columns)

@@ -19,7 +19,7 @@ def scored(task="clf", *, n=60, cell_type="T01", seed=0, models=(OURS, "Linear, 
     target = rng.normal(size=n).round(2)
     target = (target > 0).astype(float) if task == "clf" else target
     tables = [
-        pd.DataFrame({"cell_type": cell_type, "task": task, "model": model, "gene_id": [f"g{i}" for i in range(n)],
+        pd.DataFrame({"cell_type": cell_type, "task": task, "model": model, "gene_id": [f"g{i:02d}" for i in range(n)],
                       "fold": 1 + np.arange(n) % 2, "score": target - 0.5 + rng.normal(scale=1 + i, size=n), "target": target})
         for i, model in enumerate(models)
     ]  # fmt: skip
@@ -87,39 +87,55 @@ def test_probability_is_set_against_the_level_of_the_same_gene():
     scores = pd.concat([scored("clf"), scored("reg", n=59)])
     table = benchmark.probabilities(scores)
     assert set(table["model"]) == {benchmark.PROBABILITY} and set(table["task"]) == {"reg"} and len(table) == 59
-    logit = scores.query("task == 'clf' and model == @OURS and gene_id == 'g3'")["score"].item()
-    row = table.set_index("gene_id").loc["g3"]
+    logit = scores.query("task == 'clf' and model == @OURS and gene_id == 'g03'")["score"].item()
+    row = table.set_index("gene_id").loc["g03"]
     assert row["score"] == pytest.approx(1 / (1 + np.exp(-logit)))
-    assert row["target"] == scores.query("task == 'reg' and model == @OURS and gene_id == 'g3'")["target"].item()
+    assert row["target"] == scores.query("task == 'reg' and model == @OURS and gene_id == 'g03'")["target"].item()
 
 
 # How well they do
 
 
 @pytest.mark.parametrize("task", ["clf", "reg", "diff"])
-def test_intervals_agree_with_those_of_one_resample_after_the_other(task, monkeypatch):
-    monkeypatch.setattr(evaluation, "with_interval", partial(evaluation.with_interval, n_resamples=80))
-    scores = scored(task)
-    ours = benchmark.metrics(scores, n_resamples=80).set_index(["model", "metric"])
-    peer = evaluation.with_intervals(scores, task).set_index(["model", "metric"])
-    np.testing.assert_allclose(ours[["value", "low", "high", "n"]], peer.loc[ours.index, ["value", "low", "high", "n"]], atol=1e-9)
-    by_fold = evaluation.by_fold(scores, task).groupby(["model", "metric"])["value"].mean()
-    np.testing.assert_allclose(ours["folds"], by_fold[ours.index])
+def test_metrics_of_one_fold_are_those_of_evaluation(task):
+    scores = scored(task).assign(fold=1)
+    table = benchmark.metrics(scores).set_index(["model", "metric"])
+    peer = evaluation.with_intervals(scores, task).set_index(["model", "metric"]).loc[table.index]
+    np.testing.assert_allclose(table[["value", "low", "high", "n"]], peer, atol=1e-12)
+    np.testing.assert_allclose(table["pooled"], peer["value"])
 
 
-def test_differences_agree_with_those_of_one_resample_after_the_other():
+def test_certainty_of_a_network_does_not_change_the_mean_over_folds():
     scores = scored("clf")
-    ours = benchmark.differences(scores, [OURS, "absent"], ["Linear, mean signal", OURS], n_resamples=80)
-    peer = evaluation.difference(scores, OURS, "Linear, mean signal", "clf", n_resamples=80)
-    assert ours[["first", "second"]].values.tolist() == [[OURS, "Linear, mean signal"]]
-    np.testing.assert_allclose(ours[["value", "low", "high", "n"]], peer[["value", "low", "high", "n"]], atol=1e-9)
-    assert benchmark.differences(scores, ["absent"], [OURS]).empty
+    shifted = scores.assign(score=scores["score"] + 3 * (scores["fold"] == 2))   # that of one fold calls more genes on
+    before, after = (benchmark.metrics(table).query("metric == 'roc_auc'") for table in (scores, shifted))
+    np.testing.assert_allclose(before[["value", "low", "high"]], after[["value", "low", "high"]])
+    assert (after["pooled"] != before["pooled"]).all()
+    by_fold = benchmark.by_fold(scores).query("metric == 'roc_auc'").groupby("model", sort=False)["value"].mean()
+    np.testing.assert_allclose(before["value"], by_fold)
+    changes = [benchmark.differences(table, [OURS], ["Linear, mean signal"])["value"].item() for table in (scores, shifted)]
+    np.testing.assert_allclose(changes, by_fold.iloc[0] - by_fold.iloc[1])
 
 
 def test_differences_are_taken_of_the_genes_that_both_score():
-    scores = scored("clf")
-    table = benchmark.differences(scores[~((scores["model"] == OURS) & (scores["gene_id"] == "g0"))], [OURS], ["Linear, mean signal"], n_resamples=20)
-    assert table["n"].item() == 59
+    scores = scored("clf").assign(fold=1)
+    lost = scores[~((scores["model"] == OURS) & (scores["gene_id"] == "g00"))]
+    table = benchmark.differences(lost, [OURS, "absent"], ["Linear, mean signal", OURS])
+    peer = evaluation.difference(scores[scores["gene_id"] != "g00"], OURS, "Linear, mean signal", "clf")
+    pd.testing.assert_frame_equal(table[list(peer)], peer)
+
+
+def test_scores_that_do_not_vary_are_not_compared():
+    scores = scored("diff")
+    constant = scores.assign(score=scores["score"].where(scores["model"] == OURS, 0.0))
+    assert benchmark.differences(constant, [OURS], ["Linear, mean signal"]).empty
+    assert benchmark.metrics(constant).set_index(["model", "metric"]).loc[("Linear, mean signal", "pearson"), "value":"high"].isna().all()
+
+
+def test_caption_names_genes_cell_types_and_folds():
+    both = pd.concat([scored("clf", n=4), scored("clf", n=6, cell_type="T02")])
+    assert benchmark.genes_in_words(both) == "4 genes of T01, 6 genes of T02, held-out folds 1, 2"
+    assert benchmark.genes_in_words(studies.no_scores()) == "no genes"
 
 
 def changes():
@@ -145,9 +161,9 @@ def test_where_a_network_stands_is_told_plainly():
 
 
 def test_side_by_side_has_a_row_per_model():
-    table = benchmark.side_by_side(benchmark.metrics(scored("reg"), n_resamples=20))
+    table = benchmark.side_by_side(benchmark.metrics(scored("reg")))
     assert table["model"].tolist() == [OURS, "Linear, mean signal"]
-    assert list(table)[:5] == ["cell_type", "model", "n", "pearson", "Pearson r, mean of folds"]
+    assert list(table)[:5] == ["cell_type", "model", "n", "pearson", "Pearson r, pooled"]
     assert table["pearson"].str.fullmatch(r"-?\d\.\d{3} \[-?\d\.\d{3}, -?\d\.\d{3}\]").all()
 
 
@@ -160,8 +176,19 @@ def test_tests_know_how_many_folds_a_training_leaves_out_one_of():
     assert row["low_corrected"] == pytest.approx(low)
 
 
+def test_model_of_some_cell_types_is_tested_on_these():
+    models = (OURS, "Linear, mean signal", "Linear, mean signal + pCREs")
+    scores = pd.concat([scored("clf", models=models), scored("clf", cell_type="T02", models=models[:2], seed=1)])
+    values = benchmark.by_fold(scores)
+    table = benchmark.paired_tests(studies.study("smoke"), values, "clf").set_index("second")
+    assert table["n"].tolist() == [4, 2]                                       # two folds of each cell type
+    whole = evaluation.paired_tests(values.query("metric == 'roc_auc' and model in @models[:2]"), first=OURS, held_out_per_training=1 / 3)
+    assert table.loc[models[1], "p_t"] == whole["p_t"].item()
+    np.testing.assert_allclose(table["q_t"], evaluation.adjusted(table["p_t"]))
+
+
 def test_empty_scores_make_empty_tables():
-    nothing = pd.DataFrame(columns=studies.SCORES)
+    nothing = studies.no_scores()
     for table in (benchmark.by_fold(nothing), benchmark.metrics(nothing), benchmark.probabilities(nothing),
                   benchmark.side_by_side(benchmark.metrics(nothing)), benchmark.differences(nothing, [OURS], ["x"]),
                   benchmark.standing(benchmark.differences(nothing, [OURS], ["x"])), benchmark.graphs(studies.study("promoters-18k"))):  # fmt: skip

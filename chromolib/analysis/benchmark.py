@@ -6,7 +6,7 @@ intervals over genes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from ..config import Task
 from ..dataset import GeneDataset, load_dataset, pair
 from ..evaluation import METRIC_NAMES
 from ..genome import profile_genome
-from ..resampling import METRICS, resamples
+from ..resampling import of_parts
 from ..runs import PEER_BIN_BP, Results, Run, recipe_of, selection_of
 from ..studies import BETTER, OURS, SCORES, Grid, Study
 from . import comparison, fold_change
@@ -29,6 +29,7 @@ SIMPLE = ("Linear, ", "Boosting, ", "Mean signal, ", "Binned signal")  # how nam
 SHOWN: dict[Task, tuple[str, ...]] = {
     "clf": ("roc_auc", "average_precision", "accuracy"), "reg": ("pearson", "r2", "spearman"), "diff": ("pearson", "r2", "spearman"),
 }  # fmt: skip
+N_RESAMPLES = 1000
 _RECIPE = {"optimizer": "optimizer", "learning_rate": "rate", "batch_size": "batch", "epochs": "epochs", "decay": "decay"}
 _WHOLE = 10**6  # genes; a batch of more holds all of them
 
@@ -42,22 +43,18 @@ def recipes(study: Study, *grids: Grid) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per model and task: model, task, networks (whose answers are averaged), parameters (of one; NaN where no run is
-        there), window_kb (NaN: a graph of nodes), bins (bp), optimizer, rate, batch (genes), epochs, decay (of the rate, per
+        One row per model and task: model, task, networks (whose answers are averaged), parameters (of the largest; NaN where no run
+        is there), window_kb (NaN: a graph of nodes), bins (bp), optimizer, rate, batch (genes), epochs, decay (of the rate, per
         epoch), departs.
     """
     rows = {}
-    for name, run, n in ((name, run, n) for grid in grids for name, runs in grid.items() for run, n in _first_of_task(runs)):
-        if name not in studies.OF_TWO:  # made of what Chromoformer says of one cell type
-            rows.setdefault((name, run.task), {"model": name, "task": run.task, "networks": n, **_recipe(study, run)})
+    for name, runs in ((name, runs) for grid in grids for name, runs in grid.items()):
+        for task in dict.fromkeys(run.task for run in runs) if name not in studies.OF_TWO else ():  # those are made of others
+            of_task = [run for run in runs if run.task == task]
+            found = [studies.n_parameters(run.folder) for run in of_task if run.folder.is_dir()]
+            labels = {"model": name, "task": task, "networks": len({run.seed for run in of_task}), "parameters": max(found, default=np.nan)}
+            rows.setdefault((name, task), labels | _recipe(study, of_task[0]))
     return pd.DataFrame(list(rows.values()))
-
-
-def _first_of_task(runs: Sequence[Run]) -> Iterable[tuple[Run, int]]:
-    """The first run of each task, and how many seeds the task has."""
-    for task in dict.fromkeys(run.task for run in runs):
-        of_task = [run for run in runs if run.task == task]
-        yield of_task[0], len({run.seed for run in of_task})
 
 
 def _recipe(study: Study, run: Run) -> dict[str, object]:
@@ -75,7 +72,6 @@ def _recipe(study: Study, run: Run) -> dict[str, object]:
     if window_bp and bins != native_bins:
         departs.append(f"bins {_widths(bins)}, authors {_widths(native_bins)}")
     return {
-        "parameters": studies.n_parameters(run.folder) if run.folder.is_dir() else np.nan,
         "window_kb": window_bp / 1000 if window_bp else np.nan, "bins": _widths(bins) if window_bp else "nodes",
         **settings, "departs": "; ".join(departs) or "nothing",
     }  # fmt: skip
@@ -141,7 +137,7 @@ def change_scores(study: Study, grid: Grid, results: Results) -> pd.DataFrame:
     """`studies.change_scores` of `studies.fold_change`, and beside them, of the same genes, `fold_change.baselines`; empty where
     there is one cell type."""
     if not (cell_types := studies.pair_of(study)):
-        return pd.DataFrame(columns=SCORES)
+        return studies.no_scores()
     data = pair(*(load_dataset(study.record, name) for name in cell_types))
     simple = fold_change.baselines(study.record, data).assign(cell_type=data.cell_type, task="diff")
     return pd.concat([studies.change_scores(grid, results), simple.loc[simple["fold"].isin(study.folds), SCORES]], ignore_index=True)
@@ -153,7 +149,7 @@ def probabilities(scores: pd.DataFrame) -> pd.DataFrame:
     said = ours[ours["task"] == "clf"].assign(task="reg", model=PROBABILITY)
     measured = ours.loc[ours["task"] == "reg", ["cell_type", "gene_id", "target"]]
     table = said.drop(columns="target").merge(measured, on=["cell_type", "gene_id"])
-    return table.assign(score=special.expit(table["score"].astype(float)))[SCORES]
+    return table.assign(score=special.expit(table["score"]))[SCORES]
 
 
 def graphs(study: Study) -> pd.DataFrame:
@@ -166,6 +162,13 @@ def graphs(study: Study) -> pd.DataFrame:
 # How well they do
 
 
+def genes_in_words(scores: pd.DataFrame) -> str:
+    """How many genes of which cell types are scored, and in which folds, for captions."""
+    n = scores.groupby("cell_type", sort=False)["gene_id"].nunique()
+    folds = ", ".join(map(str, sorted(scores["fold"].unique())))
+    return f"{', '.join(f'{count:,} genes of {name}' for name, count in n.items())}, held-out folds {folds}" if len(n) else "no genes"
+
+
 def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
     """`evaluation.by_fold` of each task: cell_type, task, model, fold, metric, value, n."""
     tables = [evaluation.by_fold(table, task).assign(task=task) for task, table in scores.groupby("task", sort=False)]
@@ -174,47 +177,67 @@ def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def paired_tests(study: Study, values: pd.DataFrame, task: Task) -> pd.DataFrame:
-    """`evaluation.paired_tests` of Chromoformer against each other model, by the first metric of a task; values of `by_fold`."""
+    """`evaluation.paired_tests` of Chromoformer against each other model, by the first metric of a task; values of `by_fold`.
+
+    Each model is tested on the folds and cell types that it has values of: one that reads pCREs, where there are contacts.
+    """
     chosen = values[(values["task"] == task) & (values["metric"] == evaluation.FIRST_METRIC[task])]
     n_folds = len(profile_genome(study.record).fold_ids)  # that a training leaves out one of, however many are trained
-    return evaluation.paired_tests(chosen, first=OURS, held_out_per_training=1 / (n_folds - 1))
+    tables = []
+    for model in (name for name in chosen["model"].unique() if name != OURS):
+        both = chosen[chosen["model"].isin([OURS, model])]
+        both = both[both.duplicated(["cell_type", "fold"], keep=False)]
+        tables.append(evaluation.paired_tests(both, first=OURS, held_out_per_training=1 / (n_folds - 1)))
+    table = pd.concat(tables, ignore_index=True)
+    return table.assign(**{f"q_{name}": evaluation.adjusted(table[f"p_{name}"]) for name in ("t", "corrected", "wilcoxon")})
 
 
-def metrics(scores: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Metrics of each cell type, task and model.
+def metrics(scores: pd.DataFrame) -> pd.DataFrame:
+    """Metrics of each cell type, task and model, means over held-out folds.
+
+    Scores of different folds are those of different networks: one may call all genes of its fold on with more certainty than
+    another, which spoils the order of all genes together, but not that within a fold.
 
     Returns
     -------
     DataFrame
-        cell_type, task, model, metric, folds (mean over them, one value of each), value (all held-out genes as one), low, high,
-        n (genes).
+        cell_type, task, model, metric, value, low, high, pooled (of all genes as if one network scored them), n (genes).
     """
     rows = []
     for key, table in scores.groupby(["cell_type", "task", "model"], sort=False):
-        target, score = table["target"].to_numpy(), table["score"].to_numpy()
-        by_fold = evaluation.by_fold(table, key[1]).groupby("metric")["value"].mean()
-        for metric, draws in _resampled(target, score, SHOWN[key[1]], n_resamples, seed).items():
-            rows.append((*key, metric, by_fold[metric], *_interval(draws), len(table)))
-    return pd.DataFrame(rows, columns=["cell_type", "task", "model", "metric", "folds", "value", "low", "high", "n"])
+        pooled = evaluation.METRICS[key[1]](table["target"].to_numpy(), table["score"].to_numpy())
+        rows += [(*key, metric, *_interval(_over_folds([table], metric)[:, 0]), pooled[metric], len(table)) for metric in SHOWN[key[1]]]
+    return pd.DataFrame(rows, columns=["cell_type", "task", "model", "metric", "value", "low", "high", "pooled", "n"])
+
+
+def _over_folds(tables: Sequence[pd.DataFrame], metric: str) -> np.ndarray:
+    """Mean over folds of a metric of each table on the same resamples of genes, (1 + b, table): of all genes first."""
+    folds = tables[0]["fold"].unique()
+    by_gene = [table.set_index("gene_id")[["fold", "score", "target"]] for table in tables]
+    values, _ = of_parts([[table[table["fold"] == fold] for table in by_gene] for fold in folds], metric, N_RESAMPLES, seed=0)
+    return values.mean(1)
+
+
+def _interval(draws: np.ndarray) -> tuple[float, float, float]:
+    """Value, low and high of what is measured on all genes first, then on resamples; NaN where a resample has none."""
+    return (draws[0], *np.quantile(draws[1:], (0.025, 0.975)))
 
 
 def side_by_side(measured: pd.DataFrame) -> pd.DataFrame:
-    """One row per cell type and model of a task, from `metrics`: of each metric as text value [low, high], and the mean over
-    folds."""
+    """One row per cell type and model of a task, from `metrics`: n, and of each metric as text value [low, high], and pooled."""
     keys, columns = ["cell_type", "model"], []
     for metric, table in measured.assign(text=evaluation.in_brackets(measured)).groupby("metric", sort=False):
         table = table.set_index(keys)
-        columns += [table["text"].rename(metric), table["folds"].rename(f"{METRIC_NAMES.get(metric, metric)}, mean of folds")]
+        columns += [table["text"].rename(metric), table["pooled"].rename(f"{METRIC_NAMES.get(metric, metric)}, pooled")]
     n = measured.drop_duplicates(keys).set_index(keys)["n"]
     return pd.concat([n, *columns], axis=1).reset_index()
 
 
-def differences(
-    scores: pd.DataFrame, models: Sequence[str], references: Sequence[str], *, n_resamples: int = 1000, seed: int = 0
-) -> pd.DataFrame:
-    """Each model less each reference, by the first metric of the task, resampling the genes that both score.
+def differences(scores: pd.DataFrame, models: Sequence[str], references: Sequence[str]) -> pd.DataFrame:
+    """Each model less each reference, by the first metric of the task, mean over held-out folds, on the genes that both score.
 
-    Models and references that have no scores of a cell type and task are passed over.
+    Models and references that have no scores of a cell type and task are passed over, and so are those whose scores do not
+    vary where the metric is a correlation.
 
     Returns
     -------
@@ -223,15 +246,13 @@ def differences(
     """
     rows = []
     for (cell_type, task), table in scores.groupby(["cell_type", "task"], sort=False):
-        metric, by_gene = evaluation.FIRST_METRIC[task], table.pivot(index="gene_id", columns="model", values="score")
-        target = table.drop_duplicates("gene_id").set_index("gene_id")["target"]
-        for first, second in ((a, b) for a in models for b in references if a != b and {a, b} <= set(by_gene)):
-            both = by_gene[[first, second]].dropna()
-            a, b = (_resampled(target[both.index].to_numpy(), both[name].to_numpy(), (metric,), n_resamples, seed)[metric]
-                    for name in (first, second))  # fmt: skip
-            rows.append((cell_type, task, metric, first, second, *_interval(a - b), len(both)))
+        metric, by_model = evaluation.FIRST_METRIC[task], dict(iter(table.groupby("model", sort=False)))
+        for first, second in ((a, b) for a in models for b in references if a != b and {a, b} <= set(by_model)):
+            genes = set(by_model[first]["gene_id"]) & set(by_model[second]["gene_id"])
+            draws = _over_folds([by_model[name][by_model[name]["gene_id"].isin(genes)] for name in (first, second)], metric)
+            rows.append((cell_type, task, metric, first, second, *_interval(draws[:, 0] - draws[:, 1]), len(genes)))
     table = pd.DataFrame(rows, columns=["cell_type", "task", "metric", "first", "second", "value", "low", "high", "n"])
-    return evaluation.verdicts(table)
+    return evaluation.verdicts(table[table["value"].notna()].reset_index(drop=True))
 
 
 def standing(changes: pd.DataFrame) -> pd.DataFrame:
@@ -267,19 +288,3 @@ def in_words(changes: pd.DataFrame, model: str = OURS) -> str:
 def simple_of(scores: pd.DataFrame) -> list[str]:
     """Names of the models of simple inputs that read chromatin."""
     return [name for name in scores["model"].unique() if name.startswith(SIMPLE)]
-
-
-def _resampled(
-    target: np.ndarray, score: np.ndarray, names: Sequence[str], n_resamples: int, seed: int
-) -> dict[str, np.ndarray]:
-    """Metrics on all genes, then on resamples: (1 + resample,) each."""
-    found: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for weight in (np.ones((1, len(target))), *resamples(len(target), n_resamples, seed)):
-        for name in names:
-            found[name].append(METRICS[name](target, score, weight))
-    return {name: np.concatenate(parts) for name, parts in found.items()}
-
-
-def _interval(draws: np.ndarray) -> tuple[float, float, float]:
-    """Value, low and high of what is measured on all genes first, then on resamples."""
-    return (draws[0], *np.quantile(draws[1:], (0.025, 0.975)))
