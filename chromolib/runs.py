@@ -20,6 +20,7 @@ from . import __version__, machine, train
 from .baselines import PEERS, PLAIN, graph
 from .baselines.graph import GraphDataset
 from .config import (
+    BETTER_NETWORK,
     BETTER_RECIPE,
     Contacts,
     Fusion,
@@ -256,7 +257,7 @@ def selection_of(run: Run, profile: Profile) -> dict[str, Any]:
 def network_of(run: Run, data: Dataset) -> ModelConfig | PeerConfig:
     """The network that a run trains on these genes."""
     if run.model == "chromoformer":
-        config = train.network_for(data)
+        config = replace(train.network_for(data), **(BETTER_NETWORK if run.recipe == "better" else {}))
         return config if run.fusion == "attention" else replace(config, fusion=run.fusion)
     names = ("task", "marks", "bin_bp", "frame_bp", "window_bp", "scale", "log_base")
     return PeerConfig(model=run.model, **{name: getattr(data, name) for name in names})
