@@ -424,6 +424,7 @@ class Budget(_Section):
     better: bool = False                           # whether the better recipe is trained too
     # What peers read in the benchmark, whatever the budget: their authors' own window, or the frame, as Chromoformer does.
     peer_window: Literal["native", "frame"] = "native"
+    ablations: Literal["core", "all"] = "all"      # core: no pairs of bin widths, no marks removed together
 
 
 class Profile(_Section):

@@ -373,8 +373,9 @@ def in_words(change: pd.Series) -> str:
 
 
 def verdicts(changes: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `difference` with a word on each: better, worse, or no difference seen (its interval holds 0)."""
-    word = np.select([changes["low"] > 0, changes["high"] < 0], ["better", "worse"], "no difference seen")
+    """Rows of `difference` with a word on each: better, worse, no difference seen (its interval holds 0), or no interval."""
+    found = [changes["low"] > 0, changes["high"] < 0, changes["low"].isna()]
+    word = np.select(found, ["better", "worse", "no interval"], "no difference seen")
     return changes.assign(verdict=word)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from pathlib import Path
 from typing import Literal
@@ -33,6 +33,9 @@ ON_GRAPH_GENES = f"{OURS} on GC-MERGE's genes"
 PROMOTER_ONLY = f"{OURS}, promoter only"
 TWO_REGRESSORS = f"{OURS}, two regressors"
 RATIO = f"{OURS}, ratio of probabilities"
+ANOTHER_SEED = "another seed"
+WITHOUT_PCRES, CONCATENATED = "without pCREs", "concatenated"
+KINDS, BY_BUDGET = "contacts within and across TADs", "not in this budget"  # as tables of what is left out say it
 OF_TWO = (TWO_REGRESSORS, RATIO)  # fold changes that are made of what networks of one cell type each say
 WINDOWS_BP = (2_000, 4_000, 10_000, 20_000, 40_000)  # the paper's, figure 3a
 # Marks removed together, as chromHMM binds them in its states.
@@ -208,39 +211,72 @@ def window_name(model: str, window_bp: int) -> str:
 
 
 def ablations(study: Study) -> tuple[Grid, pd.DataFrame]:
-    """Chromoformer, and Chromoformer without one thing or with another, each trained anew.
+    """Chromoformer, and Chromoformer without one thing or with another, each trained anew; on what is nothing but chance, the
+    same once more from another seed.
+
+    What needs contacts is trained of the cell types that have them: the network of another one reads no pCREs anyway. The
+    budget `core` leaves out pairs of bin widths and marks that are removed together.
 
     Returns
     -------
-    grid, and what is left out on this profile: figure, what, why.
+    grid, and what is left out: figure, what, why.
     """
-    record, grid, left_out = study.record, {OURS: study.runs()}, []
-    if with_contacts(study):
-        grid["without pCREs"] = study.runs(max_pcres=0)
-        grid["concatenated"] = study.runs(fusion="concat")
-    else:
-        left_out += [("3b, c", "without pCREs", "no contacts"), ("S4", "concatenated", "no contacts")]
-    if with_contacts(study) and getattr(record.inputs, "domains", None):
-        for contacts in ("intra-TAD", "inter-TAD"):
-            grid[f"{contacts} contacts"] = study.runs(contacts=contacts)
-    else:
-        left_out.append(("S8", "contacts within and across domains", "no TADs"))
-    for n in range(1, len(record.bin_bp)):
-        for widths in combinations(record.bin_bp, n):
-            grid[bins_name(widths)] = study.runs(bin_bp=widths)
+    grid, left_out = {OURS: study.runs(), ANOTHER_SEED: study.runs(seeds=[study.seed + 1])}, []
+    for part in (_of_contacts, _of_bins, _of_marks):
+        found, missing = part(study)
+        grid |= found
+        left_out += missing
+    return grid, pd.DataFrame(left_out, columns=["figure", "what", "why"])
+
+
+LeftOut = list[tuple[str, str, str]]
+
+
+def _of_contacts(study: Study) -> tuple[Grid, LeftOut]:
+    """Without pCREs, put side by side in place of attention, and of one kind of contacts only."""
+    connected = replace(study, cell_types=with_contacts(study))
+    if not connected.cell_types:
+        return {}, [("3b, c", WITHOUT_PCRES, "no contacts"), ("S4", CONCATENATED, "no contacts"), ("S8", KINDS, "no contacts")]
+    grid = {WITHOUT_PCRES: connected.runs(max_pcres=0), CONCATENATED: connected.runs(fusion="concat")}
+    others = [name for name in study.cell_types if name not in connected.cell_types]
+    left_out = [("3b, c, S4, S8", f"{', '.join(others)}: all that needs pCREs", "no contacts")] if others else []
+    if getattr(study.record.inputs, "domains", None):
+        return grid | {f"{kind} contacts": connected.runs(contacts=kind) for kind in ("intra-TAD", "inter-TAD")}, left_out
+    return grid, [*left_out, ("S8", KINDS, "no TADs")]
+
+
+def _of_bins(study: Study) -> tuple[Grid, LeftOut]:
+    """Each bin width alone, and some of them together."""
+    widths = study.record.bin_bp
+    chosen = [some for n in range(1, len(widths)) for some in combinations(widths, n)]
+    is_trained = {some: len(some) == 1 or not _is_core(study) for some in chosen}
+    left_out = [("S3", bins_name(some), BY_BUDGET) for some in chosen if not is_trained[some]]
+    return {bins_name(some): study.runs(bin_bp=some) for some in chosen if is_trained[some]}, left_out
+
+
+def _of_marks(study: Study) -> tuple[Grid, LeftOut]:
+    """Without each mark, without several, and with the extra tracks."""
+    record, grid, left_out = study.record, {}, []
     for mark in record.marks if len(record.marks) > 1 else ():
         grid[f"without {mark}"] = study.runs(marks=[other for other in record.marks if other != mark])
     for name, removed in REMOVED_TOGETHER.items():
-        if set(removed) < set(record.marks):
-            grid[name] = study.runs(marks=[mark for mark in record.marks if mark not in removed])
+        if not set(removed) < set(record.marks):
+            absent = [mark for mark in removed if mark not in record.marks]
+            left_out.append(("S10", name, f"no {', '.join(absent)}" if absent else "no mark would be left"))
+        elif _is_core(study):
+            left_out.append(("S10", name, BY_BUDGET))
         else:
-            left_out.append(("S10", name, f"no {', '.join(mark for mark in removed if mark not in record.marks)}"))
+            grid[name] = study.runs(marks=[mark for mark in record.marks if mark not in removed])
     for figure, track in (("S17", "CTCF"), ("S18", "PC1")):
         if track in record.extra_tracks:
             grid[f"with {track}"] = study.runs(marks=(*record.marks, track))
         else:
             left_out.append((figure, f"with {track}", f"no {track}"))
-    return grid, pd.DataFrame(left_out, columns=["figure", "what", "why"])
+    return grid, left_out
+
+
+def _is_core(study: Study) -> bool:
+    return not study.is_full and study.record.budget.ablations == "core"
 
 
 def bins_name(widths: Sequence[int]) -> str:

@@ -455,6 +455,20 @@ def test_table_is_saved_as_it_is_and_shown_with_full_names(monkeypatch, tmp_path
     assert "Nothing. There are none." in empty
 
 
+def test_changes_stand_in_rows_with_their_folds_and_marks_keep_their_colour():
+    table = pd.DataFrame({"model": ["without H3K36me3", "without pCREs"], "beside": "Chromoformer", "metric": "roc_auc",
+                          "value": [-0.2, 0.1], "low": [-0.3, 0.0], "high": [-0.1, 0.2]})  # fmt: skip
+    folds = pd.DataFrame({"model": ["without H3K36me3"] * 2, "value": [-0.25, -0.15]})
+    ax = plots.plot_model_changes(table, plots.new_figure(size=(4, 2))[1], folds=folds)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["without H3K36me3", "without pCREs"]
+    _, single, interval, point = ax.lines[:4]
+    assert list(single.get_xdata()) == [-0.25, -0.15] and list(interval.get_xdata()) == [-0.3, -0.1] and list(point.get_xdata()) == [-0.2]
+    assert point.get_color() == plots.MARK_COLOURS["H3K36me3"] and ax.lines[-1].get_color() == plots.model_colour("without pCREs")
+    assert ax.get_xlabel() == "ROC-AUC, minus that of “Chromoformer”"
+    nothing = plots.plot_model_changes(table[:0], plots.new_figure(size=(4, 2))[1], folds=folds)
+    assert nothing.texts[0].get_text() == "nothing to compare"
+
+
 def folds(n):
     rows = [(model, "roc_auc", 0.5 + 0.01 * i) for model in ("Chromoformer", "HM-CRNN") for i in range(n)]
     return pd.DataFrame(rows, columns=["model", "metric", "value"])
