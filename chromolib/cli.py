@@ -103,22 +103,24 @@ def train(
     cell_type: CellType = None,
     fold: Annotated[int | None, typer.Option(help="Held-out fold; all of them where not given.")] = None,
     task: Annotated[str, typer.Option(help="clf or reg.")] = "clf",
-    recipe: Annotated[str, typer.Option(help="profile, or paper for the paper's own recipe.")] = "profile",
+    model: Annotated[str, typer.Option(help="chromoformer, or one that the paper compares it with: deepchrome, attentivechrome, hm-crnn, gc-merge.")] = "chromoformer",
+    recipe: Annotated[str, typer.Option(help="profile; paper, or of another model its authors', without the profile's departures; or better.")] = "profile",
     seed: int = 42,
     precision: Annotated[str, typer.Option(help="float32, bfloat16, or on CUDA tf32 or float16.")] = "float32",
     per_device: Annotated[int, typer.Option(min=1, help="Runs at a time on each GPU, or on the CPU.")] = 1,
 ) -> None:
     """Train what is missing and print the held-out metrics of each run; exit status 1 where a run failed."""
+    from . import studies
     from .genome import profile_genome
     from .grid import ensure
     from .runs import Run
 
     if task not in ("clf", "reg"):
-        raise InputError(f"train: task={task!r}, expected clf or reg; fold changes are trained in notebook 02b")
-    record = load_profile(profile)
+        raise InputError(f"train: task={task!r}, expected clf or reg; fold changes are trained in notebooks 02b and 03")
+    record = studies.study(profile).record  # whose budget is checked
     folds = profile_genome(record).fold_ids if fold is None else [fold]
     runs = [
-        Run(profile=profile, cell_type=name, fold=k, task=task, recipe=recipe, seed=seed, precision=precision)
+        Run(profile=profile, cell_type=name, fold=k, task=task, model=model, recipe=recipe, seed=seed, precision=precision)
         for name in _cell_types(record, cell_type)
         for k in folds
     ]
@@ -135,8 +137,9 @@ def predict(
     out: Annotated[Path, typer.Option(help="CSV to write.")],
     cell_type: Annotated[str | None, typer.Option(help="Needed where the profile holds several.")] = None,
 ) -> None:
-    """Predict every gene of a cell type, whether or not the network was trained on it."""
-    from .dataset import load_dataset
+    """Predict every gene of a cell type, whether or not the network was trained on it; GC-MERGE: those that stand for a node."""
+    from .baselines.graph import load_graph
+    from .dataset import GENE_COLUMNS, load_dataset
     from .files import write_whole
     from .released import load_released
     from .train import load_weights
@@ -149,11 +152,19 @@ def predict(
     _check_writable(out)
     model = load_weights(weights) if weights.is_dir() else load_released(weights)
     config = model.config
-    data = load_dataset(
-        record, names[0], task=config.task, marks=config.marks, bin_bp=config.bin_bp, window_bp=config.promoter_bp,
-        max_pcres=min(config.max_pcres, record.max_pcres),
-    )  # fmt: skip
-    table = data.genes.drop(columns=["label"]).rename(columns={"expression": "rpkm"}).merge(predict_genes(model, data), on="gene_id")
+    if config.task == "diff":
+        raise InputError(
+            f"{weights}: a network of fold changes, which reads two cell types, expected one of clf or reg; in Python: "
+            "cl.predict(model, cl.pair(first, second))"
+        )
+    if getattr(config, "model", "") == "gc-merge":
+        data = load_graph(record, names[0], task=config.task, marks=config.marks)
+    else:
+        data = load_dataset(
+            record, names[0], task=config.task, marks=config.marks, bin_bp=config.bin_bp, window_bp=config.promoter_bp,
+            log_base=config.log_base, max_pcres=min(config.max_pcres, record.max_pcres), contacts=getattr(config, "contacts", "all"),
+        )  # fmt: skip
+    table = data.genes[["gene_id", *GENE_COLUMNS]].drop(columns=["label"]).rename(columns={"expression": "rpkm"}).merge(predict_genes(model, data), on="gene_id")
     write_whole(out, lambda path: table.to_csv(path, index=False))
     print(f"{out}: {len(table):,} genes of {names[0]}")
 
@@ -172,7 +183,7 @@ def check(profile: ProfileName) -> None:
 
     Small published files that the profile reads are fetched.
     """
-    from . import inputs, sources
+    from . import inputs, sources, studies
     from .inputs import faults
 
     found = faults.find(profile)
@@ -186,6 +197,7 @@ def check(profile: ProfileName) -> None:
     if found.faults:
         print(*found.faults, sep="\n", file=sys.stderr)
         raise InputError(f"check: {len(found.faults)} faults in {profile}, told above; correct and check again")
+    studies.study(profile)  # for its budget
     _check_sources(record)
     for name in record.cell_types:
         ids = sources.all_ids_of(record, name)

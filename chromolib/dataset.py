@@ -238,6 +238,11 @@ class GeneDataset:
         """Target of each gene, (gene,), in the order of `genes`: label or log2(RPKM + 1)."""
         return self._targets[torch.from_numpy(self._rows).to(self.device)]
 
+    def spread(self) -> dict[int, Tensor]:
+        """Standard deviation of each mark's signal over the bins of these genes' promoters, bin width -> (m,)."""
+        rows = torch.from_numpy(self._rows).to(self.device)
+        return {width: self._signal.promoter[width][rows].float().flatten(0, 1).std(0) for width in self.bin_bp}
+
     def batch(self, indices: Sequence[int] | Tensor) -> Batch:
         """Gather the genes at these positions of `genes`, with room for every rank: to look at, or to change."""
         (packed,) = self.batches([indices])
@@ -406,6 +411,11 @@ class PairedDataset:
     def targets(self) -> Tensor:
         """(gene, 3): log2 fold change, then log2(RPKM + 1) in the first and in the second cell type."""
         return _change_of(self.first.targets, self.second.targets)
+
+    def spread(self) -> dict[int, Tensor]:
+        """As `GeneDataset.spread`, over both cell types, each about its own mean."""
+        first, second = self.first.spread(), self.second.spread()
+        return {width: ((first[width] ** 2 + second[width] ** 2) / 2).sqrt() for width in self.bin_bp}
 
     def batch(self, indices: Sequence[int] | Tensor) -> Batch:
         """A batch of the first cell type that holds the second; target is (b, 3): log2 fold change, first, second."""

@@ -7,8 +7,7 @@ A score is above 0 where a gene is called on (clf), log2(RPKM + 1) (reg) or a lo
 from __future__ import annotations
 
 import itertools
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from statsmodels.genmod.families import Binomial
 from statsmodels.genmod.generalized_linear_model import GLM
 from statsmodels.stats.multitest import multipletests
 
+from . import resampling
 from .config import InputError, Task
 
 # Task, training targets, seed -> an estimator of scikit-learn that tunes itself inside the training genes.
@@ -293,14 +293,27 @@ def with_interval(
         metric, value, low, high, n; one row per metric.
     """
     found = measure(target, score)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # a resample of one class has no ROC-AUC
-        low_high = stats.bootstrap(
+    if measure in METRICS.values():
+        ends = np.transpose([_ends(target, [score], resampling.METRICS[name], n_resamples, seed) for name in found])
+    else:
+        ends = stats.bootstrap(
             (target, score), lambda t, s: np.array(list(measure(t, s).values())), paired=True, vectorized=False,
             n_resamples=n_resamples, method="percentile", rng=seed,
         ).confidence_interval  # fmt: skip
     table = pd.DataFrame({"metric": list(found), "value": list(found.values())})
-    return table.assign(low=low_high.low, high=low_high.high, n=len(target))
+    return table.assign(low=ends[0], high=ends[1], n=len(target))
+
+
+def _ends(
+    target: np.ndarray, scores: Sequence[np.ndarray], measure: resampling.Measure, n_resamples: int, seed: int
+) -> np.ndarray:
+    """95 % interval, (low, high), of a metric of one score, or of the first of two minus that of the second; NaN where a
+    resample has none."""
+    of_all = [
+        np.subtract(*values) if len(values := [measure(target, score, weight) for score in scores]) == 2 else values[0]
+        for weight in resampling.resamples(len(target), n_resamples, seed)
+    ]
+    return np.percentile(np.concatenate(of_all), [2.5, 97.5])
 
 
 def with_intervals(scores: pd.DataFrame, task: Task) -> pd.DataFrame:
@@ -339,15 +352,11 @@ def difference(
     if wide.isna().any(axis=None):
         gene, model = wide.stack(future_stack=True).loc[lambda score: score.isna()].index[0]
         raise InputError(f"difference: {gene} has no score of {model!r}; compare models on the same genes")
-    columns = [target.loc[wide.index].to_numpy(), wide[first].to_numpy(), wide[second].to_numpy()]
-
-    def gain(target: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
-        return METRICS[task](target, a)[metric] - METRICS[task](target, b)[metric]
-
-    interval = stats.bootstrap(columns, gain, paired=True, vectorized=False, n_resamples=n_resamples,
-                               method="percentile", rng=seed).confidence_interval  # fmt: skip
-    row = {"metric": metric, "first": first, "second": second, "value": gain(*columns)}
-    return pd.DataFrame([{**row, "low": interval.low, "high": interval.high, "n": len(wide)}])
+    measured, scored = target.loc[wide.index].to_numpy(), [wide[name].to_numpy() for name in (first, second)]
+    gain = np.subtract(*(METRICS[task](measured, score)[metric] for score in scored))
+    low, high = _ends(measured, scored, resampling.METRICS[metric], n_resamples, seed)
+    row = {"metric": metric, "first": first, "second": second, "value": gain}
+    return pd.DataFrame([{**row, "low": low, "high": high, "n": len(wide)}])
 
 
 def in_words(change: pd.Series) -> str:
@@ -364,8 +373,9 @@ def in_words(change: pd.Series) -> str:
 
 
 def verdicts(changes: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `difference` with a word on each: better, worse, or no difference seen (its interval holds 0)."""
-    word = np.select([changes["low"] > 0, changes["high"] < 0], ["better", "worse"], "no difference seen")
+    """Rows of `difference` with a word on each: better, worse, no difference seen (its interval holds 0), or no interval."""
+    found = [changes["low"] > 0, changes["high"] < 0, changes["low"].isna()]
+    word = np.select(found, ["better", "worse", "no interval"], "no difference seen")
     return changes.assign(verdict=word)
 
 

@@ -19,9 +19,8 @@ from tqdm.auto import tqdm
 
 from .config import InputError
 from .dataset import resolve_device
-from .model import Chromoformer
 from .runs import Job, Results, Run, Shelf, is_current, plan, read
-from .train import Dataset, headline, load_weights, shows_bar
+from .train import Dataset, Network, headline, load_weights, shows_bar
 from .workers import Outcome, Worker, attempt
 
 _FAILED = ("failed", "memory", "full", "skipped")
@@ -64,7 +63,7 @@ def ensure(runs: Iterable[Run], *, devices: Sequence[str] | None = None, per_dev
     return read(runs, failed)
 
 
-def load_run(run: Run) -> tuple[Chromoformer, Dataset]:
+def load_run(run: Run) -> tuple[Network, Dataset]:
     """The network of a run, trained first where it is missing, and the genes that were held out from it."""
     ensure([run])
     (job,) = plan([run])

@@ -63,6 +63,7 @@ class Chromoformer(nn.Module):
             self.expression_heads = nn.ModuleList(_head(n * d, c.head_width, 1) for _ in range(2))
         else:
             self.head = _head(n * d, c.head_width, 2 if c.task == "clf" else 1)
+        self.register_buffer("gain", None)  # (s, 1, m) of the signal, while training puts all marks on one scale; see fold_gain
         for bin_bp in c.bin_bp:
             table = position_table(c.frame_bp // bin_bp, d)
             self.register_buffer(f"position_{bin_bp}", table, persistent=False)
@@ -109,7 +110,7 @@ class Chromoformer(nn.Module):
         for s, bin_bp in enumerate(self.config.bin_bp):
             signal = batch.promoter[bin_bp]                                      # (b, l, m)
             position = self._positions(bin_bp, signal.shape[1])
-            project = self.promoter_project.weight[s]                            # (d, m)
+            project = self._project(self.promoter_project, s)
             tss = self._tss_idx(bin_bp, signal.shape[1])
             tss_rows.append(torch.matmul(signal[:, tss], project.transpose(0, 1)) + position[tss])
             bins.append(Bins(signal, position, project, batch.is_promoter_padding.get(bin_bp)))
@@ -119,7 +120,7 @@ class Chromoformer(nn.Module):
         """Each existing pCRE as its promoter sees it: (s, n, d)."""
         groups = [
             [
-                Bins(signal, self._positions(bin_bp, signal.shape[1]), self.pcre_project.weight[s], regions.is_padding[bin_bp])
+                Bins(signal, self._positions(bin_bp, signal.shape[1]), self._project(self.pcre_project, s), regions.is_padding[bin_bp])
                 for s, bin_bp in enumerate(self.config.bin_bp)
                 for signal in [regions.signal[bin_bp]]
             ]
@@ -157,12 +158,24 @@ class Chromoformer(nn.Module):
         for s, bin_bp in enumerate(self.config.bin_bp):
             signal = batch.promoter[bin_bp]
             position = self._positions(bin_bp, signal.shape[1])
-            embedded = torch.matmul(signal, self.promoter_project.weight[s].transpose(0, 1)) + position
+            embedded = torch.matmul(signal, self._project(self.promoter_project, s).transpose(0, 1)) + position
             is_padding = batch.is_promoter_padding.get(bin_bp)
             if is_padding is None:
                 is_padding = torch.zeros(signal.shape[:2], dtype=torch.bool, device=signal.device)
             maps[bin_bp] = self.embedding.full_map(embedded, is_padding, s)
         return maps
+
+    @torch.no_grad()
+    def fold_gain(self) -> None:
+        """Make the gain part of the weights that read the signal: the same network, and as the paper has it."""
+        if self.gain is not None:
+            for linear in (self.promoter_project, self.pcre_project):
+                linear.weight.mul_(self.gain)
+            self.gain = None
+
+    def _project(self, linear: StackLinear, s: int) -> Tensor:
+        """The map from signal to embedding at one resolution, (d, m)."""
+        return linear.weight[s] if self.gain is None else linear.weight[s] * self.gain[s]
 
     def _positions(self, bin_bp: int, n_bins: int) -> Tensor:
         table = getattr(self, f"position_{bin_bp}")

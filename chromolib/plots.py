@@ -36,6 +36,7 @@ MODEL_COLOURS = {
     "Mean signal, 4 kb": "#a6a6a6", "Binned signal": "#e69f00", "Gradient boosting": "#7b3014",
     "Mean of other cell types": "#4d004b", "Other cell types": "#ddcc77", "Chromoformer, two regressors": "#56b4e9",
     "Contacts alone": "#6600ff",
+    "without pCREs": "#6c34a8",
     "DeepChrome": "#b64e23", "AttentiveChrome": "#539f52", "HM-CRNN": "#5087a2", "GC-MERGE": "#675b42",
     "DeepDiff raw_d": "#74cb91", "DeepDiff raw_aux": "#442b84", "Chromoformer, better recipe": "#3924ac",
     "Chromoformer, ratio of probabilities": "#4a63d5", "Chromoformer, paper's recipe": "#2d587d",
@@ -68,6 +69,9 @@ COLUMN_NAMES = METRIC_NAMES | {
     "share_below_10kb": "below 10 kb", "too_wide": "too wide",
     "low_corrected": "low", "high_corrected": "high",
     "p_t": "p, paired t-test", "p_corrected": "p, corrected t-test", "p_wilcoxon": "p, Wilcoxon",
+    "contacts_within": "contacts within a TAD", "contacts_across": "contacts across TADs",
+    "genes_within": "genes with contacts within", "genes_across": "genes with contacts across",
+    "most": "most there is to lose", "change": "change of ROC-AUC",
     "window_kb": "window (kb)", "memory_gb": "memory (GB)", "not_told_apart": "not told apart",
     "q_t": "q, paired t-test", "q_corrected": "q, corrected t-test", "q_wilcoxon": "q, Wilcoxon",
 }  # fmt: skip
@@ -618,7 +622,7 @@ def plot_fold_change(predictions: pd.DataFrame, axes: Sequence[Axes], *, models:
     """Predicted against measured log2 fold change of held-out genes, one axis per model; columns model, target, score."""
     shown = predictions[predictions["model"].isin(models)]
     if shown.empty:
-        return nothing_to_draw(axes, "no fold change")
+        return nothing_to_draw(axes)
     end = 1.05 * max(shown["target"].abs().max(), shown["score"].abs().max())
     for ax in axes[len(models) :]:
         ax.set_visible(False)
@@ -646,6 +650,27 @@ def plot_changes(table: pd.DataFrame, ax: Axes, *, cell_types: str) -> Axes:
     return ax
 
 
+def plot_model_changes(table: pd.DataFrame, ax: Axes, *, folds: pd.DataFrame) -> Axes:
+    """Change of a metric by each model with its interval, a row per model in the order of the table, from `ablations.changes`;
+    small points: the same fold by fold and cell type by cell type, from `ablations.fold_changes`."""
+    if table.empty:
+        return nothing_to_draw([ax])[0]
+    ax.axvline(0, color="black", lw=0.6, ls=":")
+    for y, row in enumerate(table.itertuples()):
+        colour = MARK_COLOURS.get(row.model.removeprefix("without ")) or model_colour(row.model)
+        single = folds.loc[folds["model"] == row.model, "value"]
+        ax.plot(single, [y + 0.25] * len(single), "o", ms=3.5, color=colour, alpha=0.6, mew=0)
+        ax.plot([row.low, row.high], [y, y], color=colour, lw=1.4)
+        ax.plot(row.value, y, "o", ms=5, color=colour)
+    ax.set_yticks(range(len(table)), table["model"])
+    ax.set_ylim(len(table) - 0.5, -0.5)
+    ax.tick_params(axis="y", length=0)
+    ax.locator_params(axis="x", nbins=6)
+    metric, beside = table[["metric", "beside"]].iloc[0]
+    ax.set_xlabel(f"{COLUMN_NAMES.get(metric, metric)}, minus that of “{beside}”")
+    return ax
+
+
 def plot_folds(table: pd.DataFrame, axes: Sequence[Axes], *, metrics: Sequence[str]) -> Sequence[Axes]:
     """Metrics by fold and cell type, one axis per metric, a row per model; from `evaluation.by_fold`.
 
@@ -661,7 +686,7 @@ def plot_folds(table: pd.DataFrame, axes: Sequence[Axes], *, metrics: Sequence[s
             values = table.loc[(table["metric"] == metric) & (table["model"] == model), "value"].dropna().to_numpy()
             colour = model_colour(model)
             if len(values) >= MANY_FOLDS:
-                ax.boxplot(values, positions=[y], vert=False, widths=0.6, showfliers=False, manage_ticks=False,
+                ax.boxplot(values, positions=[y], orientation="horizontal", widths=0.6, showfliers=False, manage_ticks=False,
                            boxprops={"color": colour}, medianprops={"color": colour}, whiskerprops={"color": colour},
                            capprops={"color": colour})  # fmt: skip
             if len(values):

@@ -70,11 +70,12 @@ def pearson(measured: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> 
 
 
 def spearman(measured: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of ranks among the genes drawn, ties sharing one, (b,)."""
-    x, y = np.moveaxis(ranks(np.stack([measured, predicted], axis=1), weight), 2, 0)        # (b, g) each
-    n = weight.sum(1, keepdims=True)
-    x, y = (part - (weight * part).sum(1, keepdims=True) / n for part in (x, y))
-    return _ratio((weight * x * y).sum(1), np.sqrt((weight * x**2).sum(1) * (weight * y**2).sum(1)))
+    """Spearman's correlation, ties sharing a rank, (b,)."""
+    rank = ranks(np.column_stack([measured, predicted]), weight)                             # (b, g, 2)
+    rank -= (weight.sum(1) / 2)[:, None, None]                                               # the mean of both
+    weighted = rank * weight[..., None]
+    covariance, (of_x, of_y) = (weighted[..., 0] * rank[..., 1]).sum(1), (weighted * rank).sum(1).T
+    return _ratio(covariance, np.sqrt(of_x * of_y))
 
 
 def r2(measured: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -88,8 +89,9 @@ def mean(measured: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> np.
     return weight @ predicted / weight.sum(1)
 
 
-# What was measured and what a model says, (g,) each, and weights (b, g) -> (b,); all but the mean as in evaluation.METRICS.
-METRICS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
+# What was measured and what a model says, (g,) each, and weights (b, g) -> (b,).
+Measure = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+METRICS: dict[str, Measure] = {  # all but the mean as in evaluation.METRICS
     "roc_auc": roc_auc, "accuracy": accuracy, "average_precision": average_precision, "pearson": pearson,
     "spearman": spearman, "r2": r2, "mean": mean,
 }  # fmt: skip

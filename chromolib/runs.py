@@ -20,6 +20,7 @@ from . import __version__, machine, train
 from .baselines import PEERS, PLAIN, graph
 from .baselines.graph import GraphDataset
 from .config import (
+    BETTER_NETWORK,
     BETTER_RECIPE,
     Contacts,
     Fusion,
@@ -88,13 +89,15 @@ class Run:
                 raise InputError(f"Run: unknown {name} {getattr(self, name)!r}, expected one of {', '.join(allowed)}")
         if self.model != "chromoformer":
             self._check_peer()
+        elif self.recipe == "better" and self.task != "clf":
+            raise InputError(f"Run: recipe 'better' with task={self.task!r}, but it was chosen for clf; expected paper or profile")
         TrainConfig(precision=self.precision)
 
     def _check_peer(self) -> None:
         spec, own = PEERS[self.model], Run(profile=self.profile, cell_type=self.cell_type, fold=self.fold)
         if self.task not in spec.tasks:
             raise InputError(f"Run: {spec.title} with task={self.task!r}, expected {' or '.join(spec.tasks)}")
-        ours = ["max_pcres", "contacts", "fusion", "genes"] + ([] if spec.window_bp else ["window_bp", "bin_bp"])
+        ours = ["max_pcres", "contacts", "fusion", "genes"] + ([] if spec.window_bp else ["window_bp", "bin_bp", "log_base"])
         for name in ours:
             if getattr(self, name) != getattr(own, name):
                 raise InputError(f"Run: {name}={getattr(self, name)!r}, but {spec.title} has no such choice; leave it out")
@@ -220,6 +223,8 @@ def _settings(run: Run, stores: list[xr.Dataset]) -> dict[str, Any]:
     selection = {"bin_bp": profile.bin_bp, "log_base": profile.log_base} | selection_of(run, profile)
     settings = {"run": about, "version": VERSION, "training": training, "features": [store.attrs["settings"] for store in stores],
                 "selection": selection, "chromolib": __version__}  # fmt: skip
+    if run.recipe == "better":
+        settings["network"] = BETTER_NETWORK
     return json.loads(json.dumps(settings))
 
 
@@ -256,7 +261,7 @@ def selection_of(run: Run, profile: Profile) -> dict[str, Any]:
 def network_of(run: Run, data: Dataset) -> ModelConfig | PeerConfig:
     """The network that a run trains on these genes."""
     if run.model == "chromoformer":
-        config = train.network_for(data)
+        config = replace(train.network_for(data), **(BETTER_NETWORK if run.recipe == "better" else {}))
         return config if run.fusion == "attention" else replace(config, fusion=run.fusion)
     names = ("task", "marks", "bin_bp", "frame_bp", "window_bp", "scale", "log_base")
     return PeerConfig(model=run.model, **{name: getattr(data, name) for name in names})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from pathlib import Path
 from typing import Literal
@@ -33,6 +33,9 @@ ON_GRAPH_GENES = f"{OURS} on GC-MERGE's genes"
 PROMOTER_ONLY = f"{OURS}, promoter only"
 TWO_REGRESSORS = f"{OURS}, two regressors"
 RATIO = f"{OURS}, ratio of probabilities"
+ANOTHER_SEED = "another seed"
+WITHOUT_PCRES, CONCATENATED = "without pCREs", "concatenated"
+KINDS, BY_BUDGET = "contacts within and across TADs", "not in this budget"  # as tables of what is left out say it
 OF_TWO = (TWO_REGRESSORS, RATIO)  # fold changes that are made of what networks of one cell type each say
 WINDOWS_BP = (2_000, 4_000, 10_000, 20_000, 40_000)  # the paper's, figure 3a
 # Marks removed together, as chromHMM binds them in its states.
@@ -55,6 +58,11 @@ class Study:
     folds: tuple[int, ...]
     peers: tuple[str, ...]
     seed: int
+
+    @property
+    def genes_are_all_held_out(self) -> bool:
+        """Whether every gene lies in a fold that is held out."""
+        return set(self.folds) == set(profile_genome(self.record).fold_ids)
 
     @property
     def peer_recipe(self) -> Literal["paper", "profile"]:
@@ -120,10 +128,11 @@ def benchmark(study: Study, tasks: Sequence[Task] = ("clf", "reg")) -> Grid:
         grid[PAPER_RECIPE] = study.runs(tasks, recipe="paper")
     if "clf" in tasks and has_better(study):
         grid[BETTER] = study.runs(("clf",), recipe="better", seeds=[study.seed + i for i in range(BETTER_SEEDS)])
-    window = {"window_bp": study.record.frame_bp} if study.record.budget.peer_window == "frame" else {}
+    frame_bp, is_frame = study.record.frame_bp, study.record.budget.peer_window == "frame"
     for name in study.peers:
         if name in WINDOW_PEERS:
-            grid[PEERS[name].title] = study.runs(tasks, model=name, recipe=study.peer_recipe, **window)
+            window_bp = frame_bp if is_frame else min(PEERS[name].window_bp, frame_bp)  # named, as in `windows`: one run for both
+            grid[PEERS[name].title] = study.runs(tasks, model=name, recipe=study.peer_recipe, window_bp=window_bp)
     return grid
 
 
@@ -185,7 +194,9 @@ def windows(study: Study) -> Grid:
     for window_bp in WINDOWS_BP:
         if window_bp > study.record.frame_bp:
             continue
-        grid[window_name(PROMOTER_ONLY, window_bp)] = study.runs(max_pcres=0, window_bp=window_bp)
+        narrower = {"window_bp": window_bp} if window_bp < study.record.frame_bp else {}  # not named where it is the default
+        promoter = {"max_pcres": 0} if study.record.max_pcres else {}
+        grid[window_name(PROMOTER_ONLY, window_bp)] = study.runs(**promoter, **narrower)
         for name in study.peers:
             if name in WINDOW_PEERS:
                 grid[window_name(PEERS[name].title, window_bp)] = study.runs(model=name, recipe=study.peer_recipe, window_bp=window_bp)
@@ -200,39 +211,72 @@ def window_name(model: str, window_bp: int) -> str:
 
 
 def ablations(study: Study) -> tuple[Grid, pd.DataFrame]:
-    """Chromoformer, and Chromoformer without one thing or with another, each trained anew.
+    """Chromoformer, and Chromoformer without one thing or with another, each trained anew; on what is nothing but chance, the
+    same once more from another seed.
+
+    What needs contacts is trained of the cell types that have them: the network of another one reads no pCREs anyway. The
+    budget `core` leaves out pairs of bin widths and marks that are removed together.
 
     Returns
     -------
-    grid, and what is left out on this profile: figure, what, why.
+    grid, and what is left out: figure, what, why.
     """
-    record, grid, left_out = study.record, {OURS: study.runs()}, []
-    if with_contacts(study):
-        grid["without pCREs"] = study.runs(max_pcres=0)
-        grid["concatenated"] = study.runs(fusion="concat")
-    else:
-        left_out += [("3b, c", "without pCREs", "no contacts"), ("S4", "concatenated", "no contacts")]
-    if with_contacts(study) and getattr(record.inputs, "domains", None):
-        for contacts in ("intra-TAD", "inter-TAD"):
-            grid[f"{contacts} contacts"] = study.runs(contacts=contacts)
-    else:
-        left_out.append(("S8", "contacts within and across domains", "no TADs"))
-    for n in range(1, len(record.bin_bp)):
-        for widths in combinations(record.bin_bp, n):
-            grid[bins_name(widths)] = study.runs(bin_bp=widths)
+    grid, left_out = {OURS: study.runs(), ANOTHER_SEED: study.runs(seeds=[study.seed + 1])}, []
+    for part in (_of_contacts, _of_bins, _of_marks):
+        found, missing = part(study)
+        grid |= found
+        left_out += missing
+    return grid, pd.DataFrame(left_out, columns=["figure", "what", "why"])
+
+
+LeftOut = list[tuple[str, str, str]]
+
+
+def _of_contacts(study: Study) -> tuple[Grid, LeftOut]:
+    """Without pCREs, put side by side in place of attention, and of one kind of contacts only."""
+    connected = replace(study, cell_types=with_contacts(study))
+    if not connected.cell_types:
+        return {}, [("3b, c", WITHOUT_PCRES, "no contacts"), ("S4", CONCATENATED, "no contacts"), ("S8", KINDS, "no contacts")]
+    grid = {WITHOUT_PCRES: connected.runs(max_pcres=0), CONCATENATED: connected.runs(fusion="concat")}
+    others = [name for name in study.cell_types if name not in connected.cell_types]
+    left_out = [("3b, c, S4, S8", f"{', '.join(others)}: all that needs pCREs", "no contacts")] if others else []
+    if getattr(study.record.inputs, "domains", None):
+        return grid | {f"{kind} contacts": connected.runs(contacts=kind) for kind in ("intra-TAD", "inter-TAD")}, left_out
+    return grid, [*left_out, ("S8", KINDS, "no TADs")]
+
+
+def _of_bins(study: Study) -> tuple[Grid, LeftOut]:
+    """Each bin width alone, and some of them together."""
+    widths = study.record.bin_bp
+    chosen = [some for n in range(1, len(widths)) for some in combinations(widths, n)]
+    is_trained = {some: len(some) == 1 or not _is_core(study) for some in chosen}
+    left_out = [("S3", bins_name(some), BY_BUDGET) for some in chosen if not is_trained[some]]
+    return {bins_name(some): study.runs(bin_bp=some) for some in chosen if is_trained[some]}, left_out
+
+
+def _of_marks(study: Study) -> tuple[Grid, LeftOut]:
+    """Without each mark, without several, and with the extra tracks."""
+    record, grid, left_out = study.record, {}, []
     for mark in record.marks if len(record.marks) > 1 else ():
         grid[f"without {mark}"] = study.runs(marks=[other for other in record.marks if other != mark])
     for name, removed in REMOVED_TOGETHER.items():
-        if set(removed) < set(record.marks):
-            grid[name] = study.runs(marks=[mark for mark in record.marks if mark not in removed])
+        if not set(removed) < set(record.marks):
+            absent = [mark for mark in removed if mark not in record.marks]
+            left_out.append(("S10", name, f"no {', '.join(absent)}" if absent else "no mark would be left"))
+        elif _is_core(study):
+            left_out.append(("S10", name, BY_BUDGET))
         else:
-            left_out.append(("S10", name, f"no {', '.join(mark for mark in removed if mark not in record.marks)}"))
+            grid[name] = study.runs(marks=[mark for mark in record.marks if mark not in removed])
     for figure, track in (("S17", "CTCF"), ("S18", "PC1")):
         if track in record.extra_tracks:
             grid[f"with {track}"] = study.runs(marks=(*record.marks, track))
         else:
             left_out.append((figure, f"with {track}", f"no {track}"))
-    return grid, pd.DataFrame(left_out, columns=["figure", "what", "why"])
+    return grid, left_out
+
+
+def _is_core(study: Study) -> bool:
+    return not study.is_full and study.record.budget.ablations == "core"
 
 
 def bins_name(widths: Sequence[int]) -> str:
@@ -255,15 +299,23 @@ def scores(grid: Grid, results: Results) -> pd.DataFrame:
     DataFrame
         cell_type (a fold change: second/first), task, model, gene_id, fold, score, target. Scores as in `evaluation`: clf, the
         logit of being on; reg, log2(RPKM + 1); diff, the log2 fold change. Those of runs that differ by their seed alone are
-        averaged.
+        averaged; genes that one of the seeds lacks, since its run failed, are missing.
     """
     said = results.predictions.assign(score=_score(results.predictions)).set_index("run")
     # The model's name in a run is that of its network; here it is the one of the grid.
     parts = [said.loc[said.index.isin([run.id for run in runs])].assign(model=name) for name, runs in grid.items()]
     if not parts:
-        return pd.DataFrame(columns=SCORES)
+        return no_scores()
     table = pd.concat(parts, ignore_index=True)[SCORES]
-    return table.groupby(SCORES[:5], sort=False, as_index=False, observed=True)[["score", "target"]].mean()
+    groups = table.groupby(SCORES[:5], sort=False, as_index=False, observed=True)
+    averaged = groups.agg(score=("score", "mean"), target=("target", "mean"), seeds=("score", "size"))
+    n_seeds = averaged["model"].map({name: len({run.seed for run in runs}) for name, runs in grid.items()})
+    return averaged[averaged["seeds"] == n_seeds].drop(columns="seeds").reset_index(drop=True)
+
+
+def no_scores() -> pd.DataFrame:
+    """A table of scores without rows, whose numbers are numbers also beside those of another."""
+    return pd.DataFrame(columns=SCORES).astype({"fold": int, "score": float, "target": float})
 
 
 def _score(predictions: pd.DataFrame) -> pd.Series:
@@ -293,7 +345,7 @@ def change_scores(grid: Grid, results: Results) -> pd.DataFrame:
 
 
 def costs(results: Results, *grids: Grid) -> pd.DataFrame:
-    """What each model took, mean over its runs: model, task, parameters, epochs, minutes (of a run), memory_gb (the peak; on a CPU
+    """What each model took, mean over its runs: model, task, parameters (of the largest network), epochs, minutes (of a run), memory_gb (the peak; on a CPU
     that of the process, data included), runs, device, threads.
 
     Each run counts once, with the first name that it has; what two of the references of a fold change are made of counts with
@@ -307,7 +359,8 @@ def costs(results: Results, *grids: Grid) -> pd.DataFrame:
     rows = []
     for (name, task), group in records.groupby(["model", "task"], sort=False):
         used, first = group[["epochs", "seconds", "peak_memory_mb"]].mean(), group.iloc[0]
-        rows.append((name, task, n_parameters(folders[first["run"]]), used["epochs"], used["seconds"] / 60,
+        n = max(n_parameters(folders[run]) for run in group["run"])  # without contacts a network has no layers for pCREs
+        rows.append((name, task, n, used["epochs"], used["seconds"] / 60,
                      used["peak_memory_mb"] / 1000, len(group), first["device"], first["threads"]))  # fmt: skip
     columns = ["model", "task", "parameters", "epochs", "minutes", "memory_gb", "runs", "device", "threads"]
     return pd.DataFrame(rows, columns=columns)

@@ -14,7 +14,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -111,6 +111,8 @@ def fit(
     train, held_out = train.to(device, dtype), held_out.to(device, dtype)
     train, judge = inner_split(train, config.seed) if config.select == "best-inner" else (train, None)
     model = build(model_config, config.seed).to(device)
+    if config.standardise:
+        set_gain(model, train)
     optimizer = make_optimizer(model, config)
     scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
     best: dict[str, Tensor] = {}
@@ -135,12 +137,26 @@ def fit(
             show(history[-1])
     if best:
         model.load_state_dict(best)
+    if config.standardise:
+        model.fold_gain()
     return Fit(model.eval(), pd.DataFrame(history), seconds)
 
 
 def build(config: ModelConfig | PeerConfig, seed: int) -> Network:
     """A network with the weights that it is born with."""
     return Chromoformer(config, seed=seed) if isinstance(config, ModelConfig) else Peer(config, seed=seed)
+
+
+def set_gain(model: Network, data: Dataset) -> None:
+    """Have a network read each mark over its standard deviation in these genes, apart for each bin width; 0 stays 0.
+
+    A mark that does not vary there tells nothing, and is not read.
+    """
+    if not isinstance(model, Chromoformer):
+        raise InputError(f"standardise: found a network {model.config.model}, expected chromoformer; leave it out")
+    spread = data.spread()
+    sd = torch.stack([spread[width] for width in model.config.bin_bp]).unsqueeze(1)          # (s, 1, m)
+    model.gain = torch.where(sd > 0, 1 / sd, 0.0)
 
 
 def make_optimizer(model: Network, config: TrainConfig) -> torch.optim.Optimizer:
@@ -176,7 +192,7 @@ def network_for(data: Dataset) -> ModelConfig:
 
     That one has no Pairwise Interaction and no Regulation transformer: the head reads the promoter embedding.
     """
-    names = ("task", "marks", "bin_bp", "frame_bp", "window_bp", "max_pcres", "scale", "log_base")
+    names = ("task", "marks", "bin_bp", "frame_bp", "window_bp", "max_pcres", "contacts", "scale", "log_base")
     layers = {} if data.has_pcres else {"pairwise_layers": 0, "regulation_layers": 0}
     return ModelConfig(**{name: getattr(data, name) for name in names}, **layers)
 
@@ -196,7 +212,7 @@ def train_epoch(
     with seeded(config.seed * 100_003 + epoch, data.device):
         for i, batch in enumerate(data.batches(batches)):
             for group in optimizer.param_groups:
-                group["lr"] = rate_at(config, epoch, (epoch - 1) * len(batches) + i)
+                group["lr"] = rate_at(config, epoch, (epoch - 1) * len(batches) + i, config.epochs * len(batches))
             optimizer.zero_grad(set_to_none=True)
             with autocast(data.device, config.precision):
                 loss = batch_loss(model, batch, config)
@@ -210,16 +226,23 @@ def train_epoch(
     return float(torch.stack(losses).mean())
 
 
-def rate_at(config: TrainConfig, epoch: int, n_updates: int) -> float:
-    """Learning rate in an epoch, from 1, after so many updates of all epochs."""
-    return config.learning_rate * config.decay ** (epoch - 1) / (1 + config.decay_per_update * n_updates)
+def rate_at(config: TrainConfig, epoch: int, n_updates: int, n_all: int) -> float:
+    """Learning rate in an epoch, from 1, after so many of `n_all` updates of all epochs."""
+    if config.schedule == "decay":
+        return config.learning_rate * config.decay ** (epoch - 1) / (1 + config.decay_per_update * n_updates)
+    n_rising = int(config.warmup * n_all)
+    if n_updates < n_rising:
+        return config.learning_rate * (n_updates + 1) / n_rising
+    return config.learning_rate * (1 + math.cos(math.pi * (n_updates - n_rising) / (n_all - n_rising))) / 2
 
 
 @contextlib.contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Have torch draw from this seed; what it would have drawn outside is untouched."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
         yield
 
 
@@ -234,12 +257,24 @@ def epoch_batches(n_genes: int, config: TrainConfig, epoch: int) -> tuple[Tensor
 
 def batch_loss(model: Network, batch: PackedBatch, config: TrainConfig) -> Tensor:
     """Mean loss over the genes of a batch; focal: their sum, as its authors have it."""
+    if config.noise:
+        batch = noisy(batch, dict(zip(model.config.bin_bp, torch.where(model.gain > 0, config.noise / model.gain, 0.0), strict=True)))
     if config.loss == "contrastive":
         return model.contrastive_loss(batch)
     out = model(batch).float()
     if config.loss == "focal":
         return focal_loss(out[:, 1] - out[:, 0], batch.target)
     return task_loss(out, batch.target, model.config.task)
+
+
+def noisy(batch: PackedBatch, sd: dict[int, Tensor]) -> PackedBatch:
+    """The batch with normal noise on all signal; `sd` is its standard deviation for each mark, bin width -> (1, m)."""
+
+    def blurred(signal: dict[int, Tensor]) -> dict[int, Tensor]:
+        return {width: x + sd[width] * torch.randn_like(x) for width, x in signal.items()}
+
+    pcres = tuple(replace(regions, signal=blurred(regions.signal)) for regions in batch.pcres)
+    return replace(batch, promoter=blurred(batch.promoter), pcres=pcres, other=batch.other and noisy(batch.other, sd))
 
 
 def task_loss(out: Tensor, target: Tensor, task: Task) -> Tensor:
@@ -294,6 +329,8 @@ def check_fits(config: ModelConfig | PeerConfig, data: Dataset) -> None:
         "marks": config.marks, "frame_bp": config.frame_bp, "window_bp": config.promoter_bp, "scale": config.scale,
         "log_base": config.log_base,
     }  # fmt: skip
+    if isinstance(config, ModelConfig):
+        expected["contacts"] = config.contacts
     for name, value in expected.items():
         if getattr(data, name) != value:
             raise InputError(f"{data.cell_type}: {name} is {getattr(data, name)}, the network reads {value}; load or select the data so")
@@ -426,8 +463,9 @@ def load_state(
 
 
 def _settings(model: Network, config: TrainConfig) -> str:
-    """What must be equal for a training to go on; where it runs and for how long may change."""
-    training = {k: v for k, v in config.to_dict().items() if k not in ("epochs", "device")}
+    """What must be equal for a training to go on; where it runs may change, and for how long where no rate depends on it."""
+    free = ("epochs", "device") if config.schedule == "decay" else ("device",)
+    training = {k: v for k, v in config.to_dict().items() if k not in free}
     return json.dumps({"model": model.config.to_dict(), "training": training}, sort_keys=True)
 
 

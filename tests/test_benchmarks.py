@@ -13,6 +13,7 @@ import paper_scale
 import precision
 import preprocess
 import pytest
+import recipe_search
 import report
 import scaling
 import torch
@@ -20,6 +21,7 @@ import train_step
 
 from benchmarks import peer
 from chromolib import InputError, TrainConfig, load_dataset, load_profile
+from chromolib.analysis.comparison import linear
 from chromolib.baselines.deepdiff import DeepDiff
 
 COLUMNS = ["what", "unit", "release", "ours", "ratio", "release_range", "ours_range"]
@@ -56,6 +58,35 @@ def test_precision_holds_each_setting_against_float32(tmp_path):
     table = run(precision, tmp_path, "--profiles smoke --folds 1 2")
     assert table[["precision", "signal"]].to_numpy().tolist() == [["float32"] * 2, ["bfloat16", "float32"], ["float32", "float16"]]
     assert table.loc[0, ["change", "smallest", "largest"]].tolist() == [0, 0, 0] and (table["folds"] == 2).all()
+
+
+def test_recipe_is_chosen_for_a_fold_without_any_of_its_genes(monkeypatch):
+    data, seen = load_dataset(load_profile("smoke"), "S01"), []
+
+    def trained(train, held_out, *args):
+        seen.append((set(train.genes["fold"]), set(held_out.genes["fold"])))
+        return held_out.genes[["gene_id", "fold"]].assign(score=0.0, target=held_out.genes["label"]), 1.0
+
+    monkeypatch.setattr(recipe_search, "trained", trained)
+    table = recipe_search.searched(data, ["paper"], 1, "cpu")
+    assert len(seen) == 6 and all(len(a) == len(b) == 2 and not a & b for a, b in seen)
+    assert sorted(zip(table["outer"], table["inner"], strict=True)) == [(a, b) for a in range(1, 5) for b in range(1, 5) if a != b]
+    assert (table["roc_auc"] == 0.5).all()
+    rows = [(1, 2, "a", 0.9), (1, 3, "a", 0.7), (1, 2, "b", 0.7), (1, 3, "b", 1.0), (2, 1, "a", 0.6), (2, 1, "b", 0.5)]
+    assert recipe_search.chosen(pd.DataFrame(rows, columns=["outer", "inner", "candidate", "roc_auc"])) == {1: "b", 2: "a"}
+
+
+def test_recipe_search_sets_its_choice_beside_the_paper_s_recipe_and_trees(tmp_path, monkeypatch):
+    quick = {"paper": ({"epochs": 1}, {}), "other": ({"epochs": 1, "learning_rate": 1e-3}, {"embedding_heads": 4})}
+    monkeypatch.setattr(recipe_search, "CANDIDATES", quick)
+    monkeypatch.setattr(recipe_search, "boosting", linear)  # trees take their time
+    table = run(recipe_search, tmp_path, "--profile smoke --seeds 2").set_index("model")
+    assert table.index.tolist() == ["Chromoformer, better recipe", "Chromoformer, better recipe, one network", "Chromoformer", "Gradient boosting"]
+    folds = table[[f"fold {fold}" for fold in range(1, 5)]]
+    assert folds.mean(axis=1).tolist() == pytest.approx(table["mean"].tolist())
+    assert table["gain"].isna().tolist() == [False, False, False, True] and (table["low"] <= table["high"])[:3].all()
+    log = pd.read_csv(tmp_path / "results" / report.TRIAL / "better_recipe_search.csv")
+    assert len(log) == 2 * 12 and set(log["epochs"]) == {1}
 
 
 def test_baselines_times_a_step_of_each_peer(tmp_path):

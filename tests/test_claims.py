@@ -283,6 +283,15 @@ def test_cell_type_without_genes_of_a_subset_is_left_out_and_named(monkeypatch, 
     assert (row["n"], row["cell_types"], row["why"]) == (300, 1, "no genes with contacts in E2, left out")
 
 
+def test_cell_type_without_what_a_claim_needs_is_left_out_and_named(monkeypatch, sim):
+    target, scores = noisy(300, A=1, B=2)
+    table = pd.concat([table_of(target, "E1", **scores), table_of(target, "E2", A=scores["A"])])
+    row = judged(monkeypatch, sim, table, needs="contacts")
+    assert (row["n"], row["cell_types"], row["why"]) == (300, 1, "no scores of “B” in E2, left out")
+    row = judged(monkeypatch, sim, table)
+    assert row["verdict"] == "not testable" and row["why"] == "no scores of “B” in E2, task clf"
+
+
 # What cannot be tested
 
 

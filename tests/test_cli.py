@@ -85,7 +85,10 @@ def test_predict_writes_one_row_per_gene(chromolib, weights, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
 
 
-@pytest.mark.parametrize("selection", [{"max_pcres": 0}, {"window_bp": 10_000}])
+@pytest.mark.parametrize(
+    "selection",
+    [{"max_pcres": 0}, {"window_bp": 10_000}, {"contacts": "intra-TAD"}, {"log_base": "2"}, {"model": "hm-crnn"}],
+)
 def test_predict_reads_what_the_run_read(chromolib, monkeypatch, tmp_path, selection):
     sizes = {"d_embedding": 8, "regulation_layers": 1, "regulation_heads": 2, "regulation_width": 8}
     network_for = train.network_for

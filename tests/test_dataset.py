@@ -94,6 +94,16 @@ def test_pooling_in_two_steps_equals_pooling_in_one():
 # Promoters
 
 
+def test_spread_is_that_of_a_mark_over_the_bins_of_the_view_s_genes_by_hand():
+    depth = np.zeros((3, 8))
+    depth[0, :4] = np.e**2 - 1                                                   # ln(1 + depth): four bins of 2, four of 0
+    data = hand_data((400, 100), depth=depth)
+    found = data.select(genes=data.genes["gene_id"][:1]).spread()
+    assert found[400].tolist() == pytest.approx([2**0.5])                        # 2 and 0 about 1, over n - 1
+    assert found[100].tolist() == pytest.approx([(8 / 7) ** 0.5])
+    assert data.select(genes=data.genes["gene_id"][1:]).spread()[100].tolist() == [0.0]
+
+
 def test_minus_strand_is_reversed_once_and_pcres_never():
     data = hand_data()
     assert promoters(data, 100)[0][:2] == [[1, 2, 3, 4, 5, 6, 7, 8], [18, 17, 16, 15, 14, 13, 12, 11]]

@@ -391,6 +391,7 @@ def test_models_that_cannot_be_compared_are_named():
         (-0.2, 0.0, "no difference seen"),
         (0.001, 0.2, "better"),
         (-0.2, -0.001, "worse"),
+        (np.nan, np.nan, "no interval"),
     ],
 )
 def test_verdict_says_no_more_than_the_interval(low, high, verdict):

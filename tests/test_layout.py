@@ -14,7 +14,8 @@ ORDER = [
     "config", "files", "genome", "registry", "integrity", "downloads", "sources",
     "readers", "depth", "align", "contacts", "inputs", "features", "simulate", "stack",
     "attention", "batch",
-    "dataset", "evaluation", "model", "baselines", "train", "released", "machine", "runs", "workers", "grid", "analysis",
+    "dataset", "resampling", "evaluation", "model", "baselines", "train", "released", "machine", "runs", "workers", "grid", "studies",
+    "analysis",
     "plots", "book", "cli",
 ]  # fmt: skip
 PACKAGE = ROOT / "chromolib"

@@ -200,6 +200,18 @@ def test_marks_follow_one_another_as_numpy_finds_it_within_each_gene():
     assert table["gene_id"].tolist() == 2 * data.genes["gene_id"].tolist() and set(table["task"]) == {"reg"}
 
 
+def test_correlation_along_windows_is_that_of_the_means_over_genes():
+    data = dataset(12, names=("H3K4me3", "H3K36me3", "H3K27ac"), window_bp=4000)
+    table = marks.spatial_correlation(data, n_resamples=50).set_index(["mark", "other"])
+    scores = marks.along_windows(data).groupby("model")["score"].mean()
+    assert table.loc[("H3K4me3", "H3K27ac"), "r"] == pytest.approx(scores["other marks with one another"])
+    apart = table.loc[[("H3K36me3", "H3K4me3"), ("H3K27ac", "H3K36me3")]]
+    assert apart["r"].mean() == pytest.approx(scores["H3K36me3 with other marks"])
+    assert (apart["low"] < apart["r"]).all() and (apart["r"] < apart["high"]).all() and (apart["n"] == 12).all()
+    itself = table.loc[[(mark, mark) for mark in data.marks]]
+    assert itself["r"].tolist() == pytest.approx([1, 1, 1]) and itself["low"].isna().all()
+
+
 def test_flat_mark_follows_nothing_and_bins_off_the_chromosome_do_not_count():
     names = ("H3K4me3", "H3K36me3", "H3K27ac")
     data = dataset(6, names=names)

@@ -139,6 +139,21 @@ def test_each_pcre_and_its_contact_matter(data):
         assert (net(dataclasses.replace(batch, pcre=changed)) - net(batch)).abs().max() > 1e-6, rank
 
 
+def test_gain_multiplies_the_signal_of_each_mark_and_folds_into_the_weights(data):
+    net, batch = network(), batch_of(data, range(10))
+    gain = torch.tensor([[2.0, 0.5, 3.0], [1.0, 4.0, 0.25], [0.1, 1.0, 7.0]], dtype=torch.float64).unsqueeze(1)  # (s, 1, m)
+    scaled = {name: {width: x * gain[s] for s, (width, x) in enumerate(getattr(batch, name).items())} for name in ("promoter", "pcre")}
+    expected, maps = net(dataclasses.replace(batch, **scaled)), net.attention_maps(dataclasses.replace(batch, **scaled))
+    names = list(net.state_dict())
+    net.gain = gain
+    torch.testing.assert_close(net(batch), expected, **EXACT)
+    net.fold_gain()
+    torch.testing.assert_close(net(batch), expected, **EXACT)
+    assert list(net.state_dict()) == names                                       # nothing of it is left
+    for width, found in net.attention_maps(batch).items():
+        torch.testing.assert_close(found, maps[width], **EXACT)
+
+
 def test_padded_bins_change_nothing(data):
     net, batch = network(), batch_of(data, range(10))
     noisy = {key: value + 100 * batch.is_padding[key].unsqueeze(-1) for key, value in batch.pcre.items()}

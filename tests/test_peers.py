@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from chromolib.baselines import PEERS, WINDOW_PEERS, Peer
-from chromolib.config import InputError, PeerConfig, TrainConfig, load_profile
+from chromolib.config import BETTER_NETWORK, BETTER_RECIPE, InputError, PeerConfig, TrainConfig, load_profile
 from chromolib.dataset import GeneDataset, pair
 from chromolib.runs import Run, network_of, recipe_of, selection_of
 from chromolib.train import (
@@ -149,8 +149,8 @@ def test_plain_signal_is_what_the_store_holds():
 
 def test_rate_falls_with_each_update_and_epoch_by_hand():
     config = TrainConfig(learning_rate=0.1, decay=0.5, decay_per_update=0.01)
-    assert rate_at(config, epoch=1, n_updates=0) == 0.1
-    assert rate_at(config, epoch=3, n_updates=100) == pytest.approx(0.1 * 0.25 / 2)
+    assert rate_at(config, epoch=1, n_updates=0, n_all=200) == 0.1
+    assert rate_at(config, epoch=3, n_updates=100, n_all=200) == pytest.approx(0.1 * 0.25 / 2)
 
 
 def test_clipping_keeps_the_step_of_plain_descent_within_rate_times_norm():
@@ -190,6 +190,8 @@ def test_epoch_is_chosen_on_chromosomes_held_out_from_the_training_genes(tmp_pat
         ({"model": "deepchrome", "task": "diff", "other": "S02"}, "DeepChrome with task='diff', expected clf or reg"),
         ({"model": "hm-crnn", "max_pcres": 2}, "max_pcres=2, but HM-CRNN has no such choice"),
         ({"model": "gc-merge", "window_bp": 2000}, "window_bp=2000, but GC-MERGE has no such choice"),
+        ({"model": "gc-merge", "log_base": "none"}, "log_base='none', but GC-MERGE has no such choice"),
+        ({"task": "reg", "recipe": "better"}, "recipe 'better' with task='reg', but it was chosen for clf"),
         ({"model": "hm-crnn", "recipe": "better"}, "recipe 'better', which is Chromoformer's"),
         ({"recipe": "best"}, "unknown recipe 'best', expected one of paper, profile, better"),
         ({"contacts": "intra"}, "unknown contacts 'intra', expected one of all, intra-TAD, inter-TAD"),
@@ -198,6 +200,22 @@ def test_epoch_is_chosen_on_chromosomes_held_out_from_the_training_genes(tmp_pat
 def test_run_that_cannot_be_is_refused(wrong, message):
     with pytest.raises(InputError, match=message):
         Run(**{"profile": "smoke", "cell_type": "S01", "fold": 1, **wrong})
+
+
+def test_better_recipe_is_that_of_the_settings_and_changes_the_network_s_heads_alone():
+    data = dataset()
+    better, paper = (Run(profile="smoke", cell_type="S01", fold=1, recipe=recipe) for recipe in ("better", "paper"))
+    assert recipe_of(better, SMOKE) == TrainConfig(**BETTER_RECIPE) and recipe_of(paper, SMOKE) == TrainConfig()
+    assert network_of(better, data) == replace(network_of(paper, data), **BETTER_NETWORK)
+    n_weights = [sum(p.numel() for p in build(network_of(run, data), 1).parameters()) for run in (better, paper)]
+    assert n_weights[0] == n_weights[1]
+
+
+def test_network_without_marks_of_its_own_scale_is_refused():
+    data = dataset()
+    config = TrainConfig(epochs=1, standardise=True, device="cpu")
+    with pytest.raises(InputError, match="standardise: found a network deepchrome, expected chromoformer; leave it out"):
+        fit(data, data, config, config_of("deepchrome", "clf", data))
 
 
 def test_batch_of_another_window_is_refused():

@@ -314,6 +314,9 @@ def test_summary_puts_a_point_of_each_mark_at_h1_and_here():
     lambda axes: plots.plot_correlations(pd.DataFrame(), axes),
     lambda axes: plots.plot_summary_beside(pd.DataFrame(), axes),
     lambda axes: plots.plot_intervals(pd.DataFrame({"metric": []}), axes, metrics=["roc_auc"]),
+    lambda axes: plots.plot_folds(pd.DataFrame({"metric": []}), axes, metrics=["roc_auc"]),
+    lambda axes: plots.plot_probability(pd.DataFrame({"cell_type": []}), axes),
+    lambda axes: plots.plot_fold_change(pd.DataFrame({"model": []}), axes, models=[], cell_types=""),
 ])  # fmt: skip
 def test_figure_of_an_empty_table_says_so(draw_empty):
     axes = draw_empty(plots.panels(0, size=(2, 2))[1])
@@ -450,3 +453,48 @@ def test_table_is_saved_as_it_is_and_shown_with_full_names(monkeypatch, tmp_path
     pd.testing.assert_frame_equal(pd.read_csv(profile.work_dir / "results" / "x.csv"), table)  # saved none the less
     empty = plots.show_table(table.iloc[:0], profile=profile, name="x", caption="Nothing.").to_html()
     assert "Nothing. There are none." in empty
+
+
+def test_changes_stand_in_rows_with_their_folds_and_marks_keep_their_colour():
+    table = pd.DataFrame({"model": ["without H3K36me3", "without pCREs"], "beside": "Chromoformer", "metric": "roc_auc",
+                          "value": [-0.2, 0.1], "low": [-0.3, 0.0], "high": [-0.1, 0.2]})  # fmt: skip
+    folds = pd.DataFrame({"model": ["without H3K36me3"] * 2, "value": [-0.25, -0.15]})
+    ax = plots.plot_model_changes(table, plots.new_figure(size=(4, 2))[1], folds=folds)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["without H3K36me3", "without pCREs"]
+    _, single, interval, point = ax.lines[:4]
+    assert list(single.get_xdata()) == [-0.25, -0.15] and list(interval.get_xdata()) == [-0.3, -0.1] and list(point.get_xdata()) == [-0.2]
+    assert point.get_color() == plots.MARK_COLOURS["H3K36me3"] and ax.lines[-1].get_color() == plots.model_colour("without pCREs")
+    assert ax.get_xlabel() == "ROC-AUC, minus that of “Chromoformer”"
+    nothing = plots.plot_model_changes(table[:0], plots.new_figure(size=(4, 2))[1], folds=folds)
+    assert nothing.texts[0].get_text() == "nothing to compare"
+
+
+def folds(n):
+    rows = [(model, "roc_auc", 0.5 + 0.01 * i) for model in ("Chromoformer", "HM-CRNN") for i in range(n)]
+    return pd.DataFrame(rows, columns=["model", "metric", "value"])
+
+
+def test_each_fold_is_a_point_and_many_get_a_box():
+    for n, is_boxed in ((2, False), (plots.MANY_FOLDS, True)):
+        _, ax = plots.new_figure(size=(4, 2))
+        plots.plot_folds(folds(n), [ax], metrics=["roc_auc"])
+        points = [line for line in ax.lines if line.get_marker() == "o"]
+        assert [point.get_xdata().tolist() for point in points] == [(0.5 + 0.01 * np.arange(n)).tolist()] * 2
+        assert [point.get_color() for point in points] == [plots.model_colour(name) for name in ("Chromoformer", "HM-CRNN")]
+        assert (len(ax.lines) > 2 * 2) == is_boxed                               # a point and a mean of each model, no more
+        assert [label.get_text() for label in ax.get_yticklabels()] == ["Chromoformer", "HM-CRNN"]
+        assert ax.get_ylim() == (1.5, -0.5) and ax.get_xlabel() == "ROC-AUC"
+
+
+def test_a_panel_shows_the_probabilities_of_a_cell_type():
+    _, axes = plots.new_figure(1, 2, size=(4, 2))
+    table = pd.DataFrame({"cell_type": ["A", "A", "B"], "target": [1.0, 2, 3], "score": [0.2, 0.9, 0.5]})
+    plots.plot_probability(table, axes)
+    assert [ax.get_title(loc="left") for ax in axes] == ["A", "B"]
+    assert [ax.collections[0].get_offsets().tolist() for ax in axes] == [[[1, 0.2], [2, 0.9]], [[3, 0.5]]]
+
+
+def test_models_of_one_kind_share_a_colour():
+    assert plots.model_colour("Linear, binned signal + pCREs") == plots.model_colour("Binned signal")
+    assert plots.model_colour("DeepDiff aux") == plots.model_colour("DeepDiff raw_d") != plots.model_colour("DeepDiff raw_aux")
+    assert plots.model_colour("Chromoformer on GC-MERGE's genes") == plots.model_colour("Chromoformer")

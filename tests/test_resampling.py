@@ -48,7 +48,7 @@ def test_what_means_nothing_is_nan():
     for metric in ("roc_auc", "average_precision"):
         assert np.isnan(resampling.METRICS[metric](label, score, weight)).tolist() == [True, False]
     assert np.isnan(resampling.average_precision(label, score, 1.0 - weight[:1])).all()
-    for metric in LEVELS[:2]:
+    for metric in LEVELS[:1]:
         assert np.isnan(resampling.METRICS[metric](np.arange(4.0), score, weight)).tolist() == [True, False]
     assert np.isnan(resampling.pearson(np.full(4, 0.1), score, weight)).all()
 

@@ -114,7 +114,7 @@ def test_tables_hold_every_gene_once_over_the_folds():
     assert results.metrics["fold"].tolist() == [1, 2, 3, 4]
     assert results.history.groupby("run").size().tolist() == [2] * 4
     for table in results:
-        assert list(table)[:5] == ["run", "cell_type", "task", "model", "recipe", "fold"]
+        assert list(table)[:6] == ["run", "cell_type", "task", "model", "recipe", "fold"]
     last = results.history.groupby("run")["roc_auc"].last()
     np.testing.assert_allclose(results.metrics.set_index("run")["roc_auc"], last, rtol=1e-6)
 

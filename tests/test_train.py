@@ -25,7 +25,7 @@ from chromolib import (
     train,
 )
 from chromolib.evaluation import classification_metrics
-from chromolib.train import epoch_batches, task_loss
+from chromolib.train import epoch_batches, noisy, rate_at, task_loss
 from tests.stores import random_store
 
 MARKS, FRAME_BP, BINS = ("A", "B"), 2000, (500, 100)
@@ -212,6 +212,98 @@ def test_too_few_genes_or_a_device_that_is_not_there_are_refused(data):
         train_on(data, config(device="cuda:99"))
 
 
+# A better recipe
+
+BETTER = {"schedule": "cosine", "warmup": 0.25, "standardise": True, "noise": 0.1}
+
+
+def test_rate_rises_in_equal_steps_and_falls_along_half_a_cosine_by_hand():
+    settings = config(learning_rate=2.0, schedule="cosine", warmup=0.25)
+    rates = [rate_at(settings, 1 + n // 4, n, 8) for n in range(8)]                # 2 of 8 updates rise
+    fall = [1 + math.cos(math.pi * k / 6) for k in range(6)]
+    assert rates == pytest.approx([1.0, 2.0, *fall]) and fall[3] == pytest.approx(1.0)
+
+
+def test_history_shows_the_rate_of_each_epoch_s_last_update(data):
+    history = train_on(data, config(schedule="cosine")).history                   # 21 genes: 2 batches an epoch
+    expected = [3e-3 * (1 + math.cos(math.pi * n / 8)) / 2 for n in (1, 3, 5, 7)]
+    assert history["learning_rate"].tolist() == pytest.approx(expected)
+
+
+def test_marks_on_one_scale_train_the_same_network_whatever_their_unit(data):
+    """Signal of one mark times 4, which rounds nothing: its weights end as a quarter, all others as they were."""
+    store = data.store.copy(deep=True)
+    store["promoter"] = store["promoter"] * np.array([4, 1], np.float32)
+    store["pcre_depth"] = store["pcre_depth"] * np.array([4, 1], np.float32)
+    plain, louder = (GeneDataset(s, bin_bp=BINS, log_base="none") for s in (data.store, store))
+    settings, network = config(**BETTER), ModelConfig(log_base="none", **SMALL)
+    first, second = (fit(*genes.fold(1), settings, network) for genes in (plain, louder))
+    pd.testing.assert_frame_equal(first.history, second.history, check_exact=True)
+    factor = torch.tensor([4.0, 1.0])
+    for name, weight in first.model.state_dict().items():
+        other = second.model.state_dict()[name]
+        assert torch.equal(weight, other * factor if name in ("promoter_project.weight", "pcre_project.weight") else other), name
+    unscaled = [fit(*genes.fold(1), QUICK, network).history for genes in (plain, louder)]
+    assert not unscaled[0].equals(unscaled[1])
+
+
+def test_scale_of_the_marks_is_that_of_the_training_genes_and_ends_in_the_weights(data):
+    train_genes, held_out = data.fold(1)
+    born = fit(train_genes, held_out, config(epochs=0, standardise=True), ModelConfig(**SMALL)).model
+    plain = Chromoformer(ModelConfig(**SMALL), seed=QUICK.seed)
+    for s, width in enumerate(BINS):
+        expected = plain.promoter_project.weight[s] / train_genes.spread()[width]
+        torch.testing.assert_close(born.promoter_project.weight[s], expected)
+    assert born.gain is None and born.state_dict().keys() == plain.state_dict().keys()
+    result = train_on(data, config(**BETTER))
+    scores = evaluate(result.model, held_out)                                    # without any scaling, as any other network
+    assert result.history.iloc[-1][list(scores)].to_dict() == scores
+
+
+def test_noise_has_the_spread_that_is_asked_for_and_is_drawn_anew(data):
+    (batch,) = data.batches([range(28)])
+    sd = {width: torch.tensor([[0.5, 0.0]]) for width in BINS}
+    torch.manual_seed(0)
+    first, second = noisy(batch, sd), noisy(batch, sd)
+    assert not torch.equal(first.promoter[100], second.promoter[100])
+    added = torch.cat([(new - old).flatten(0, 1) for new, old in
+                       [(first.promoter[100], batch.promoter[100]), *((a.signal[100], b.signal[100]) for a, b in zip(first.pcres, batch.pcres, strict=True))]])  # fmt: skip
+    assert added[:, 0].std().item() == pytest.approx(0.5, rel=0.1) and (added[:, 1] == 0).all()
+    assert first.target is batch.target
+
+
+def test_noise_depends_on_the_seed_alone_and_touches_no_prediction(data):
+    first = train_on(data, config(**BETTER))
+    torch.rand(3)
+    assert_same(train_on(data, config(**BETTER)), first)
+    quiet = train_on(data, config(**BETTER | {"noise": 0.0}))
+    assert not quiet.history.equals(first.history)
+    held_out = data.fold(1)[1]
+    pd.testing.assert_frame_equal(predict(first.model, held_out), predict(first.model, held_out), check_exact=True)
+
+
+def test_fold_change_and_pcres_train_by_the_better_recipe_too():
+    data = pair(dataset(), dataset(seed=1))
+    assert np.isfinite(train_on(data, config(**BETTER)).history.to_numpy()).all()
+    a, b = (side.spread()[100] for side in (data.first, data.second))
+    torch.testing.assert_close(data.spread()[100], ((a.square() + b.square()) / 2).sqrt())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"schedule": "step"}, "schedule='step', expected one of decay, cosine"),
+        ({"warmup": 0.1}, "warmup=0.1 with schedule='decay', expected .* only with cosine"),
+        ({"schedule": "cosine", "warmup": 1.0}, "warmup=1.0 with schedule='cosine', expected 0 to below 1"),
+        ({"noise": 0.1}, "noise=0.1 with standardise=False, expected .* only with standardise"),
+    ],
+)
+def test_recipe_that_means_nothing_is_refused(settings, message):
+    with pytest.raises(InputError, match=message) as error:
+        TrainConfig(**settings)
+    assert len(str(error.value).splitlines()) == 1
+
+
 # Interruption
 
 
@@ -221,8 +313,9 @@ def test_training_in_two_parts_equals_training_in_one(data, tmp_path):
     assert_same(train_on(data, checkpoint=tmp_path), whole)
 
 
-def test_training_killed_within_an_epoch_goes_on_from_the_one_before(data, tmp_path, monkeypatch):
-    whole, calls = train_on(data), []
+@pytest.mark.parametrize("settings", [QUICK, config(**BETTER)])
+def test_training_killed_within_an_epoch_goes_on_from_the_one_before(data, tmp_path, monkeypatch, settings):
+    whole, calls = train_on(data, settings), []
 
     def dies_at_the_third(*args):
         calls.append(args)
@@ -232,9 +325,9 @@ def test_training_killed_within_an_epoch_goes_on_from_the_one_before(data, tmp_p
 
     monkeypatch.setattr(train, "evaluate", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        train_on(data, checkpoint=tmp_path)
+        train_on(data, settings, checkpoint=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
-    assert_same(train_on(data, checkpoint=tmp_path), whole)
+    assert_same(train_on(data, settings, checkpoint=tmp_path), whole)
     assert len(calls) == 3 + 2                                                   # the first two epochs were kept
 
 
@@ -275,6 +368,12 @@ def test_state_of_other_settings_is_refused(data, tmp_path):
     train_on(data, config(epochs=1), checkpoint=tmp_path)
     with pytest.raises(InputError, match="state.safetensors: left by a training with other settings; delete it"):
         train_on(data, config(seed=9), checkpoint=tmp_path)
+
+
+def test_more_epochs_under_a_cosine_are_another_training(data, tmp_path):
+    train_on(data, config(schedule="cosine"), checkpoint=tmp_path)
+    with pytest.raises(InputError, match="state.safetensors: left by a training with other settings"):
+        train_on(data, config(schedule="cosine", epochs=9), checkpoint=tmp_path)
 
 
 def test_damaged_state_is_named(data, tmp_path):

@@ -6,8 +6,8 @@ intervals over genes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,11 @@ from scipy import special
 
 from .. import evaluation, studies
 from ..baselines import PEERS, graph
-from ..config import Task
+from ..config import BETTER_NETWORK, ModelConfig, Task, TrainConfig
 from ..dataset import GeneDataset, load_dataset, pair
 from ..evaluation import METRIC_NAMES
 from ..genome import profile_genome
-from ..resampling import METRICS, resamples
+from ..resampling import of_parts
 from ..runs import PEER_BIN_BP, Results, Run, recipe_of, selection_of
 from ..studies import BETTER, OURS, SCORES, Grid, Study
 from . import comparison, fold_change
@@ -29,7 +29,9 @@ SIMPLE = ("Linear, ", "Boosting, ", "Mean signal, ", "Binned signal")  # how nam
 SHOWN: dict[Task, tuple[str, ...]] = {
     "clf": ("roc_auc", "average_precision", "accuracy"), "reg": ("pearson", "r2", "spearman"), "diff": ("pearson", "r2", "spearman"),
 }  # fmt: skip
+N_RESAMPLES = 1000
 _RECIPE = {"optimizer": "optimizer", "learning_rate": "rate", "batch_size": "batch", "epochs": "epochs", "decay": "decay"}
+_COMPARED = [field.name for field in fields(TrainConfig) if field.name not in ("seed", "device", "precision", "select")]
 _WHOLE = 10**6  # genes; a batch of more holds all of them
 
 
@@ -42,22 +44,18 @@ def recipes(study: Study, *grids: Grid) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per model and task: model, task, networks (whose answers are averaged), parameters (of one; NaN where no run is
-        there), window_kb (NaN: a graph of nodes), bins (bp), optimizer, rate, batch (genes), epochs, decay (of the rate, per
+        One row per model and task: model, task, networks (whose answers are averaged), parameters (of the largest; NaN where no run
+        is there), window_kb (NaN: a graph of nodes), bins (bp), optimizer, rate, batch (genes), epochs, decay (of the rate, per
         epoch), departs.
     """
     rows = {}
-    for name, run, n in ((name, run, n) for grid in grids for name, runs in grid.items() for run, n in _first_of_task(runs)):
-        if name not in studies.OF_TWO:  # made of what Chromoformer says of one cell type
-            rows.setdefault((name, run.task), {"model": name, "task": run.task, "networks": n, **_recipe(study, run)})
+    for name, runs in ((name, runs) for grid in grids for name, runs in grid.items()):
+        for task in dict.fromkeys(run.task for run in runs) if name not in studies.OF_TWO else ():  # those are made of others
+            of_task = [run for run in runs if run.task == task]
+            found = [studies.n_parameters(run.folder) for run in of_task if run.folder.is_dir()]
+            labels = {"model": name, "task": task, "networks": len({run.seed for run in of_task}), "parameters": max(found, default=np.nan)}
+            rows.setdefault((name, task), labels | _recipe(study, of_task[0]))
     return pd.DataFrame(list(rows.values()))
-
-
-def _first_of_task(runs: Sequence[Run]) -> Iterable[tuple[Run, int]]:
-    """The first run of each task, and how many seeds the task has."""
-    for task in dict.fromkeys(run.task for run in runs):
-        of_task = [run for run in runs if run.task == task]
-        yield of_task[0], len({run.seed for run in of_task})
 
 
 def _recipe(study: Study, run: Run) -> dict[str, object]:
@@ -67,23 +65,26 @@ def _recipe(study: Study, run: Run) -> dict[str, object]:
     bins = selection.get("bin_bp", record.bin_bp)
     window_bp = selection.get("window_bp", record.frame_bp) if run.model != "gc-merge" else None
     settings = {shown: _shown(getattr(here, name)) for name, shown in _RECIPE.items()}
-    departs = [f"{shown} {_shown(getattr(here, name))}, authors {_shown(getattr(authors, name))}"
-               for name, shown in _RECIPE.items() if getattr(here, name) != getattr(authors, name)]  # fmt: skip
+    if here.schedule == "cosine":
+        settings["decay"] = "cosine"
+    departs = [f"{_RECIPE.get(name, name.replace('_', ' '))} {_shown(getattr(here, name))}, authors {_shown(getattr(authors, name))}"
+               for name in _COMPARED if getattr(here, name) != getattr(authors, name)]  # fmt: skip
+    if run.recipe == "better":
+        departs += [f"{name.replace('_', ' ')} {value}, authors {getattr(ModelConfig, name)}" for name, value in BETTER_NETWORK.items()]
     native_bp, native_bins = (PEERS[run.model].window_bp, (PEER_BIN_BP,)) if is_peer else (40_000, (2000, 500, 100))
     if window_bp and window_bp != native_bp:
         departs.append(f"window {window_bp / 1000:g} kb, authors {native_bp / 1000:g} kb")
     if window_bp and bins != native_bins:
         departs.append(f"bins {_widths(bins)}, authors {_widths(native_bins)}")
     return {
-        "parameters": studies.n_parameters(run.folder) if run.folder.is_dir() else np.nan,
         "window_kb": window_bp / 1000 if window_bp else np.nan, "bins": _widths(bins) if window_bp else "nodes",
         **settings, "departs": "; ".join(departs) or "nothing",
     }  # fmt: skip
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, str):
-        return value
+    if value is None or isinstance(value, str | bool):
+        return {None: "none", True: "yes", False: "no"}.get(value, value)
     return "all" if value > _WHOLE else f"{value:g}"
 
 
@@ -141,7 +142,7 @@ def change_scores(study: Study, grid: Grid, results: Results) -> pd.DataFrame:
     """`studies.change_scores` of `studies.fold_change`, and beside them, of the same genes, `fold_change.baselines`; empty where
     there is one cell type."""
     if not (cell_types := studies.pair_of(study)):
-        return pd.DataFrame(columns=SCORES)
+        return studies.no_scores()
     data = pair(*(load_dataset(study.record, name) for name in cell_types))
     simple = fold_change.baselines(study.record, data).assign(cell_type=data.cell_type, task="diff")
     return pd.concat([studies.change_scores(grid, results), simple.loc[simple["fold"].isin(study.folds), SCORES]], ignore_index=True)
@@ -166,6 +167,13 @@ def graphs(study: Study) -> pd.DataFrame:
 # How well they do
 
 
+def genes_in_words(scores: pd.DataFrame) -> str:
+    """How many genes of which cell types are scored, and in which folds, for captions."""
+    n = scores.groupby("cell_type", sort=False)["gene_id"].nunique()
+    folds = ", ".join(map(str, sorted(scores["fold"].unique())))
+    return f"{', '.join(f'{count:,} genes of {name}' for name, count in n.items())}, held-out folds {folds}" if len(n) else "no genes"
+
+
 def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
     """`evaluation.by_fold` of each task: cell_type, task, model, fold, metric, value, n."""
     tables = [evaluation.by_fold(table, task).assign(task=task) for task, table in scores.groupby("task", sort=False)]
@@ -174,47 +182,67 @@ def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def paired_tests(study: Study, values: pd.DataFrame, task: Task) -> pd.DataFrame:
-    """`evaluation.paired_tests` of Chromoformer against each other model, by the first metric of a task; values of `by_fold`."""
+    """`evaluation.paired_tests` of Chromoformer against each other model, by the first metric of a task; values of `by_fold`.
+
+    Each model is tested on the folds and cell types that it has values of: one that reads pCREs, where there are contacts.
+    """
     chosen = values[(values["task"] == task) & (values["metric"] == evaluation.FIRST_METRIC[task])]
     n_folds = len(profile_genome(study.record).fold_ids)  # that a training leaves out one of, however many are trained
-    return evaluation.paired_tests(chosen, first=OURS, held_out_per_training=1 / (n_folds - 1))
+    tables = []
+    for model in (name for name in chosen["model"].unique() if name != OURS):
+        both = chosen[chosen["model"].isin([OURS, model])]
+        both = both[both.duplicated(["cell_type", "fold"], keep=False)]
+        tables.append(evaluation.paired_tests(both, first=OURS, held_out_per_training=1 / (n_folds - 1)))
+    table = pd.concat(tables, ignore_index=True)
+    return table.assign(**{f"q_{name}": evaluation.adjusted(table[f"p_{name}"]) for name in ("t", "corrected", "wilcoxon")})
 
 
-def metrics(scores: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Metrics of each cell type, task and model.
+def metrics(scores: pd.DataFrame) -> pd.DataFrame:
+    """Metrics of each cell type, task and model, means over held-out folds.
+
+    Scores of different folds are those of different networks: one may call all genes of its fold on with more certainty than
+    another, which spoils the order of all genes together, but not that within a fold.
 
     Returns
     -------
     DataFrame
-        cell_type, task, model, metric, folds (mean over them, one value of each), value (all held-out genes as one), low, high,
-        n (genes).
+        cell_type, task, model, metric, value, low, high, pooled (of all genes as if one network scored them), n (genes).
     """
     rows = []
     for key, table in scores.groupby(["cell_type", "task", "model"], sort=False):
-        target, score = table["target"].to_numpy(), table["score"].to_numpy()
-        by_fold = evaluation.by_fold(table, key[1]).groupby("metric")["value"].mean()
-        for metric, draws in _resampled(target, score, SHOWN[key[1]], n_resamples, seed).items():
-            rows.append((*key, metric, by_fold[metric], *_interval(draws), len(table)))
-    return pd.DataFrame(rows, columns=["cell_type", "task", "model", "metric", "folds", "value", "low", "high", "n"])
+        pooled = evaluation.METRICS[key[1]](table["target"].to_numpy(), table["score"].to_numpy())
+        rows += [(*key, metric, *_interval(_over_folds([table], metric)[:, 0]), pooled[metric], len(table)) for metric in SHOWN[key[1]]]
+    return pd.DataFrame(rows, columns=["cell_type", "task", "model", "metric", "value", "low", "high", "pooled", "n"])
+
+
+def _over_folds(tables: Sequence[pd.DataFrame], metric: str) -> np.ndarray:
+    """Mean over folds of a metric of each table on the same resamples of genes, (1 + b, table): of all genes first."""
+    folds = tables[0]["fold"].unique()
+    by_gene = [table.set_index("gene_id")[["fold", "score", "target"]] for table in tables]
+    values, _ = of_parts([[table[table["fold"] == fold] for table in by_gene] for fold in folds], metric, N_RESAMPLES, seed=0)
+    return values.mean(1)
+
+
+def _interval(draws: np.ndarray) -> tuple[float, float, float]:
+    """Value, low and high of what is measured on all genes first, then on resamples; NaN where a resample has none."""
+    return (draws[0], *np.quantile(draws[1:], (0.025, 0.975)))
 
 
 def side_by_side(measured: pd.DataFrame) -> pd.DataFrame:
-    """One row per cell type and model of a task, from `metrics`: of each metric as text value [low, high], and the mean over
-    folds."""
+    """One row per cell type and model of a task, from `metrics`: n, and of each metric as text value [low, high], and pooled."""
     keys, columns = ["cell_type", "model"], []
     for metric, table in measured.assign(text=evaluation.in_brackets(measured)).groupby("metric", sort=False):
         table = table.set_index(keys)
-        columns += [table["text"].rename(metric), table["folds"].rename(f"{METRIC_NAMES.get(metric, metric)}, mean of folds")]
+        columns += [table["text"].rename(metric), table["pooled"].rename(f"{METRIC_NAMES.get(metric, metric)}, pooled")]
     n = measured.drop_duplicates(keys).set_index(keys)["n"]
     return pd.concat([n, *columns], axis=1).reset_index()
 
 
-def differences(
-    scores: pd.DataFrame, models: Sequence[str], references: Sequence[str], *, n_resamples: int = 1000, seed: int = 0
-) -> pd.DataFrame:
-    """Each model less each reference, by the first metric of the task, resampling the genes that both score.
+def differences(scores: pd.DataFrame, models: Sequence[str], references: Sequence[str]) -> pd.DataFrame:
+    """Each model less each reference, by the first metric of the task, mean over held-out folds, on the genes that both score.
 
-    Models and references that have no scores of a cell type and task are passed over.
+    Models and references that have no scores of a cell type and task are passed over, and so are those whose scores do not
+    vary where the metric is a correlation.
 
     Returns
     -------
@@ -223,15 +251,13 @@ def differences(
     """
     rows = []
     for (cell_type, task), table in scores.groupby(["cell_type", "task"], sort=False):
-        metric, by_gene = evaluation.FIRST_METRIC[task], table.pivot(index="gene_id", columns="model", values="score")
-        target = table.drop_duplicates("gene_id").set_index("gene_id")["target"]
-        for first, second in ((a, b) for a in models for b in references if a != b and {a, b} <= set(by_gene)):
-            both = by_gene[[first, second]].dropna()
-            a, b = (_resampled(target[both.index].to_numpy(), both[name].to_numpy(), (metric,), n_resamples, seed)[metric]
-                    for name in (first, second))  # fmt: skip
-            rows.append((cell_type, task, metric, first, second, *_interval(a - b), len(both)))
+        metric, by_model = evaluation.FIRST_METRIC[task], dict(iter(table.groupby("model", sort=False)))
+        for first, second in ((a, b) for a in models for b in references if a != b and {a, b} <= set(by_model)):
+            genes = set(by_model[first]["gene_id"]) & set(by_model[second]["gene_id"])
+            draws = _over_folds([by_model[name][by_model[name]["gene_id"].isin(genes)] for name in (first, second)], metric)
+            rows.append((cell_type, task, metric, first, second, *_interval(draws[:, 0] - draws[:, 1]), len(genes)))
     table = pd.DataFrame(rows, columns=["cell_type", "task", "metric", "first", "second", "value", "low", "high", "n"])
-    return evaluation.verdicts(table)
+    return evaluation.verdicts(table[table["value"].notna()].reset_index(drop=True))
 
 
 def standing(changes: pd.DataFrame) -> pd.DataFrame:
@@ -254,11 +280,12 @@ def in_words(changes: pd.DataFrame, model: str = OURS) -> str:
     sentences = []
     for (cell_type, task), table in changes[changes["first"] == model].groupby(["cell_type", "task"], sort=False):
         is_above = table["verdict"] == "better"
-        missed = [f"{row.second} ({row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}])" for row in table[~is_above].itertuples()]
+        missed = [f"{row.second} ({row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]{', it is worse' * (row.verdict == 'worse')})"
+                  for row in table[~is_above].itertuples()]  # fmt: skip
         beaten = "; ".join(table.loc[is_above, "second"])
         sentences.append(
             f"{cell_type}, {task}: {model} does not beat {'; '.join(missed)}{f'; it beats {beaten}' if beaten else ''}." if missed
-            else f"{cell_type}, {task}: {model} beats every model of simple inputs: {beaten}."
+            else f"{cell_type}, {task}: {model} beats all: {beaten}."
         )  # fmt: skip
     return " ".join(sentences) or "Nothing to compare."
 
@@ -266,19 +293,3 @@ def in_words(changes: pd.DataFrame, model: str = OURS) -> str:
 def simple_of(scores: pd.DataFrame) -> list[str]:
     """Names of the models of simple inputs that read chromatin."""
     return [name for name in scores["model"].unique() if name.startswith(SIMPLE)]
-
-
-def _resampled(
-    target: np.ndarray, score: np.ndarray, names: Sequence[str], n_resamples: int, seed: int
-) -> dict[str, np.ndarray]:
-    """Metrics on all genes, then on resamples: (1 + resample,) each."""
-    found: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for weight in (np.ones((1, len(target))), *resamples(len(target), n_resamples, seed)):
-        for name in names:
-            found[name].append(METRICS[name](target, score, weight))
-    return {name: np.concatenate(parts) for name, parts in found.items()}
-
-
-def _interval(draws: np.ndarray) -> tuple[float, float, float]:
-    """Value, low and high of what is measured on all genes first, then on resamples."""
-    return (draws[0], *np.quantile(draws[1:], (0.025, 0.975)))

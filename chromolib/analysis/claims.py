@@ -134,7 +134,7 @@ class Measured(NamedTuple):
     change: np.ndarray      # (1 + resample, cell type, member)   on all genes, then on resamples; one cell type: the mean
     n: int                  # genes
     cell_types: list[str]
-    left_out: list[str]     # cell types without a gene of the subset
+    left_out: list[str]     # cell types without what the claim is about, and what they lack
 
 
 class _Untestable(Exception):
@@ -216,7 +216,8 @@ def evaluate(
         cell_type, task, model, gene_id, score, target; one row per model and gene, other columns are passed over.
     subsets : mapping, optional
         Name that claims use ("with contacts", ...) -> ids of its genes, for each cell type where they differ: see
-        `by_contacts`. A cell type without any is left out of the claim, and named.
+        `by_contacts`. A cell type without any is left out of the claim, and named; so is one without scores of a model that
+        needs contacts or the like, where another cell type has them.
 
     Returns
     -------
@@ -279,7 +280,7 @@ def _judged(claim: Claim, profile: Profile, measured: Measured) -> dict[str, Any
     why = [
         f"shown: {measured.cell_types[least[0]]}" if claim.cell_types == "each" else "",
         _why(claim, margin, opposite={"above": below, "below": above}.get(claim.direction)),
-        f"no genes {claim.genes} in {', '.join(measured.left_out)}, left out" if measured.left_out else "",
+        f"{'; '.join(measured.left_out)}, left out" if measured.left_out else "",
         f"the profile has no {', '.join(absent)}" if claim.each == "marks" and (absent := _absent(profile)) else "",
     ]
     return _named(claim, claim.members(profile)[least[1]]) | {
@@ -370,22 +371,32 @@ def _by_model(scores: pd.DataFrame) -> dict[tuple[str, str, str], pd.DataFrame]:
 def _parts(
     claim: Claim, by_model: dict, subsets: Subsets, terms: list[Term]
 ) -> tuple[dict[str, list[pd.DataFrame]], list[str]]:
-    """Score and target that each term is measured on, by cell type; and cell types that have no gene of a subset."""
+    """Score and target that each term is measured on, by cell type; and why other cell types are left out."""
     cell_types = list(dict.fromkeys(cell_type for task, cell_type, _ in by_model if task == claim.task))
     if not cell_types:
         raise _Untestable(f"no scores of task {claim.task}")
     parts, left_out = {}, []
     for cell_type in cell_types:
         chosen = {term.genes: _chosen(term.genes, cell_type, subsets) for term in terms}
-        if any(ids is not None and not len(ids) for ids in chosen.values()):
-            left_out.append(cell_type)
+        if lacks := _lacking(claim, by_model, cell_type, terms, chosen):
+            left_out.append(lacks)
             continue
         row = [_part(claim, by_model, cell_type, term, chosen[term.genes]) for term in terms]
         _check_same_genes(cell_type, terms, row)
         parts[cell_type] = row
     if not parts:
-        raise _Untestable(f"no genes {claim.genes} in {', '.join(left_out)}")
+        raise _Untestable("; ".join(left_out))
     return parts, left_out
+
+
+def _lacking(claim: Claim, by_model: dict, cell_type: str, terms: list[Term], chosen: dict) -> str:
+    """Why a cell type has nothing to do with a claim, "" where it has: no genes of a subset, or no model that needs what it
+    lacks and another cell type has."""
+    if empty := [name for name, ids in chosen.items() if ids is not None and not len(ids)]:
+        return f"no genes {empty[0]} in {cell_type}"
+    elsewhere = {model for task, _, model in by_model if task == claim.task}
+    absent = [term.model for term in terms if (claim.task, cell_type, term.model) not in by_model and term.model in elsewhere]
+    return f"no scores of “{absent[0]}” in {cell_type}" if claim.needs and absent else ""
 
 
 def _chosen(genes: str, cell_type: str, subsets: Subsets) -> Collection[str] | None:

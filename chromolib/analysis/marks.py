@@ -139,14 +139,7 @@ def along_windows(data: GeneDataset, mark: str = "H3K36me3") -> pd.DataFrame:
     """
     if mark not in data.marks or len(data.marks) < 3:
         raise InputError(f"{data.cell_type}: marks {', '.join(data.marks)}, expected {mark} and two or more others; select them")
-    bin_bp = min(data.bin_bp)
-    view = data.select(max_pcres=0, bin_bp=[bin_bp])
-    batch = view.batch(range(len(view)))
-    signal = batch.promoter[bin_bp].cpu().numpy().astype(np.float64)                        # (g, l, m)
-    is_counted = np.ones(signal.shape[:2], bool)
-    if bin_bp in batch.is_promoter_padding:
-        is_counted = ~batch.is_promoter_padding[bin_bp].cpu().numpy()
-    r = np.stack([_follows(x[counted]) for x, counted in zip(signal, is_counted, strict=True)])   # (g, m, m)
+    r = _along(data)                                                                        # (g, m, m)
     at = data.marks.index(mark)
     others = [k for k in range(len(data.marks)) if k != at]
     first, second = np.triu_indices(len(others), 1)
@@ -155,6 +148,36 @@ def along_windows(data: GeneDataset, mark: str = "H3K36me3") -> pd.DataFrame:
     genes = data.genes[["gene_id", "fold"]].assign(cell_type=data.cell_type, task="reg", target=0.0)
     table = pd.concat([genes.assign(model=name, score=score) for name, score in scores.items()], ignore_index=True)
     return table[["cell_type", "task", "model", "gene_id", "fold", "score", "target"]]
+
+
+def spatial_correlation(data: GeneDataset, *, n_resamples: int = N_RESAMPLES, seed: int = 0) -> pd.DataFrame:
+    """How closely each two marks follow one another along a window, as `along_windows` has it: mean over genes.
+
+    Returns
+    -------
+    DataFrame
+        mark, other, r, low, high (95 % interval over genes; none of a mark with itself), n
+    """
+    r, m = _along(data), len(data.marks)
+    draws = [weight @ r.reshape(len(r), -1) / len(r) for weight in resamples(len(r), n_resamples, seed)]
+    low, high = _interval(draws).reshape(2, m, m)
+    rows = [
+        (data.marks[i], data.marks[j], r[:, i, j].mean(), *((np.nan, np.nan) if i == j else (low[i, j], high[i, j])), len(r))
+        for i in range(m) for j in range(m)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["mark", "other", "r", "low", "high", "n"])
+
+
+def _along(data: GeneDataset) -> np.ndarray:
+    """Correlation of marks over the narrowest bins of each gene's window, (g, m, m); bins off the chromosome do not count."""
+    bin_bp = min(data.bin_bp)
+    view = data.select(max_pcres=0, bin_bp=[bin_bp])
+    batch = view.batch(range(len(view)))
+    signal = batch.promoter[bin_bp].cpu().numpy().astype(np.float64)                        # (g, l, m)
+    is_counted = np.ones(signal.shape[:2], bool)
+    if bin_bp in batch.is_promoter_padding:
+        is_counted = ~batch.is_promoter_padding[bin_bp].cpu().numpy()
+    return np.stack([_follows(x[counted]) for x, counted in zip(signal, is_counted, strict=True)])
 
 
 def _follows(signal: np.ndarray) -> np.ndarray:

@@ -79,7 +79,7 @@ class Peer(nn.Module):
             raise InputError(f"{spec.title}: task={config.task!r}, expected {' or '.join(spec.tasks)}")
         self.config = config
         with torch.random.fork_rng([]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # and no GPU's, which is not put back
             self.net = spec.build(config)
 
     def forward(self, batch: Any) -> Tensor:

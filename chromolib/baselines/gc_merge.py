@@ -9,13 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..config import InputError
-
 # Settings of TrainConfig. A batch holds the whole graph. Deviates: epochs are those of the authors' saved runs; the default
 # of their code is 1000 for both tasks.
 RECIPE = {"optimizer": "adam", "learning_rate": 1e-4, "batch_size": 10**9}
 EPOCHS = {"clf": 800, "reg": 2000}
-NODE_BP = 10_000
 
 WIDTH = 256
 
@@ -39,7 +36,7 @@ class GCMerge(nn.Module):
         )
 
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
-        """(node, feature), means over neighbours as `neighbour_mean` makes them -> (node, n_outputs)."""
+        """(node, feature), means over neighbours as `graph.mean_over_neighbours` makes them -> (node, n_outputs)."""
         for convolution in self.convolutions:
             x = convolution(x, adjacency).relu()
         return self.perceptron(x)
@@ -55,30 +52,3 @@ class GraphConvolution(nn.Module):
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
         """(node, n_in) -> (node, n_out)."""
         return self.linear(torch.cat([x, torch.sparse.mm(adjacency, x)], 1))
-
-
-def neighbour_mean(edges: Tensor, n_nodes: int) -> Tensor:
-    """The matrix that takes means over neighbours, D⁻¹A, sparse (node, node).
-
-    Parameters
-    ----------
-    edges : Tensor, (2, edge)
-        The two nodes of each contact, in any order; one that comes twice, or both ways, counts once.
-    n_nodes : int
-        A node without contacts gets a row of zeros.
-
-    Raises
-    ------
-    InputError
-        A node touches itself, or there is no such node.
-    """
-    if edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < n_nodes:
-        raise InputError(f"edges: nodes {int(edges.min())} to {int(edges.max())}, expected 0 to {n_nodes - 1}; number the nodes anew")
-    if bool((edges[0] == edges[1]).any()):
-        node = int(edges[0][edges[0] == edges[1]][0])
-        raise InputError(f"edges: node {node} touches itself, expected two different ones; leave such contacts out")
-    # One number for each pair: far faster to sort than columns of two.
-    pair = torch.cat([edges[0] * n_nodes + edges[1], edges[1] * n_nodes + edges[0]]).unique()
-    both = torch.stack([pair // n_nodes, pair % n_nodes])                                   # sorted by row
-    share = 1 / torch.bincount(both[0], minlength=n_nodes)[both[0]].to(torch.get_default_dtype())
-    return torch.sparse_coo_tensor(both, share, (n_nodes, n_nodes), is_coalesced=True)

@@ -291,11 +291,6 @@ def build_whole(
     )  # fmt: skip
 
 
-def predictable(profile: Profile, cell_type: str) -> list[str]:
-    """Ids of the genes that represent a node: those on which Chromoformer is compared with GC-MERGE."""
-    return build(profile, cell_type).genes["gene_id"].tolist()
-
-
 def targets_of_nodes(graph: Graph) -> xr.Dataset:
     """The features that a graph is made from, with the label and expression of its node for each gene that represents one.
 

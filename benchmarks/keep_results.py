@@ -1,0 +1,66 @@
+"""Run notebooks 3 to 5 for a profile and keep their small tables in data/results/<profile>/, with how they were made.
+
+    python benchmarks/keep_results.py [--profile promoters-18k] [--budget full] [--notebooks 03_benchmark]
+
+Trainings that are on disk are not repeated. Tables of more than 60 kB, which hold genes or the points of a figure, stay in the
+profile's work folder.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+import report  # a script's own folder comes first on its path
+
+from chromolib import book
+from chromolib.config import ROOT, Profile, load_profile
+
+NOTEBOOKS = ("03_benchmark", "04_window_size", "05_ablation")
+LARGEST = 60_000  # bytes
+KEPT = ROOT / "data" / "results"
+
+
+def kept(profile: Profile, notebook: str, since: float, to: Path) -> list[str]:
+    """Copy the tables that a notebook wrote since a moment, seconds since 1970; their names."""
+    to.mkdir(parents=True, exist_ok=True)
+    number = re.match(r"\d+[a-z]?", notebook)[0]
+    for old in to.glob(f"{number}_*.csv"):
+        old.unlink()
+    made = sorted((profile.work_dir / "results").glob(f"{number}_*.csv"))
+    small = [path for path in made if path.stat().st_mtime >= since and path.stat().st_size <= LARGEST]
+    for path in small:
+        shutil.copy(path, to / path.name)
+    return [path.name for path in small]
+
+
+def main() -> None:
+    made = report.parser("keep_results.py", __doc__)
+    made.add_argument("--profile", default="promoters-18k", help="name or path (promoters-18k)")
+    made.add_argument("--budget", default="profile", choices=("profile", "full"))
+    made.add_argument("--notebooks", nargs="+", default=list(NOTEBOOKS), choices=NOTEBOOKS)
+    options = report.options_of(made)
+    with report.one_line_errors("keep_results.py"), tempfile.TemporaryDirectory() as scratch:
+        profile = load_profile(options.profile)
+        to, about = KEPT / profile.name, []
+        for notebook in options.notebooks:
+            start = time.time()
+            target = Path(scratch) / f"{notebook}.ipynb"
+            book.run_notebook(ROOT / "notebooks" / f"{notebook}.ipynb", target, {"profile": options.profile, "budget": options.budget})
+            for name in kept(profile, notebook, start, to):
+                about.append((name, notebook, options.budget, report.about(options)))
+    table = pd.DataFrame(about, columns=["table", "notebook", "budget", "made"])
+    path = to / "made.csv"
+    if path.exists():
+        before = pd.read_csv(path)
+        table = pd.concat([before[~before["notebook"].isin(options.notebooks)], table], ignore_index=True)
+    table.to_csv(path, index=False)
+    print(f"{len(table)} tables in {to.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
