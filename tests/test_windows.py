@@ -135,8 +135,8 @@ def test_windows_are_compared_with_the_next_and_the_widest_with_10_kb():
     assert windows.step_name(40_000, 10_000) == "40 vs 10 kb"
 
 
-def test_gain_in_one_cell_type_is_the_difference_of_two_models():
-    scores = noisy()
+def test_gain_in_one_fold_is_the_difference_of_two_models():
+    scores = noisy().assign(fold=1)
     table = windows.gains(scores, **QUICK)
     assert table["step"].tolist() == 2 * ["40 vs 10 kb", "10 vs 4 kb"]
     peer = evaluation.difference(scores, "A, 40 kb", "A, 10 kb", "clf", **QUICK).iloc[0]
@@ -156,12 +156,20 @@ def test_gain_in_two_cell_types_is_their_mean_and_genes_are_drawn_in_both():
     pd.testing.assert_frame_equal(twice, windows.gains(one, **QUICK))
 
 
+def test_networks_of_two_folds_are_not_ranked_against_each_other():
+    scores = noisy()
+    shifted = scores.assign(score=scores["score"] + 5 * (scores["fold"] == 2) * (scores["model"] == "A, 40 kb"))
+    pd.testing.assert_frame_equal(windows.gains(scores, **QUICK), windows.gains(shifted, **QUICK))
+    by_fold = windows.by_fold(scores).drop_duplicates(["model", "window_bp"]).set_index(["model", "window_bp"])["mean"]
+    assert windows.gains(scores, **QUICK).loc[0, "value"] == pytest.approx(by_fold["A", 40_000] - by_fold["A", 10_000])
+
+
 def test_windows_on_different_genes_are_not_compared():
     scores = noisy()
-    message = r"windows: 'B, 10 kb' of T01 lacks or adds 1 genes, expected the same at each window; train the runs that failed"
+    message = "windows: 'B, 10 kb' in fold 1 of T01 lacks genes that others score; train the runs that failed"
     with pytest.raises(InputError, match=message):
         windows.gains(scores.drop(index=scores.query("model == 'B, 10 kb'").index[0]))
-    with pytest.raises(InputError, match="windows: 'B, 40 kb' in one of T01 and T02, expected both"):
+    with pytest.raises(InputError, match="windows: 'B, 40 kb' in fold 1 of T02 lacks genes"):
         windows.gains(pd.concat([scores, noisy(cell_type="T02").query("model != 'B, 40 kb'")]))
 
 
@@ -193,7 +201,7 @@ def test_groups_are_counted_by_the_distance_of_the_nearest_tss():
 
 
 def test_metric_of_a_group_is_that_of_its_genes():
-    scores, distance = noisy(), np.repeat([1000, 8000, np.inf], [10, 50, 60])
+    scores, distance = noisy().assign(fold=1), np.repeat([1000, 8000, np.inf], [10, 50, 60])
     table = windows.by_neighbour(scores, {"T01": at(distance)}, **QUICK)
     assert table["group"].unique().tolist() == list(windows.GROUPS[1:])           # ten genes are too few
     chosen = scores[(scores["model"] == "A, 4 kb") & scores["gene_id"].isin([f"g{i}" for i in range(10, 60)])]
@@ -208,7 +216,7 @@ def misled(n=160):
     rng = np.random.default_rng(0)
     target, label, has = rng.integers(0, 2, n), rng.integers(0, 2, n), np.arange(n) % 2 == 0
     own = target - 0.5 + 0.1 * rng.normal(size=n)
-    scores = made({"A, 10 kb": own, "A, 40 kb": np.where(has, label - 0.5, own)}, target)
+    scores = made({"A, 10 kb": own, "A, 40 kb": np.where(has, label - 0.5, own)}, target).assign(fold=1)
     return scores, at(np.where(has, 12_000, np.inf), np.where(has, label, np.nan)), target, label, has
 
 
@@ -216,8 +224,8 @@ def test_gain_is_lost_where_a_neighbour_comes_into_view_and_only_there():
     scores, near, target, label, has = misled()
     table = windows.gains_by_view(scores, {"T01": near}, **QUICK).set_index("genes")
     seen, unseen, change = (table.loc[name] for name in (*windows.VIEWS, "first minus second"))
-    by_neighbour = evaluation.classification_metrics(target[has], label[has] - 0.5)["roc_auc"]
-    assert seen["value"] == pytest.approx(by_neighbour - 1) and seen["high"] < 0
+    of_label = evaluation.classification_metrics(target[has], label[has] - 0.5)["roc_auc"]
+    assert seen["value"] == pytest.approx(of_label - 1) and seen["high"] < 0
     assert unseen["value"] == unseen["low"] == unseen["high"] == 0
     assert change["value"] == seen["value"] and change["n"] == len(has) and seen["n"] == has.sum()
     close = at(np.where(has, 4000, np.inf))                                       # in view of 10 kb already: of neither kind

@@ -30,7 +30,7 @@ from .comparison import baseline, binned_signal, linear, mean_signal
 USUAL_BP = 10_000   # beyond it, the paper says, other networks lose
 EDGES_BP = (5_000, 20_000)  # of groups by the distance of the nearest TSS: half of the usual and of the paper's widest window
 GROUPS = tuple(f"nearest TSS {text}" for text in ("within 5 kb", "5 to 20 kb away", "beyond 20 kb"))
-MIN_GENES = 20      # of a kind in a cell type; an interval of fewer says little
+MIN_GENES = 20      # of a kind in a fold, or of calls in a cell type; an interval of fewer says little
 VIEWS = ("neighbour comes into view", "no neighbour in view")
 STATES = ("on", "off", "none in view")  # of the neighbour that a wider window brings into view
 NEIGHBOURS = ("neighbour on", "neighbour off")
@@ -211,8 +211,9 @@ def step_name(wide_bp: int, narrow_bp: int) -> str:
 def gains(scores: pd.DataFrame, task: Task = "clf", *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
     """What each model gains from a wider window, with 95 % bootstrap intervals over genes.
 
-    A gene that is drawn twice counts twice at both windows and in each cell type; of several cell types it is the mean. Of one
-    cell type it is `evaluation.difference`. Intervals do not hold what another seed would change.
+    The mean over folds, whose networks' scores do not compare, and over cell types. A gene that is drawn twice counts twice at
+    both windows and in each cell type. Of one fold and cell type it is `evaluation.difference`. Intervals do not hold what
+    another seed would change.
 
     Returns
     -------
@@ -225,9 +226,9 @@ def gains(scores: pd.DataFrame, task: Task = "clf", *, n_resamples: int = 1000, 
     InputError
         A model that does not score the same genes at each window.
     """
-    by_cell_type = _by_cell_type(scores)
-    columns = list(next(iter(by_cell_type.values())))
-    values, n = of_parts([list(tables.values()) for tables in by_cell_type.values()], FIRST_METRIC[task], n_resamples, seed)
+    parts = _by_part(scores)
+    columns = list(next(iter(parts.values())))
+    values, n = of_parts([list(tables.values()) for tables in parts.values()], FIRST_METRIC[task], n_resamples, seed)
     draws = dict(zip(columns, np.moveaxis(values.mean(1), -1, 0), strict=True))             # (1 + b,) of each model and window
     rows = [
         (model, step_name(wide, narrow), window_name(model, wide), window_name(model, narrow), FIRST_METRIC[task],
@@ -298,18 +299,17 @@ def by_neighbour(
     Returns
     -------
     DataFrame
-        model, window_bp, group, metric, value (mean over cell types), low, high, n (genes). Groups of fewer than MIN_GENES genes
-        in a cell type are left out; an interval is NaN where a resample has genes of one class.
+        model, window_bp, group, metric, value (mean over folds and cell types), low, high, n (genes). Groups of fewer than
+        MIN_GENES genes in a fold are left out; an interval is NaN where a resample has genes of one class.
     """
-    by_cell_type, rows = _by_cell_type(scores), []
+    parts, rows = _by_part(scores), []
     for number, group in enumerate(GROUPS):
         low_bp, high_bp = (0, *EDGES_BP, np.inf)[number : number + 2]
-        chosen = [[_cut(table, near[name], low_bp, high_bp) for table in tables.values()] for name, tables in by_cell_type.items()]
+        chosen = [[_cut(table, near[name], low_bp, high_bp) for table in tables.values()] for (name, _), tables in parts.items()]
         if _fewest(chosen) < MIN_GENES:
             continue
         values, n = of_parts(chosen, FIRST_METRIC[task], n_resamples, seed)
-        columns = next(iter(by_cell_type.values()))
-        for column, draws in zip(columns, np.moveaxis(values.mean(1), -1, 0), strict=True):
+        for column, draws in zip(next(iter(parts.values())), np.moveaxis(values.mean(1), -1, 0), strict=True):
             rows.append((*column, group, FIRST_METRIC[task], *_with_interval(draws), n))
     return pd.DataFrame(rows, columns=["model", "window_bp", "group", "metric", "value", "low", "high", "n"])
 
@@ -325,14 +325,14 @@ def gains_by_view(
     -------
     DataFrame
         model, step, genes ("neighbour comes into view", "no neighbour in view", "first minus second"), metric,
-        value, low, high, n. Models with fewer than MIN_GENES genes of either kind in a cell type are left out.
+        value (mean over folds and cell types), low, high, n. None where a fold has fewer than MIN_GENES genes of either kind.
     """
-    by_cell_type, rows = _by_cell_type(scores), []
-    for model, (wide, narrow) in _widenings(by_cell_type).items():
+    parts, rows = _by_part(scores), []
+    for model, (wide, narrow) in _widenings(parts).items():
         spans = ((narrow / 2, wide / 2), (wide / 2, np.inf))
         chosen = [
             [_cut(tables[model, width], near[name], *span) for span in spans for width in (wide, narrow)]
-            for name, tables in by_cell_type.items()
+            for (name, _), tables in parts.items()
         ]
         rows += _contrast((model, step_name(wide, narrow)), VIEWS, chosen, FIRST_METRIC[task], n_resamples, seed)
     return pd.DataFrame(rows, columns=["model", "step", "genes", "metric", "value", "low", "high", "n"])
@@ -350,9 +350,9 @@ def calls(scores: pd.DataFrame, near: Mapping[str, pd.DataFrame]) -> pd.DataFram
         model, window_bp, own (label of the gene: of "off" all wrong calls are "on", and the reverse), neighbour ("on", "off",
         "none in view"), wrong, n, share, low, high (95 % Wilson interval). Genes of all cell types count as so many genes.
     """
-    by_cell_type, parts = _by_cell_type(scores), []
-    pairs = _widenings(by_cell_type)
-    for name, tables in by_cell_type.items():
+    by_part, parts = _by_part(scores), []
+    pairs = _widenings(by_part)
+    for (name, _), tables in by_part.items():
         for (model, window_bp), table in tables.items():
             if model in pairs:
                 state = _state(table, near[name], *pairs[model])
@@ -378,13 +378,13 @@ def shift_of_calls(
     DataFrame
         model, step, genes (off, with a neighbour that comes into view: "neighbour on", "neighbour off", "first
         minus second"), metric ("called on"), value (share called on at the wide window minus that at the narrow one, mean over
-        cell types), low, high (95 % bootstrap interval over genes), n. Models with fewer than MIN_GENES genes of either kind in
-        a cell type are left out.
+        cell types), low, high (95 % bootstrap interval over genes), n. Folds count as one, since a call needs no order. None
+        where a cell type has fewer than MIN_GENES genes of either kind.
     """
-    by_cell_type, rows = _by_cell_type(scores), []
-    for model, (wide, narrow) in _widenings(by_cell_type).items():
+    parts, rows = _by_part(scores.assign(fold=0)), []
+    for model, (wide, narrow) in _widenings(parts).items():
         chosen = []
-        for name, tables in by_cell_type.items():
+        for (name, _), tables in parts.items():
             state = _state(tables[model, wide], near[name], wide, narrow)
             called = [tables[model, width].assign(score=lambda table: (table["score"] > 0).astype(float)) for width in (wide, narrow)]
             is_off = tables[model, wide]["target"] == 0
@@ -397,23 +397,19 @@ def shift_of_calls(
 # How it is measured
 
 
-def _by_cell_type(scores: pd.DataFrame) -> dict[str, dict[tuple[str, int], pd.DataFrame]]:
-    """Cell type -> model and window -> score and target by gene id, all on the same genes."""
-    found: dict[str, dict[tuple[str, int], pd.DataFrame]] = {}
-    for (cell_type, model, window_bp), table in split_names(scores).groupby(["cell_type", "model", "window_bp"], sort=False):
-        tables = found.setdefault(cell_type, {})
-        table = table.set_index("gene_id")[["score", "target"]].sort_index()
-        first = next(iter(tables.values()), table)
-        if not table.index.equals(first.index):
-            n = len(table.index.symmetric_difference(first.index))
-            name = window_name(model, window_bp)
-            raise InputError(f"windows: {name!r} of {cell_type} lacks or adds {n} genes, expected the same at each window; train the runs that failed")
-        tables[model, window_bp] = table
-    first, *others = found
-    for name in others:
-        if lacking := [window_name(*column) for column in found[first] | found[name] if column not in found[first] or column not in found[name]]:
-            raise InputError(f"windows: {lacking[0]!r} in one of {first} and {name}, expected both; train the runs that failed")
-        found[name] = {column: found[name][column] for column in found[first]}
+def _by_part(scores: pd.DataFrame) -> dict[tuple[str, int], dict[tuple[str, int], pd.DataFrame]]:
+    """Cell type and fold -> model and window -> score and target by gene id; in each part all models on the same genes."""
+    found: dict[tuple[str, int], dict[tuple[str, int], pd.DataFrame]] = {}
+    by_model = split_names(scores).groupby(["cell_type", "fold", "model", "window_bp"], sort=False)
+    for (cell_type, fold, *column), table in by_model:
+        found.setdefault((cell_type, fold), {})[tuple(column)] = table.set_index("gene_id")[["score", "target"]].sort_index()
+    columns = list(dict.fromkeys(column for tables in found.values() for column in tables))
+    for (cell_type, fold), tables in found.items():
+        genes = next(iter(tables.values())).index
+        for column in columns:
+            if column not in tables or not tables[column].index.equals(genes):
+                raise InputError(f"windows: {window_name(*column)!r} in fold {fold} of {cell_type} lacks genes that others score; train the runs that failed")
+        found[cell_type, fold] = {column: tables[column] for column in columns}
     return found
 
 
@@ -424,9 +420,9 @@ def _windows_of(columns: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
     return found
 
 
-def _widenings(by_cell_type: dict[str, dict[tuple[str, int], pd.DataFrame]]) -> dict[str, tuple[int, int]]:
+def _widenings(parts: dict[tuple[str, int], dict[tuple[str, int], pd.DataFrame]]) -> dict[str, tuple[int, int]]:
     """Model -> its wide and its narrow window; none of a model with one window."""
-    pairs = {model: widening(windows_bp) for model, windows_bp in _windows_of(next(iter(by_cell_type.values()))).items()}
+    pairs = {model: widening(windows_bp) for model, windows_bp in _windows_of(next(iter(parts.values()))).items()}
     return {model: pair for model, pair in pairs.items() if pair}
 
 
@@ -456,7 +452,7 @@ def _contrast(
     if _fewest(chosen) < MIN_GENES:
         return []
     values, n = of_parts(chosen, metric, n_resamples, seed)
-    first, second = (values[..., i] - values[..., i + 1] for i in (0, 2))                   # (1 + b, cell type)
+    first, second = (values[..., i] - values[..., i + 1] for i in (0, 2))                   # (1 + b, part)
     sizes = [len(set().union(*(row[i].index for row in chosen))) for i in (0, 2)]
     parts = zip((*kinds, "first minus second"), (first, second, first - second), (*sizes, n), strict=True)
     return [(*labels, kind, metric, *_with_interval(draws.mean(1)), size) for kind, draws, size in parts]
