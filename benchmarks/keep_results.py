@@ -2,8 +2,8 @@
 
     python benchmarks/keep_results.py [--profile promoters-18k] [--budget full] [--notebooks 03_benchmark]
 
-Trainings that are on disk are not repeated. Tables of more than 60 kB, which hold genes or the points of a figure, stay in the
-profile's work folder.
+Trainings that are on disk are not repeated. Tables of genes, whose expression is others' data, those without rows, and those of
+more than 60 kB stay in the profile's work folder.
 """
 
 from __future__ import annotations
@@ -32,10 +32,15 @@ def kept(profile: Profile, notebook: str, since: float, to: Path) -> list[str]:
     for old in to.glob(f"{number}_*.csv"):
         old.unlink()
     made = sorted((profile.work_dir / "results").glob(f"{number}_*.csv"))
-    small = [path for path in made if path.stat().st_mtime >= since and path.stat().st_size <= LARGEST]
+    new = [path for path in made if path.stat().st_mtime >= since and path.stat().st_size <= LARGEST]
+    small = [path for path in new if is_kept(pd.read_csv(path))]
     for path in small:
         shutil.copy(path, to / path.name)
     return [path.name for path in small]
+
+
+def is_kept(table: pd.DataFrame) -> bool:
+    return len(table) > 0 and not {"gene_id", "symbol", "score"} & set(table)
 
 
 def main() -> None:

@@ -463,9 +463,13 @@ def load_state(
 
 
 def _settings(model: Network, config: TrainConfig) -> str:
-    """What must be equal for a training to go on; where it runs may change, and for how long where no rate depends on it."""
+    """What must be equal for a training to go on; where it runs may change, and for how long where no rate depends on it.
+
+    Only what is not the default, as in `runs`: an option that comes later does not end the trainings without it.
+    """
     free = ("epochs", "device") if config.schedule == "decay" else ("device",)
-    training = {k: v for k, v in config.to_dict().items() if k not in free}
+    default = TrainConfig().to_dict()
+    training = {k: v for k, v in config.to_dict().items() if k not in free and v != default[k]}
     return json.dumps({"model": model.config.to_dict(), "training": training}, sort_keys=True)
 
 

@@ -176,7 +176,7 @@ def test_unknown_profile_is_one_line(chromolib, command):
         (["preprocess", "smoke", "--cell-type", "E003"], "profile smoke: unknown cell type 'E003', expected one of"),
         (["train", "smoke", "--cell-type", "E003"], "unknown cell type 'E003'"),
         (["train", "smoke", "--fold", "9"], "fold 9 holds 0 of"),
-        (["train", "smoke", "--task", "diff"], "train: task='diff', expected clf or reg; fold changes are trained in notebook 02b"),
+        (["train", "smoke", "--task", "diff"], "train: task='diff', expected clf or reg; fold changes are trained in notebooks 02b and 03"),
         (["train", "smoke", "--task", "cls"], "train: task='cls', expected clf or reg"),
         (["simulate", "new", "--profile", "smoke", "--cell-type", "S01"], "simulate: --cell-type S01 without --features, but"),
         (["train", "smoke", "--recipe", "mine"], "unknown recipe 'mine'"),
@@ -202,6 +202,14 @@ def test_broken_profile_of_a_user_is_one_line(chromolib, tmp_path):
     assert f"{path}:3: genome: Input should be a valid string" in one_line(chromolib("check", path))
     path.write_text("name: [")
     assert f"{path}: not readable as YAML" in one_line(chromolib("check", path))
+
+
+@pytest.mark.parametrize("command", [("check",), ("train", "--model", "deepchrome")])
+def test_wrong_budget_is_told_before_anything_is_trained(chromolib, tmp_path, command):
+    path = tmp_path / "own.yml"
+    path.write_text((PROFILES / "smoke.yml").read_text().replace("folds: [1]", "folds: [9]"))
+    status, _, errors = chromolib(command[0], path, *command[1:])
+    assert status == 1 and errors == ["chromolib: profile smoke: budget.folds: found 9, expected some of 1, 2, 3, 4; correct it"]
 
 
 @pytest.mark.parametrize(
