@@ -43,7 +43,7 @@ MODEL_COLOURS = {
 }  # fmt: skip
 # Models of the same kind share a colour, where a figure names them beside their points: how their names begin -> whose.
 SAME_COLOUR = {
-    "Linear, ": "Binned signal", "Boosting, ": "Gradient boosting", "DeepDiff ": "DeepDiff raw_d",
+    "Linear, mean signal": "Mean signal, 4 kb", "Linear, ": "Binned signal", "Boosting, ": "Gradient boosting", "DeepDiff ": "DeepDiff raw_d",
     "Chromoformer, probability": "Chromoformer", "Chromoformer on ": "Chromoformer",
     "Chromoformer, promoter only": "Chromoformer", "Planted in view": "Best possible",
 }  # fmt: skip
@@ -52,6 +52,7 @@ OTHER = "#444444"  # a mark or model that the paper does not have
 PCRE = "#7a3e9d"   # contacts and what they lead to
 H1 = "#000000"     # the real promoters that a profile is held against
 VERDICTS = {"seen": ("#009e73", "o"), "not seen": ("#d55e00", "D"), "not testable": ("#999999", "x")}  # colour and shape
+LINE_STYLES = {"Linear, ": "--", "Planted in view": ":"}  # of what is no network: how its name begins -> style
 # Kinds of genes by their neighbours, from `analysis.windows`: colour and marker.
 KIND_STYLES = {
     "nearest TSS within 5 kb": ("#7a3e9d", "s"), "nearest TSS 5 to 20 kb away": ("#d55e00", "o"), "nearest TSS beyond 20 kb": (OTHER, "D"),
@@ -717,11 +718,10 @@ def plot_probability(predictions: pd.DataFrame, axes: Sequence[Axes]) -> Sequenc
 
 def plot_windows(table: pd.DataFrame, ax: Axes) -> Axes:
     """A metric by window, a line per model: mean and standard error, behind them a point per fold and cell type; from
-    `windows.by_fold`. Lines of regressions are grey and dashed, in a simulated profile that of what was planted is dotted."""
+    `windows.by_fold`. Lines of regressions are dashed, in a simulated profile that of what was planted is dotted."""
     models = list(table["model"].unique())
-    styles = {"Linear, mean signal": ("#a6a6a6", "--"), "Linear, binned signal": (WHOLE_WINDOW, "--"), "Planted in view": ("black", ":")}
     for number, (model, rows) in enumerate(table.groupby("model", sort=False)):
-        colour, style = styles.get(model, (model_colour(model), "-"))
+        colour, style = model_colour(model), next((style for start, style in LINE_STYLES.items() if model.startswith(start)), "-")
         shift = 1.012 ** (number - (len(models) - 1) / 2)                      # so that bars do not hide one another
         mean = rows.drop_duplicates("window_bp").sort_values("window_bp")
         ax.plot(rows["window_bp"] / 1000 * shift, rows["value"], "o", ms=3.5, color=colour, alpha=0.4, mew=0)
