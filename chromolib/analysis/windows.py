@@ -120,7 +120,7 @@ def planted(profile: Profile) -> str:
     reach = max(abs(offset) for peaks in AT_TSS.values() for state, offset, _, _ in peaks if state == "on") / 1000
     marks = f"the marks of a promoter that is on are centred within {reach:g} kb of its TSS"
     if profile.inputs.simulation.effects == "promoter":
-        return f"Planted here: {marks}, and nothing else decides expression, so that a window wider than that should not help."
+        return f"Planted here: {marks}, and nothing else decides expression, so that windows wider than {2 * reach:g} kb should not help."
     return (
         f"Planted here: {marks}, and {', '.join(ALONG_BODY)} of elongated genes rises to half its height {HALF_BP / 1000:g} kb and to "
         f"its top {TOP_BP / 1000:g} kb downstream, so that windows should help from {2 * HALF_BP / 1000:g} kb on, hardly beyond "
