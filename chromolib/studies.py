@@ -1,4 +1,4 @@
-"""Which trainings answer which question: the grids of notebooks 3 to 5, and what their networks say of held-out genes.
+"""Which trainings answer which question: the grids of notebooks 3 to 7, and what their networks say of held-out genes.
 
 In: a profile and how much of it to train. Out: runs under the names that tables and figures show, and tables of scores.
 """
@@ -6,7 +6,7 @@ In: a profile and how much of it to train. Out: runs under the names that tables
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from pathlib import Path
@@ -19,8 +19,8 @@ from scipy import special
 from .baselines import PEERS, WINDOW_PEERS
 from .config import BETTER_SEEDS, Budget, InputError, Profile, PublishedInputs, Task, load_profile
 from .genome import profile_genome
-from .runs import Results, Run
-from .train import load_weights
+from .runs import Results, Run, Shelf, plan
+from .train import Dataset, Network, load_weights
 
 Grid = dict[str, list[Run]]  # name of a model -> its runs; the scores of those that differ by their seed alone are averaged
 
@@ -283,7 +283,41 @@ def bins_name(widths: Sequence[int]) -> str:
     return "bins " + " + ".join(map(str, widths))
 
 
+# Notebooks 6 and 7: what the networks learned
+
+
+def classifiers(study: Study, without: Sequence[str] = ()) -> Grid:
+    """Chromoformer as classifier of each cell type, and the same retrained without each of these marks, as far as the profile
+    has them and others: those of `ablations`."""
+    grid = {OURS: study.runs()}
+    for mark in without:
+        if mark in study.record.marks and len(study.record.marks) > 1:
+            grid[f"without {mark}"] = study.runs(marks=[other for other in study.record.marks if other != mark])
+    return grid
+
+
+def regressors(study: Study, cell_types: Sequence[str] | None = None) -> Grid:
+    """Chromoformer as regressor: of each cell type of the profile, or of these; held-out folds are those of the study."""
+    chosen = tuple(study.record.cell_types) if cell_types is None else tuple(cell_types)
+    return {OURS: replace(study, cell_types=chosen).runs(("reg",))}
+
+
 # What the networks say
+
+
+def networks(runs: Iterable[Run]) -> Iterator[tuple[Run, Network, Dataset]]:
+    """Each run's trained network, and the genes that it did not see as it reads them; one cell type in memory at a time.
+
+    Raises
+    ------
+    InputError
+        A run that is not trained yet (`ensure` does so), or whose network is damaged.
+    """
+    shelf = Shelf()
+    for job in plan(runs):
+        model = load_weights(job.run.folder)
+        _, held_out = shelf.split(job)
+        yield job.run, model, held_out
 
 
 def runs_of(*grids: Grid) -> list[Run]:

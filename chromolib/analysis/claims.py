@@ -24,11 +24,14 @@ from .comparison import published
 PEERS = ("DeepChrome", "AttentiveChrome", "HM-CRNN")  # which read one cell type's promoter window
 MIN_GENES = 30  # of a cell type; an interval of fewer says little
 SEEN, NOT_SEEN, NOT_TESTABLE = "seen", "not seen", "not testable"
-Metric = Literal["roc_auc", "accuracy", "average_precision", "pearson", "r2", "mean"]
+Metric = Literal["roc_auc", "accuracy", "average_precision", "pearson", "spearman", "r2", "mean"]
 TASK_METRICS: dict[Task, tuple[Metric, ...]] = {
-    "clf": ("roc_auc", "accuracy", "average_precision"), "reg": ("pearson", "r2", "mean"), "diff": ("pearson", "r2"),
+    "clf": ("roc_auc", "accuracy", "average_precision", "mean"), "reg": ("pearson", "spearman", "r2", "mean"),
+    "diff": ("pearson", "r2"),
 }  # fmt: skip
-Notebook = Literal["03_benchmark", "04_window_size", "05_ablation"]
+Notebook = Literal[
+    "03_benchmark", "04_window_size", "05_ablation", "06_attention", "07_pcri", "07b_cis_regulation", "07c_perturbation",
+]  # fmt: skip
 NOTEBOOKS = get_args(Notebook)
 SCORES = ("cell_type", "task", "model", "gene_id", "score", "target")
 COLUMNS = ("id", "figure", "claim", "statistic", "first", "second", "threshold", "paper", "value", "low", "high", "n",
