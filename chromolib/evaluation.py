@@ -7,7 +7,7 @@ A score is above 0 where a gene is called on (clf), log2(RPKM + 1) (reg) or a lo
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,9 @@ def splits(genes: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:
         yield int(number), fold == number
 
 
-def cross_fit(task: Task, x: np.ndarray, y: np.ndarray, genes: pd.DataFrame, model: Model, seed: int = 0) -> np.ndarray:
+def cross_fit(
+    task: Task, x: np.ndarray, y: np.ndarray, genes: pd.DataFrame, model: Model, seed: int = 0, folds: Collection[int] | None = None
+) -> np.ndarray:  # fmt: skip
     """Score of each gene by a model that was fitted and tuned on the other folds.
 
     Parameters
@@ -88,19 +90,24 @@ def cross_fit(task: Task, x: np.ndarray, y: np.ndarray, genes: pd.DataFrame, mod
         In the order of x, with fold; chrom is checked where there is one.
     model : function
         Task, training targets and seed -> an estimator of scikit-learn that tunes itself inside the training genes.
+    folds : collection of int, optional
+        Those to hold out, one after the other; None: all.
 
     Returns
     -------
     array, (gene,)
-        The estimator's decision function (clf; log-odds for logistic regression and boosting) or its prediction (reg).
+        The estimator's decision function (clf; log-odds for logistic regression and boosting) or its prediction (reg); NaN for
+        genes of no fold that is held out.
 
     Raises
     ------
     InputError
         As `check_folds`, of which `genes` is the argument.
     """
-    score = np.empty(len(y))
-    for _, is_held_out in splits(genes):
+    score = np.full(len(y), np.nan)
+    for fold, is_held_out in splits(genes):
+        if folds is not None and fold not in folds:
+            continue
         fitted = model(task, y[~is_held_out], seed).fit(x[~is_held_out], y[~is_held_out])
         score[is_held_out] = (fitted.decision_function if task == "clf" else fitted.predict)(x[is_held_out])
     return score

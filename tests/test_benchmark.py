@@ -66,7 +66,7 @@ def test_what_is_left_out_is_named_with_its_reason():
 def test_simple_models_stand_on_the_genes_of_the_study(monkeypatch):
     monkeypatch.setattr(comparison, "simple_grid", partial(comparison.baseline, inputs=partial(comparison.mean_signal, window_bp=4000), model=comparison.linear))
     plain = comparison.simple_grid
-    monkeypatch.setattr(comparison, "simple_grid", lambda data: plain(data).assign(model="Linear, mean signal"))
+    monkeypatch.setattr(comparison, "simple_grid", lambda data, folds: plain(data, folds=folds).assign(model="Linear, mean signal"))
     study = studies.study("smoke")
     data = load_dataset(study.record, "S01")
     genes = data.genes.query("fold in @study.folds")

@@ -57,6 +57,8 @@ def test_gene_is_scored_by_what_the_other_folds_taught():
     assert seeds == [5, 5, 5]
     found = evaluation.cross_fit("clf", np.zeros((6, 1)), y > 5, GENES, lambda *_: MeanOfTraining())
     assert found.tolist() == [-4, -4, -3, -3, -3, -5]
+    found = evaluation.cross_fit("reg", np.zeros((6, 1)), y, GENES, lambda *_: MeanOfTraining(), folds=[2])
+    np.testing.assert_array_equal(found, [np.nan, np.nan, 4, 4, 4, np.nan])  # nothing is fitted for genes that are not asked for
 
 
 def test_order_of_the_genes_changes_no_cross_fitted_score():

@@ -120,8 +120,7 @@ def level_scores(study: Study, grid: Grid, results: Results) -> pd.DataFrame:
     """`studies.scores` of `studies.benchmark`, and beside them, of the same genes, what needs no network.
 
     Those are models of simple inputs (`comparison.simple_grid`), the mean of other cell types and, where simulated, the best
-    possible. They are fitted by cross-validation over all folds, so that no gene is scored by what it was fitted to, and cut to
-    the folds of the study.
+    possible. Each fold of the study is scored by what was fitted to all other folds.
     """
     tables = [studies.scores(grid, results)]
     for cell_type in study.cell_types:
@@ -132,7 +131,7 @@ def level_scores(study: Study, grid: Grid, results: Results) -> pd.DataFrame:
 
 
 def _simple_scores(study: Study, data: GeneDataset) -> pd.DataFrame:
-    found = [comparison.simple_grid(data), comparison.mean_of_others(study.record, data)]
+    found = [comparison.simple_grid(data, study.folds), comparison.mean_of_others(study.record, data)]
     found += [comparison.best_possible(study.record, data)] if study.record.simulated else []
     table = pd.concat([part for part in found if part is not None]).assign(cell_type=data.cell_type, task=data.task)
     return table.loc[table["fold"].isin(study.folds), SCORES]

@@ -5,7 +5,7 @@ In: datasets, predictions of runs and intervals of their metrics. Out: tidy tabl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 import numpy as np
@@ -75,8 +75,8 @@ def with_pcres(data: GeneDataset, inputs: Inputs) -> np.ndarray:
     return np.hstack([inputs(data), pcre_signal(data)])
 
 
-def baseline(data: GeneDataset, inputs: Inputs, model: Model, seed: int = 0) -> pd.DataFrame:
-    """A well-known model on simple inputs, each fold predicted by the others.
+def baseline(data: GeneDataset, inputs: Inputs, model: Model, seed: int = 0, folds: Collection[int] | None = None) -> pd.DataFrame:
+    """A well-known model on simple inputs, each fold, or each of `folds`, predicted by all others.
 
     Parameters
     ----------
@@ -88,11 +88,12 @@ def baseline(data: GeneDataset, inputs: Inputs, model: Model, seed: int = 0) -> 
     Returns
     -------
     DataFrame
-        gene_id, fold, score (log-odds or log2(RPKM + 1)), target; one row per gene.
+        gene_id, fold, score (log-odds or log2(RPKM + 1)), target; one row per gene of these folds.
     """
     y, genes = _target(data), data.genes[["gene_id", "fold"]]
-    score = cross_fit(data.task, inputs(data), y, data.genes, model, seed)
-    return genes.assign(score=score, target=y).sort_values("fold", kind="stable", ignore_index=True)
+    score = cross_fit(data.task, inputs(data), y, data.genes, model, seed, folds)
+    table = genes.assign(score=score, target=y).sort_values("fold", kind="stable", ignore_index=True)
+    return table if folds is None else table[table["fold"].isin(folds)].reset_index(drop=True)
 
 
 def linear(task: Task, y: np.ndarray, seed: int) -> Pipeline:
@@ -130,7 +131,7 @@ def baselines(data: GeneDataset) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def simple_grid(data: GeneDataset) -> pd.DataFrame:
+def simple_grid(data: GeneDataset, folds: Collection[int] | None = None) -> pd.DataFrame:
     """Well-known models on simple inputs, every pair: what does each step beyond the simplest add?
 
     Regression ("Linear") and, from MIN_GENES_TO_BOOST genes on, boosting of trees ("Boosting"); of the mean signal of each
@@ -147,7 +148,7 @@ def simple_grid(data: GeneDataset) -> pd.DataFrame:
         inputs |= {f"{name} + pCREs": partial(with_pcres, inputs=of_promoter) for name, of_promoter in inputs.items()}
     models = {"Linear": linear} | ({"Boosting": boosting} if len(data) >= MIN_GENES_TO_BOOST else {})
     tables = [
-        baseline(data, of_genes, model).assign(model=f"{kind}, {name}")
+        baseline(data, of_genes, model, folds=folds).assign(model=f"{kind}, {name}")
         for kind, model in models.items()
         for name, of_genes in inputs.items()
     ]

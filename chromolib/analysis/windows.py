@@ -64,22 +64,21 @@ def simple_scores(data: Mapping[str, GeneDataset], folds: Iterable[int]) -> pd.D
     data : mapping
         Cell type -> all its genes, the whole frame.
     folds : iterable of int
-        Those to keep; each is predicted by all others.
+        Those to score; each is predicted by all others.
 
     Returns
     -------
     DataFrame
         cell_type, task, model ("Linear, mean signal, 10 kb", ...), gene_id, fold, score, target.
     """
-    tables = []
+    tables, chosen = [], list(folds)
     for cell_type, genes in data.items():
         for window_bp in (width for width in WINDOWS_BP if width <= genes.frame_bp):
             view = genes.select(window_bp=window_bp, max_pcres=0)
             for name, inputs in zip(SIMPLE, (partial(mean_signal, window_bp=window_bp), binned_signal), strict=True):
                 labels = {"cell_type": cell_type, "task": view.task, "model": window_name(name, window_bp)}
-                tables.append(baseline(view, inputs, linear).assign(**labels))
-    table = pd.concat(tables, ignore_index=True)
-    return table.loc[table["fold"].isin(list(folds)), SCORES].reset_index(drop=True)
+                tables.append(baseline(view, inputs, linear, folds=chosen).assign(**labels))
+    return pd.concat(tables, ignore_index=True)[SCORES]
 
 
 def planted_scores(profile: Profile, data: Mapping[str, GeneDataset], folds: Iterable[int]) -> pd.DataFrame:
