@@ -55,7 +55,7 @@ def test_regressions_read_each_window_that_fits_and_keep_the_folds_asked_for():
     data = dataset()
     table = windows.simple_scores({"T01": data}, [2, 3])
     assert list(table) == studies.SCORES
-    assert list(table["model"].unique()) == [f"{name}, {kb} kb" for kb in (2, 4) for name in windows.SIMPLE]
+    assert list(table["model"].unique()) == [f"{name}, {kb} kb" for kb in (2, 4) for name in windows.REGRESSIONS]
     assert set(table["fold"]) == {2, 3}
     peer = comparison.baseline(data.select(window_bp=2000, max_pcres=0), comparison.binned_signal, comparison.linear)
     ours = table[table["model"] == "Linear, binned signal, 2 kb"].set_index("gene_id")["score"]

@@ -25,7 +25,6 @@ from ..studies import BETTER, OURS, SCORES, Grid, Study
 from . import comparison, fold_change
 
 PROBABILITY = f"{OURS}, probability"
-SIMPLE = ("Linear, ", "Boosting, ", "Mean signal, ", "Binned signal")  # how names of models of simple inputs begin
 SHOWN: dict[Task, tuple[str, ...]] = {
     "clf": ("roc_auc", "average_precision", "accuracy"), "reg": ("pearson", "r2", "spearman"), "diff": ("pearson", "r2", "spearman"),
 }  # fmt: skip
@@ -291,4 +290,4 @@ def in_words(changes: pd.DataFrame, model: str = OURS) -> str:
 
 def simple_of(scores: pd.DataFrame) -> list[str]:
     """Names of the models of simple inputs that read chromatin."""
-    return [name for name in scores["model"].unique() if name.startswith(SIMPLE)]
+    return [name for name in scores["model"].unique() if name.startswith(comparison.CHROMATIN_BASELINES)]

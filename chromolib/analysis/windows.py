@@ -35,7 +35,7 @@ VIEWS = ("neighbour comes into view", "no neighbour in view")
 STATES = ("on", "off", "none in view")  # of the neighbour that a wider window brings into view
 NEIGHBOURS = ("neighbour on", "neighbour off")
 PLANTED = "Planted in view"
-SIMPLE = ("Linear, mean signal", "Linear, binned signal")
+REGRESSIONS = ("Linear, mean signal", "Linear, binned signal")
 
 
 # Models and their windows
@@ -75,7 +75,7 @@ def simple_scores(data: Mapping[str, GeneDataset], folds: Iterable[int]) -> pd.D
     for cell_type, genes in data.items():
         for window_bp in (width for width in WINDOWS_BP if width <= genes.frame_bp):
             view = genes.select(window_bp=window_bp, max_pcres=0)
-            for name, inputs in zip(SIMPLE, (partial(mean_signal, window_bp=window_bp), binned_signal), strict=True):
+            for name, inputs in zip(REGRESSIONS, (partial(mean_signal, window_bp=window_bp), binned_signal), strict=True):
                 labels = {"cell_type": cell_type, "task": view.task, "model": window_name(name, window_bp)}
                 tables.append(baseline(view, inputs, linear, folds=chosen).assign(**labels))
     return pd.concat(tables, ignore_index=True)[SCORES]
