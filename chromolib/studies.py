@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import combinations, product
 from pathlib import Path
 from typing import Literal
@@ -20,7 +21,7 @@ from .baselines import PEERS, WINDOW_PEERS
 from .config import BETTER_SEEDS, Budget, InputError, Profile, PublishedInputs, Task, load_profile
 from .genome import profile_genome
 from .runs import Results, Run, Shelf, plan
-from .train import Dataset, Network, load_weights
+from .train import Dataset, Network, build, described, load_weights
 
 Grid = dict[str, list[Run]]  # name of a model -> its runs; the scores of those that differ by their seed alone are averaged
 
@@ -402,4 +403,10 @@ def costs(results: Results, *grids: Grid) -> pd.DataFrame:
 
 def n_parameters(folder: Path) -> int:
     """Numbers that a run's network has learned."""
-    return sum(weight.numel() for weight in load_weights(folder).parameters())
+    return _count((folder / "model.json").read_text())
+
+
+@cache
+def _count(settings: str) -> int:
+    """The same of a network as model.json describes it, which many runs share; its weights are not read."""
+    return sum(weight.numel() for weight in build(described(settings), seed=0).parameters())

@@ -376,6 +376,12 @@ def save_weights(folder: Path, model: Network) -> None:
     write_whole(folder / "model.json", lambda path: path.write_text(json.dumps(model.config.to_dict(), indent=1)))
 
 
+def described(text: str) -> ModelConfig | PeerConfig:
+    """The network that the text of a model.json describes."""
+    values = json.loads(text)
+    return (PeerConfig if "model" in values else ModelConfig).from_dict(values)
+
+
 def load_weights(folder: str | os.PathLike[str]) -> Network:
     """Read a network that `save_weights` wrote.
 
@@ -389,8 +395,7 @@ def load_weights(folder: str | os.PathLike[str]) -> Network:
         if not (folder / name).is_file():
             raise InputError(f"{folder}: no {name}; expected a folder with model.json and model.safetensors")
     try:
-        values = json.loads((folder / "model.json").read_text())
-        model = build((PeerConfig if "model" in values else ModelConfig).from_dict(values), seed=0)
+        model = build(described((folder / "model.json").read_text()), seed=0)
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
         reason = textwrap.shorten(str(error), 300, placeholder="...")
