@@ -192,8 +192,8 @@ class BinAttention(nn.Module):
         folded = torch.matmul(output, value).transpose(1, 2).flatten(2)                   # (s, d, h * d)
         return finish_layer(x, heard, folded, self.output.bias, self.norm, self.feed_forward)
 
-    def weights(self, x: Tensor, bins: Sequence[Bins]) -> list[Tensor]:
-        """How much `forward` lets each region's query listen to each of its bins: (n, h, l) at each resolution.
+    def weights(self, x: Tensor, bins: Sequence[Bins]) -> list[tuple[Tensor, Tensor]]:
+        """How much `forward` lets each region's query listen to each of its bins, as `weigh_bins` gives it.
 
         Parameters
         ----------
@@ -202,7 +202,7 @@ class BinAttention(nn.Module):
             Of the n regions at each resolution.
         """
         u = self.folded_query(x).unflatten(-1, (self.heads, -1))                          # (s, n, h, d)
-        return [weigh_bins(*pair)[0] for pair in zip(u, bins, strict=True)]
+        return [weigh_bins(*pair) for pair in zip(u, bins, strict=True)]
 
     def full_map(self, bins: Tensor, is_padding: Tensor, s: int) -> Tensor:
         """Attention of every bin over every bin of embedded regions, (n, l, d) -> (n, h, l, l), at resolution `s`."""

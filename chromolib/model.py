@@ -25,6 +25,13 @@ class Embedding(NamedTuple):
     regulatory: Tensor
 
 
+class TssAttention(NamedTuple):
+    """Where the TSS bin of each promoter looks, and why."""
+
+    weight: Tensor  # (b, h, l)  sums to 1 over bins, 0 in padding
+    asked: Tensor   # (b, h, m)  a bin with one unit more of a mark's signal gets exp(asked) times the attention
+
+
 class Chromoformer(nn.Module):
     """The paper's network; its configuration is all that is needed to rebuild it.
 
@@ -154,14 +161,15 @@ class Chromoformer(nn.Module):
         return self.join(side.view(len(x), b, -1)).relu()
 
     @torch.no_grad()
-    def tss_attention(self, batch: Batch | PackedBatch) -> dict[int, Tensor]:
-        """Attention of the TSS bin over the bins of its window as `forward` uses it, bin width -> (b, h, l).
+    def tss_attention(self, batch: Batch | PackedBatch) -> dict[int, TssAttention]:
+        """Attention of the TSS bin over the bins of its window as `forward` uses it, by bin width.
 
-        Bins in the direction of transcription; each row sums to 1. It is one row of `attention_maps`, without the others.
+        Bins in the direction of transcription. It is one row of `attention_maps`, without the others.
         """
         self._check(batch)
         tss, bins = self._promoter_bins(batch)
-        return dict(zip(self.config.bin_bp, self.embedding.weights(tss, bins), strict=True))
+        found = self.embedding.weights(tss, bins)
+        return {bin_bp: TssAttention(*pair) for bin_bp, pair in zip(self.config.bin_bp, found, strict=True)}
 
     @torch.no_grad()
     def attention_maps(self, batch: Batch) -> dict[int, Tensor]:

@@ -140,7 +140,7 @@ def test_weights_are_those_with_which_the_layer_s_answer_is_made():
     _, signal, position, project, is_padding = regions()
     bins, x = [Bins(signal, position, project, is_padding)] * 2, normal(2, N, D, seed=9)
     embedded, heard = signal @ project.T + position, []
-    for s, weight in enumerate(layer.weights(x, bins)):
+    for s, (weight, _) in enumerate(layer.weights(x, bins)):
         value = F.linear(embedded, layer.value.weight[s]).unflatten(-1, (H, -1))             # (n, l, h, c)
         heard.append(torch.einsum("nhl,nlhc->nhc", weight, value).flatten(1))
     found = finish_layer(x, torch.stack(heard), layer.output.weight, layer.output.bias, layer.norm, layer.feed_forward)
@@ -151,7 +151,7 @@ def test_weights_sum_to_one_and_leave_padding_out():
     layer = random_weights(BinAttention(1, D, H, 16))
     _, signal, position, project, is_padding = regions()
     is_padding[4] = True                                                         # the last region is nothing but padding
-    (weight,) = layer.weights(normal(1, N, D), [Bins(signal, position, project, is_padding)])
+    ((weight, _),) = layer.weights(normal(1, N, D), [Bins(signal, position, project, is_padding)])
     assert weight.shape == (N, H, L)
     torch.testing.assert_close(weight.sum(-1), torch.ones(N, H, dtype=torch.float64), **EXACT)
     assert (weight[:4] > 0).eq(~is_padding[:4, None]).all()

@@ -375,18 +375,32 @@ def test_attention_of_the_tss_is_its_row_of_the_maps(data):
         batch = batch_of(data.select(window_bp=window_bp), range(10))
         rows, maps = net.tss_attention(batch), net.attention_maps(batch)
         assert list(rows) == list(BINS)
-        for width, row in rows.items():
-            assert row.shape == (10, 2, window_bp // width)
+        for width, (row, asked) in rows.items():
+            assert row.shape == (10, 2, window_bp // width) and asked.shape == (10, 2, len(MARKS))
             torch.testing.assert_close(row.sum(-1), torch.ones_like(row[..., 0]), **EXACT)
             torch.testing.assert_close(row, maps[width][:, :, window_bp // width // 2], **EXACT)
-            assert torch.equal(row, net.tss_attention(batch.pack())[width])
+            assert torch.equal(row, net.tss_attention(batch.pack())[width].weight)
+
+
+def test_a_unit_more_of_a_mark_multiplies_the_attention_of_a_bin(data):
+    """By how much is said by `asked`, whatever the bin, as long as it is not the one that asks."""
+    net, batch = network(), batch_of(data, range(4))
+    before = net.tss_attention(batch)
+    for k in range(len(MARKS)):
+        signal = {width: value.clone() for width, value in batch.promoter.items()}
+        for value in signal.values():
+            value[:, 1, k] += 1
+        for width, (row, _) in net.tss_attention(dataclasses.replace(batch, promoter=signal)).items():
+            odds = [found[..., 1] / found[..., 0] for found in (before[width].weight, row)]
+            torch.testing.assert_close(odds[1] / odds[0], before[width].asked[..., k].exp(), **EXACT)
 
 
 def test_attention_of_the_tss_leaves_out_what_is_off_the_chromosome():
     store = random_store(2, frame_bp=FRAME_BP, marks=MARKS)
     store["tss"] = ("gene", [1000, 10**6])
     rows = network().tss_attention(batch_of(GeneDataset(store, bin_bp=BINS), [0, 1]))
-    assert (rows[500][0, :, :2] == 0).all() and rows[500][0, :, 2:].min() > 0 and rows[500][1].min() > 0
+    row = rows[500].weight
+    assert (row[0, :, :2] == 0).all() and row[0, :, 2:].min() > 0 and row[1].min() > 0
 
 
 def test_narrower_windows_have_fewer_bins_at_the_same_positions(data):
