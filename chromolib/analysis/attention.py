@@ -8,31 +8,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from .. import inputs, studies
 from ..batch import PackedBatch
-from ..config import InputError, Profile
+from ..config import MARKS, InputError, Profile
 from ..dataset import GeneDataset
 from ..model import Chromoformer
-from ..resampling import poisson_weights
+from ..resampling import poisson_weights, resamples
 from ..runs import Run
-from ..studies import OURS, Grid
+from ..simulate import read_truth
+from ..studies import OURS, SCORES, Grid, Study
 from ..train import build
 from . import marks
 from .tracks import find_gene
 
+MARK = "H3K36me3"       # marks the bodies of genes that are transcribed; figure 4h takes it away
 BODY_BP = (4000, 6000)  # downstream of the TSS: where the paper has the maximum
 STRETCH_BP = 2000       # in which a window is cut for the scores of single genes
 NEAR_BP = 1000          # what lies nearer to the TSS tells of the promoter, not of the body
-MARK = "H3K36me3"      # which marks the body of genes that are transcribed, and is taken away in figure 4h
+CORE = 0.9              # of its highest value: where a planted effect counts as planted
 BATCH = 256             # genes at a time
 
 UNTRAINED, NO_SIGNAL = "untrained", "without signal"  # controls: weights as born from another seed; the network, shown empty windows
 GROUPS = ("on", "off", "on - off")
-BOTH = "both"  # heads, averaged
+BOTH = "both"           # heads, averaged
+
+# A network, and whether it is shown windows without signal.
+Views = Mapping[str, tuple[Chromoformer, bool]]
 
 
 # One gene
@@ -44,18 +50,18 @@ def network_of(runs: Iterable[Run], gene_id: str) -> tuple[Run, Chromoformer, Ge
     Raises
     ------
     InputError
-        All of these runs trained on the gene, or none knows it.
+        No run holds the gene out: all trained on it, or none knows it.
     """
     runs = list(runs)
     for run, model, held_out in studies.networks(runs):
         if gene_id in set(held_out.genes["gene_id"]):
             return run, model, held_out
     folds = ", ".join(str(run.fold) for run in runs)
-    raise InputError(f"attention: gene {gene_id!r} is held out by no run, found folds {folds}; choose a gene of one of these")
+    raise InputError(f"attention: no run of folds {folds or 'none'} holds out gene {gene_id!r}, expected one; choose a gene of these folds")
 
 
 def gene_maps(model: Chromoformer, data: GeneDataset, gene: str) -> pd.DataFrame:
-    """The attention maps of one gene: bin_bp, head (from 1), query and key (offsets), attention (of the key, over even)."""
+    """The attention maps of one gene: bin_bp, head (from 1), query and key (offsets), attention (of query to key, over even)."""
     row = data.genes.index[data.genes["gene_id"] == find_gene(data, gene)["gene_id"]][0]
     maps = model.attention_maps(data.select(max_pcres=0).batch([row]))
     return pd.concat([_map_table(bin_bp, found[0].cpu().numpy()) for bin_bp, found in maps.items()], ignore_index=True)
@@ -87,50 +93,47 @@ def offsets(n_bins: int, bin_bp: int) -> np.ndarray:
     return (np.arange(n_bins) - n_bins // 2 + 0.5) * bin_bp
 
 
-# All genes
+# All genes, in one pass
 
 
 class Sums:
-    """Attention of the TSS bin added up over genes that are on and off, as batches pass: over all, and over each resample."""
+    """Numbers of genes that are on and off, added up as batches pass: over all genes, and over each resample of them."""
 
     def __init__(self, n_resamples: int) -> None:
         self.genes = np.zeros((1 + n_resamples, 2))
         self.attention: dict[int, np.ndarray] = {}   # bin width -> (1 + b, 2, h, l)
+        self.asked: dict[int, np.ndarray] = {}       # bin width -> (1 + b, 2, h, m)
+        self.marks: tuple[str, ...] = ()
 
-    def add(self, attention: dict[int, np.ndarray], label: np.ndarray, weight: np.ndarray) -> None:
-        """Genes with their attention, bin width -> (g, h, l), label (g,) and weight (g, 1 + b)."""
-        for k in (0, 1):
+    def add(self, name: str, values: Mapping[int, np.ndarray], label: np.ndarray, weight: np.ndarray) -> None:
+        """Add to one of the two: bin width -> (g, h, ...), of genes with label (g,) and weight (g, 1 + b)."""
+        for (bin_bp, rows), k in product(values.items(), (0, 1)):
             chosen = label == k
-            self.genes[:, k] += weight[chosen].sum(0)
-            for bin_bp, rows in attention.items():
-                total = self.attention.setdefault(bin_bp, np.zeros((len(self.genes), 2, *rows.shape[1:]), np.float32))
-                total[:, k] += (weight[chosen].T @ rows[chosen].reshape(chosen.sum(), -1)).reshape(-1, *rows.shape[1:])
+            total = getattr(self, name).setdefault(bin_bp, np.zeros((len(self.genes), 2, *rows.shape[1:]), np.float32))
+            total[:, k] += (weight[chosen].T @ rows[chosen].reshape(chosen.sum(), -1)).reshape(-1, *rows.shape[1:])
 
-    def means(self, bin_bp: int) -> dict[str, np.ndarray]:
-        """Mean attention over even of each of GROUPS, (1 + b, h + 1, l); the last head is the mean of the others. NaN where a
-        resample has no gene."""
-        n = np.where(self.genes > 0, self.genes, np.nan)[..., None, None]
-        mean = self.attention[bin_bp] / n * self.attention[bin_bp].shape[-1]
+    def means(self, name: str, bin_bp: int) -> dict[str, np.ndarray]:
+        """Mean of each of GROUPS, (1 + b, h + 1, ...); the last head is the mean of the others. NaN where a resample has no
+        gene."""
+        mean = getattr(self, name)[bin_bp] / np.where(self.genes > 0, self.genes, np.nan)[..., None, None]
         mean = np.concatenate([mean, mean.mean(2, keepdims=True)], 2)
         return dict(zip(GROUPS, (mean[:, 1], mean[:, 0], mean[:, 1] - mean[:, 0]), strict=True))
 
 
-Averages = dict[tuple[str, str], Sums]  # cell type and model -> sums
+Averages = dict[tuple[str, str], Sums]  # cell type and view -> sums
 
 
 def average(grid: Grid, *, n_resamples: int = 1000, seed: int = 0) -> tuple[Averages, pd.DataFrame]:
     """Attention of the TSS bin, averaged over the genes that each network of a grid did not see.
 
-    Genes pass in batches, and of each batch only sums are kept: memory does not grow with their number, but for the scores.
     Beside OURS stand two controls on the same genes: UNTRAINED and NO_SIGNAL.
 
     Returns
     -------
     averages
-        Folds of a cell type are added up. The heads of two trainings need not be the same; started from one seed they may be.
+        Folds of a cell type are added up. The heads of two trainings need not be the same, but begin as the same.
     scores : DataFrame
-        cell_type, task, model, gene_id, fold, score, target (label), as `claims.evaluate` takes them. Score: the gene's mean
-        attention to a stretch of its window, over even; the model's name says whose (see `score_name`).
+        Of all calls of `pass_genes`.
     """
     averages: Averages = {}
     tables = []
@@ -138,35 +141,49 @@ def average(grid: Grid, *, n_resamples: int = 1000, seed: int = 0) -> tuple[Aver
         for run, model, held_out in studies.networks(runs):
             views = {name: (model, False)}
             if name == OURS:
-                views |= {UNTRAINED: (build(model.config, run.seed + 1).to(held_out.device), False), NO_SIGNAL: (model, True)}
-            sums = {view: averages.setdefault((run.cell_type, view), Sums(n_resamples)) for view in views}
-            scores = _pass_genes(held_out.select(max_pcres=0), views, sums, seed)
-            tables.append(scores.assign(cell_type=run.cell_type, task="clf", fold=run.fold))
-    return averages, pd.concat(tables, ignore_index=True)[studies.SCORES]
+                untrained = build(model.config, run.seed + 1).to(held_out.device)
+                views |= {UNTRAINED: (untrained, False), NO_SIGNAL: (model, True)}
+            tables.append(pass_genes(averages, held_out, views, n_resamples=n_resamples, seed=seed))
+    return averages, pd.concat(tables, ignore_index=True)
 
 
-def _pass_genes(
-    data: GeneDataset, views: dict[str, tuple[Chromoformer, bool]], sums: dict[str, Sums], seed: int
+def pass_genes(
+    averages: Averages, data: GeneDataset, views: Views, *, n_resamples: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
-    """Add all genes of a dataset to the sums of each view (a network, and whether it is shown nothing); scores of each gene."""
+    """Show all genes of a dataset to networks and add to `averages` where their TSS bins look.
+
+    Genes pass in batches, of which only sums are kept: memory does not grow with their number, but for the scores.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, task, model, gene_id, fold, score, target (label), as `claims.evaluate` takes them. Score: the gene's mean
+        attention to a stretch of its window, over even; the model's name says whose and to which (`score_name`).
+    """
+    data = data.select(max_pcres=0)
+    parts = [np.arange(start, min(start + BATCH, len(data))) for start in range(0, len(data), BATCH)]
     tables = []
-    starts = range(0, len(data), BATCH)
-    parts = [np.arange(start, min(start + BATCH, len(data))) for start in starts]
     for part, batch in zip(parts, data.batches(parts), strict=True):
         genes = data.genes.iloc[part]
-        label = genes["label"].to_numpy()
-        weight = poisson_weights(genes["gene_id"], len(next(iter(sums.values())).genes) - 1, seed)
+        label, weight = genes["label"].to_numpy(), poisson_weights(genes["gene_id"], n_resamples, seed)
         for name, (model, is_blind) in views.items():
+            sums = averages.setdefault((data.cell_type, name), Sums(n_resamples))
+            sums.marks = model.config.marks
             found = model.tss_attention(_emptied(batch) if is_blind else batch)
-            attention = {bin_bp: rows.cpu().numpy() for bin_bp, rows in found.items()}
-            sums[name].add(attention, label, weight)
-            scores = _scores(attention, name, data.window_bp)
-            tables += [pd.DataFrame({"model": model, "gene_id": genes["gene_id"], "score": score, "target": label}) for model, score in scores.items()]
-    return pd.concat(tables, ignore_index=True)
+            attention = {bin_bp: rows.weight.cpu().numpy() * rows.weight.shape[-1] for bin_bp, rows in found.items()}
+            sums.add("attention", attention, label, weight)
+            sums.add("asked", {bin_bp: rows.asked.cpu().numpy() for bin_bp, rows in found.items()}, label, weight)
+            sums.genes += np.stack([weight[label == k].sum(0) for k in (0, 1)], 1)
+            tables += [genes.assign(model=model, score=score) for model, score in _scores(attention, name, data.window_bp).items()]
+    table = pd.concat(tables, ignore_index=True).rename(columns={"label": "target"})
+    return table.assign(cell_type=data.cell_type, task="clf")[SCORES]
 
 
 def _emptied(batch: PackedBatch) -> PackedBatch:
     return replace(batch, promoter={bin_bp: signal * 0 for bin_bp, signal in batch.promoter.items()})
+
+
+# What the averages say
 
 
 def by_label(averages: Averages) -> pd.DataFrame:
@@ -175,14 +192,30 @@ def by_label(averages: Averages) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        cell_type, model, bin_bp, head (1, 2, ... or both), genes (of GROUPS), offset, mean, low, high, n
+        cell_type, model, bin_bp, head (1, 2, ... or both), genes (of GROUPS), offset, value, low, high, n
     """
-    return _of_all(averages, _curve)
+    return _of_all(averages, "attention", lambda draws, sums, bin_bp: _curve(draws, "offset", offsets(draws.shape[-1], bin_bp)))
 
 
-def _curve(draws: np.ndarray, offset: np.ndarray) -> pd.DataFrame:
-    low, high = np.quantile(draws[1:], (0.025, 0.975), axis=0)
-    return pd.DataFrame({"offset": offset, "mean": draws[0], "low": low, "high": high})
+def drawn_by(averages: Averages, data: Mapping[str, GeneDataset]) -> pd.DataFrame:
+    """Which marks draw the attention of the TSS bin: that of a bin is multiplied by exp(value) where it has one standard
+    deviation more of the mark, whatever else it has.
+
+    The standard deviation is that over all bins of all windows of the cell type, apart for each bin width.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, model, bin_bp, head, genes, mark, value, low, high, n
+    """
+    found = _of_all(averages, "asked", lambda draws, sums, bin_bp: _curve(draws, "mark", sums.marks))
+    sd = {
+        (name, bin_bp, mark): float(value)
+        for name, genes in data.items() for bin_bp, of_marks in genes.spread().items()
+        for mark, value in zip(genes.marks, of_marks, strict=True)
+    }  # fmt: skip
+    scale = [sd[key] for key in zip(found["cell_type"], found["bin_bp"], found["mark"], strict=True)]
+    return found.assign(**found[["value", "low", "high"]].mul(scale, axis=0))
 
 
 def maxima(averages: Averages) -> pd.DataFrame:
@@ -197,7 +230,12 @@ def maxima(averages: Averages) -> pd.DataFrame:
         in_body: share of resamples whose maximum lies in BODY_BP
         n
     """
-    return _of_all(averages, _highest)
+    return _of_all(averages, "attention", lambda draws, sums, bin_bp: _highest(draws, offsets(draws.shape[-1], bin_bp)))
+
+
+def _curve(draws: np.ndarray, name: str, points: Iterable) -> pd.DataFrame:
+    low, high = np.quantile(draws[1:], (0.025, 0.975), axis=0)
+    return pd.DataFrame({name: points, "value": draws[0], "low": low, "high": high})
 
 
 def _highest(draws: np.ndarray, offset: np.ndarray) -> pd.DataFrame:
@@ -211,18 +249,18 @@ def _highest(draws: np.ndarray, offset: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _of_all(averages: Averages, table_of: Callable[[np.ndarray, np.ndarray], pd.DataFrame]) -> pd.DataFrame:
-    """`table_of` of (1 + b, l) and the offsets of bins, for each cell type, model, bin width, head and group of genes."""
+def _of_all(averages: Averages, name: str, table_of: Callable[[np.ndarray, Sums, int], pd.DataFrame]) -> pd.DataFrame:
+    """`table_of` of draws (1 + b, ...), for each cell type, view, bin width, head and group of genes."""
     tables = []
     for (cell_type, model), sums in averages.items():
         n_off, n_on = sums.genes[0].astype(int)
         n = dict(zip(GROUPS, (n_on, n_off, n_on + n_off), strict=True))
         for bin_bp in sums.attention:
-            for genes, draws in sums.means(bin_bp).items():
-                offset, heads = offsets(draws.shape[-1], bin_bp), [*map(str, range(1, draws.shape[1])), BOTH]
-                for head, name in enumerate(heads):
-                    keys = {"cell_type": cell_type, "model": model, "bin_bp": bin_bp, "head": name, "genes": genes}
-                    table = table_of(draws[:, head], offset)
+            for genes, draws in sums.means(name, bin_bp).items():
+                heads = [*map(str, range(1, draws.shape[1])), BOTH]
+                for head, draws_of_head in zip(heads, np.moveaxis(draws, 1, 0), strict=True):
+                    table = table_of(draws_of_head, sums, bin_bp)
+                    keys = {"cell_type": cell_type, "model": model, "bin_bp": bin_bp, "head": head, "genes": genes}
                     tables.append(pd.DataFrame(keys, index=table.index).join(table).assign(n=n[genes]))
     return pd.concat(tables, ignore_index=True)
 
@@ -232,31 +270,75 @@ def _of_all(averages: Averages, table_of: Callable[[np.ndarray, np.ndarray], pd.
 
 def score_name(view: str, start_bp: int, bin_bp: int | None = None) -> str:
     """How tables of scores and claims call the attention of a network to a stretch, over all bin widths or at one."""
-    whose = "" if view == OURS else f" {view}"
     width = "" if bin_bp is None else f" in bins of {bin_bp} bp"
-    return f"TSS attention{whose}{width}, {start_bp / 1000:g} to {(start_bp + STRETCH_BP) / 1000:g} kb"
+    return f"{_whose(view)}{width}, {start_bp / 1000:g} to {(start_bp + STRETCH_BP) / 1000:g} kb"
 
 
-def _scores(attention: dict[int, np.ndarray], view: str, window_bp: int) -> dict[str, np.ndarray]:
-    """Mean attention of each gene to stretches, over even, both heads together: all of OURS, of other views two that mirror
-    each other."""
+def _whose(view: str) -> str:
+    return "TSS attention" if view == OURS else f"TSS attention {view}"
+
+
+def _scores(attention: Mapping[int, np.ndarray], view: str, window_bp: int) -> dict[str, np.ndarray]:
+    """Mean attention of each gene to stretches, heads together: at all bin widths together to every stretch, and at each to
+    the two that mirror each other; and of these, at all widths, the difference."""
     half = window_bp // 2 // STRETCH_BP * STRETCH_BP
     starts = np.arange(-half, half, STRETCH_BP)
-    mirrored = [start for start in (-BODY_BP[1], BODY_BP[0]) if start in starts]
-    by_width = {bin_bp: _in_stretches(rows.mean(1), bin_bp, starts) for bin_bp, rows in attention.items()}  # (g, k)
-    together = dict(zip(starts, np.mean(list(by_width.values()), 0).T, strict=True))
-    found = {score_name(view, start): together[start] for start in (starts if view == OURS else mirrored)}
-    if view == OURS:
-        found |= {score_name(view, start, bin_bp): dict(zip(starts, rows.T, strict=True))[start]
-                  for bin_bp, rows in by_width.items() for start in mirrored}  # fmt: skip
-    return found
+    widths = {bin_bp: _in_stretches(rows.mean(1), bin_bp, starts) for bin_bp, rows in attention.items()}    # (k, g)
+    found = {score_name(view, start): score for start, score in zip(starts, np.mean(list(widths.values()), 0), strict=True)}
+    if BODY_BP[1] > half:
+        return found
+    down, up = (np.flatnonzero(starts == start)[0] for start in _mirrored())
+    for bin_bp, scores in widths.items():
+        found |= {score_name(view, starts[k], bin_bp): scores[k] for k in (down, up)}
+    return found | {f"{_whose(view)}, downstream less upstream": np.mean([scores[down] - scores[up] for scores in widths.values()], 0)}
+
+
+def _mirrored() -> tuple[int, int]:
+    """Where the stretch begins that the paper names, and the one as far upstream."""
+    return BODY_BP[0], -BODY_BP[1]
 
 
 def _in_stretches(rows: np.ndarray, bin_bp: int, starts: np.ndarray) -> np.ndarray:
-    """Attention (g, l) in stretches that begin there, over even attention: (g, k). A bin is split where a stretch ends in it."""
+    """Mean of bins (g, l) in stretches that begin there, (k, g); a bin is split where a stretch ends in it."""
     first = ((np.arange(rows.shape[1]) - rows.shape[1] // 2) * bin_bp)[:, None]
-    overlap = (np.minimum(first + bin_bp, starts + STRETCH_BP) - np.maximum(first, starts)).clip(0) / bin_bp  # (l, k)
-    return rows @ overlap / overlap.sum(0) * rows.shape[1]
+    overlap = (np.minimum(first + bin_bp, starts + STRETCH_BP) - np.maximum(first, starts)).clip(0)         # (l, k)
+    return (rows @ (overlap / overlap.sum(0))).T
+
+
+def contrasts(scores: pd.DataFrame, averages: Averages, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Attention downstream (BODY_BP) less that as far upstream, of genes that are on, off, and on less off.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, model, bins (all widths together, or one), on, off, value (on less off), low, high (95 % interval from
+        resampling genes; the network stays as it is), lowest, highest (of single folds, each another network), n. No rows where
+        a window does not reach that far.
+    """
+    parts = {key: part.set_index("gene_id") for key, part in scores.groupby(["cell_type", "model"], sort=False)}
+    rows = []
+    for (cell_type, view), sums in averages.items():
+        for bin_bp in (None, *sums.attention):
+            down, up = (parts.get((cell_type, score_name(view, start, bin_bp))) for start in _mirrored())
+            if down is None:
+                continue
+            change, label = down["score"] - up["score"], down["target"]
+            mean, by_fold = change.groupby(label).mean(), change.groupby([down["fold"], label]).mean().unstack()
+            low, high = np.quantile(_on_less_off(change.to_numpy(), label.to_numpy(), n_resamples, seed), (0.025, 0.975))
+            by_fold = by_fold[1] - by_fold[0]
+            rows.append((cell_type, view, "all" if bin_bp is None else str(bin_bp), mean[1], mean[0], mean[1] - mean[0], low, high,
+                         by_fold.min(), by_fold.max(), len(change)))  # fmt: skip
+    columns = ["cell_type", "model", "bins", "on", "off", "value", "low", "high", "lowest", "highest", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _on_less_off(score: np.ndarray, label: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
+    """Mean score of genes that are on less that of genes that are off, in each resample, (b,)."""
+    draws = []
+    for weight in resamples(len(score), n_resamples, seed):
+        on, off = weight * (label == 1), weight * (label == 0)
+        draws.append(on @ score / on.sum(1) - off @ score / off.sum(1))
+    return np.concatenate(draws)
 
 
 def for_claims(scores: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.DataFrame:
@@ -266,15 +348,15 @@ def for_claims(scores: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.Data
 
 
 def _mark_scores(data: GeneDataset) -> pd.DataFrame:
-    """H3K36me3 where the paper has the maximum, and as far upstream, of genes that have both on their chromosome."""
-    k, tables = data.marks.index(MARK), []
-    for start, end in (BODY_BP, (-BODY_BP[1], -BODY_BP[0])):
-        model = f"{MARK}, {start / 1000:g} to {end / 1000:g} kb"
-        tables.append(data.genes[["gene_id", "fold"]].assign(model=model, score=marks.window_signal(data, start, end)[:, k]))
+    """Of genes that have both stretches on their chromosome."""
+    tables = []
+    for start in _mirrored():
+        signal = marks.window_signal(data, start, start + STRETCH_BP)[:, data.marks.index(MARK)]
+        name = score_name(OURS, start).replace("TSS attention", MARK)
+        tables.append(data.genes.assign(model=name, score=signal, target=data.genes["label"]))
     is_whole = tables[0]["score"].notna() & tables[1]["score"].notna()
     table = pd.concat([table[is_whole] for table in tables], ignore_index=True)
-    target = data.genes.set_index("gene_id")["label"].loc[table["gene_id"]].to_numpy()
-    return table.assign(cell_type=data.cell_type, task="clf", target=target)[studies.SCORES]
+    return table.assign(cell_type=data.cell_type, task="clf")[SCORES]
 
 
 def labels(data: Mapping[str, GeneDataset]) -> dict[str, dict[str, list[str]]]:
@@ -283,3 +365,46 @@ def labels(data: Mapping[str, GeneDataset]) -> dict[str, dict[str, list[str]]]:
         name: {cell_type: genes.genes.loc[genes.genes["label"] == label, "gene_id"].tolist() for cell_type, genes in data.items()}
         for name, label in (("on", 1), ("off", 0))
     }
+
+
+def left_out(study: Study, data: Mapping[str, GeneDataset], exons: pd.DataFrame) -> pd.DataFrame:
+    """What a profile leaves out: figure of the paper, what, why."""
+    rows = []
+    if exons.empty:
+        rows.append(("4a, b", "exons", "no annotation with exons of this gene"))
+    if absent := [mark for mark in MARKS if mark not in study.record.marks]:
+        rows.append(("4a-d", ", ".join(absent), "the profile has no such mark"))
+    if MARK in absent or len(study.record.marks) == 1:
+        rows.append(("4h", f"attention without {MARK}", f"nothing without, or nothing but, {MARK}"))
+    if (half := study.record.frame_bp / 2000) < BODY_BP[1] / 1000:
+        rows.append(("4e, h, S9", "the claims on 4 to 6 kb", f"the window ends {half:g} kb from the TSS"))
+    if not study.genes_are_all_held_out:
+        rows.append(("4, S9", f"genes of other folds than {', '.join(map(str, study.folds))}", "not in this budget"))
+    return pd.DataFrame(rows, columns=["figure", "what", "why"])
+
+
+# What was planted
+
+
+def planted(profile: Profile, data: Mapping[str, GeneDataset]) -> pd.DataFrame:
+    """Of a simulated profile, how much H3K36me3 genes with elongation have more of than genes without, along the window.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, offset (stretches of STRETCH_BP), value (difference of mean signal), is_core (CORE of the highest or more),
+        counts (whether elongation counts for expression there). No rows for a profile of real data.
+    """
+    tables = []
+    for cell_type, genes in data.items() if profile.simulated and MARK in profile.marks else ():
+        truth = read_truth(profile, "genes", cell_type).set_index("gene_id").loc[genes.genes["gene_id"]]
+        is_elongated = (truth["elongation_level"] > 0).to_numpy()
+        half = genes.window_bp // 2 // STRETCH_BP * STRETCH_BP
+        signal = [marks.window_signal(genes, start, start + STRETCH_BP)[:, genes.marks.index(MARK)] for start in range(-half, half, STRETCH_BP)]
+        value = np.array([np.nanmean(column[is_elongated]) - np.nanmean(column[~is_elongated]) for column in signal])
+        tables.append(pd.DataFrame({
+            "cell_type": cell_type, "offset": offsets(len(value), STRETCH_BP), "value": value, "is_core": value >= CORE * value.max(),
+            "counts": (truth["elongation"] > 0).any(),
+        }))  # fmt: skip
+    columns = ["cell_type", "offset", "value", "is_core", "counts"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
