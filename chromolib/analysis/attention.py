@@ -24,7 +24,7 @@ from ..simulate import read_truth
 from ..studies import OURS, SCORES, Grid, Study
 from ..train import build
 from . import marks
-from .tracks import find_gene
+from .tracks import example_gene, find_gene
 
 MARK = "H3K36me3"       # marks the bodies of genes that are transcribed; figure 4h takes it away
 BODY_BP = (4000, 6000)  # downstream of the TSS: where the paper has the maximum
@@ -58,6 +58,14 @@ def network_of(runs: Iterable[Run], gene_id: str) -> tuple[Run, Chromoformer, Ge
             return run, model, held_out
     folds = ", ".join(str(run.fold) for run in runs)
     raise InputError(f"attention: no run of folds {folds or 'none'} holds out gene {gene_id!r}, expected one; choose a gene of these folds")
+
+
+def example(study: Study, data: GeneDataset) -> pd.Series:
+    """The row of the profile's example gene where a network held it out, or else of one that `tracks.example_gene` finds."""
+    is_held_out = data.genes["fold"].isin(study.folds)
+    held_out = data.select(genes=data.genes.loc[is_held_out, "gene_id"].tolist())
+    named = study.record.example_gene
+    return example_gene(held_out, named if held_out.genes[["gene_id", "symbol"]].eq(named).any(axis=None) else None)
 
 
 def gene_maps(model: Chromoformer, data: GeneDataset, gene: str) -> pd.DataFrame:
@@ -367,7 +375,7 @@ def labels(data: Mapping[str, GeneDataset]) -> dict[str, dict[str, list[str]]]:
     }
 
 
-def left_out(study: Study, data: Mapping[str, GeneDataset], exons: pd.DataFrame) -> pd.DataFrame:
+def left_out(study: Study, exons: pd.DataFrame) -> pd.DataFrame:
     """What a profile leaves out: figure of the paper, what, why."""
     rows = []
     if exons.empty:
