@@ -840,7 +840,7 @@ def plot_attention(table: pd.DataFrame, maxima: pd.DataFrame, axes: np.ndarray, 
 
 def plot_on_less_off(table: pd.DataFrame, planted: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
     """Attention of the TSS bin of genes that are on less that of genes that are off, heads together, one axis per bin width, from
-    `attention.by_label` of one cell type; filled, below, where there is something: what was planted, from `attention.planted`."""
+    `attention.by_label` of one cell type; filled, where there is something: what was planted, from `attention.planted`, not to scale."""
     table = table[(table["head"] == "both") & (table["genes"] == "on - off")]
     for ax, (bin_bp, part) in zip(axes, table.groupby("bin_bp", sort=False), strict=True):
         for model, rows in part.groupby("model", sort=False):
@@ -851,10 +851,9 @@ def plot_on_less_off(table: pd.DataFrame, planted: pd.DataFrame, axes: Sequence[
         ax.axhline(0, color="black", lw=0.6, ls=":")
         ax.set_title(f"bins of {bin_bp:,} bp", loc="left", fontsize=9)
         if len(planted):
-            below = ax.inset_axes((0, -0.42, 1, 0.18))
-            below.fill_between(planted["offset"] / 1e3, planted["value"].clip(lower=0), color=MARK_COLOURS["H3K36me3"], alpha=0.5, lw=0)
-            below.set(xlim=ax.get_xlim(), ylim=(0, None), yticks=[])
-            ax.tick_params(labelbottom=False)
+            below = ax.twinx()
+            below.fill_between(planted["offset"] / 1e3, planted["value"].clip(lower=0), color=MARK_COLOURS["H3K36me3"], alpha=0.25, lw=0)
+            below.set(ylim=(0, 4 * planted["value"].max()), yticks=[])
     axes[0].set_ylabel("attention over even, on less off")
     axes[0].figure.supxlabel("distance from TSS (kb)", fontsize=9)
     axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=8, frameon=False)
