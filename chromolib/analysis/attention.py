@@ -237,6 +237,7 @@ def maxima(averages: Averages) -> pd.DataFrame:
         offset, low, high: of the bin with the maximum, with the 95 % interval over resampled genes; attention there
         in_body: share of resamples whose maximum lies in BODY_BP
         n
+        No interval (NaN) where a resample holds no gene of the group.
     """
     return _of_all(averages, "attention", lambda draws, sums, bin_bp: _highest(draws, offsets(draws.shape[-1], bin_bp)))
 
@@ -250,10 +251,10 @@ def _highest(draws: np.ndarray, offset: np.ndarray) -> pd.DataFrame:
     rows = []
     for where, near_bp in (("anywhere", 0), (f"beyond {NEAR_BP / 1000:g} kb", NEAR_BP)):
         chosen = np.abs(offset) > near_bp
-        at = offset[chosen][np.argmax(draws[:, chosen], 1)]
+        at = np.where(np.isnan(draws[:, 0]), np.nan, offset[chosen][np.argmax(draws[:, chosen], 1)])
         low, high = np.quantile(at[1:], (0.025, 0.975), method="inverted_cdf")
         rows.append({"where": where, "offset": at[0], "low": low, "high": high, "attention": draws[0, chosen].max(),
-                     "in_body": ((at[1:] > BODY_BP[0]) & (at[1:] < BODY_BP[1])).mean()})  # fmt: skip
+                     "in_body": np.where(np.isnan(at[1:]), np.nan, (at[1:] > BODY_BP[0]) & (at[1:] < BODY_BP[1])).mean()})  # fmt: skip
     return pd.DataFrame(rows)
 
 
