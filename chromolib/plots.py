@@ -816,6 +816,8 @@ def plot_attention(table: pd.DataFrame, maxima: pd.DataFrame, axes: np.ndarray, 
     From `attention.by_label` and `attention.maxima` of one cell type. Diamonds: maxima of either, with the interval of their place;
     grey: the same of `control`, genes on.
     """
+    if model not in set(table["model"]):
+        return nothing_to_draw(list(axes.flat), f"no network “{model}”")
     table = table[table["head"] != "both"]
     colour = MARK_COLOURS.get(model.removeprefix("without ")) or model_colour(model)
     for (bin_bp, head), ax in zip(table[["bin_bp", "head"]].drop_duplicates().sort_values("head", kind="stable").to_numpy(), axes.flat, strict=True):
