@@ -172,7 +172,7 @@ def pass_genes(
     parts = [np.arange(start, min(start + BATCH, len(data))) for start in range(0, len(data), BATCH)]
     tables = []
     for part, batch in zip(parts, data.batches(parts), strict=True):
-        genes = data.genes.iloc[part]
+        genes = data.genes.iloc[part][["gene_id", "fold", "label"]]
         label, weight = genes["label"].to_numpy(), poisson_weights(genes["gene_id"], n_resamples, seed)
         for name, (model, is_blind) in views.items():
             sums = averages.setdefault((data.cell_type, name), Sums(n_resamples))
@@ -288,18 +288,19 @@ def _whose(view: str) -> str:
 
 
 def _scores(attention: Mapping[int, np.ndarray], view: str, window_bp: int) -> dict[str, np.ndarray]:
-    """Mean attention of each gene to stretches, heads together: at all bin widths together to every stretch, and at each to
-    the two that mirror each other; and of these, at all widths, the difference."""
+    """Mean attention of each gene to stretches, heads together: to the two that mirror each other, at all bin widths together
+    and at each, and their difference; of OURS to every other stretch too."""
     half = window_bp // 2 // STRETCH_BP * STRETCH_BP
     starts = np.arange(-half, half, STRETCH_BP)
     widths = {bin_bp: _in_stretches(rows.mean(1), bin_bp, starts) for bin_bp, rows in attention.items()}    # (k, g)
-    found = {score_name(view, start): score for start, score in zip(starts, np.mean(list(widths.values()), 0), strict=True)}
+    together = np.mean(list(widths.values()), 0)
+    found = {score_name(view, starts[k]): together[k] for k in range(len(starts)) if view == OURS}
     if BODY_BP[1] > half:
         return found
     down, up = (np.flatnonzero(starts == start)[0] for start in _mirrored())
-    for bin_bp, scores in widths.items():
+    for bin_bp, scores in {None: together, **widths}.items():
         found |= {score_name(view, starts[k], bin_bp): scores[k] for k in (down, up)}
-    return found | {f"{_whose(view)}, downstream less upstream": np.mean([scores[down] - scores[up] for scores in widths.values()], 0)}
+    return found | {f"{_whose(view)}, downstream less upstream": together[down] - together[up]}
 
 
 def _mirrored() -> tuple[int, int]:
@@ -325,29 +326,37 @@ def contrasts(scores: pd.DataFrame, averages: Averages, *, n_resamples: int = 10
         a window does not reach that far.
     """
     parts = {key: part.set_index("gene_id") for key, part in scores.groupby(["cell_type", "model"], sort=False)}
-    rows = []
+    changes: dict[str, dict[tuple[str, str], pd.Series]] = {}
     for (cell_type, view), sums in averages.items():
         for bin_bp in (None, *sums.attention):
             down, up = (parts.get((cell_type, score_name(view, start, bin_bp))) for start in _mirrored())
-            if down is None:
-                continue
-            change, label = down["score"] - up["score"], down["target"]
-            mean, by_fold = change.groupby(label).mean(), change.groupby([down["fold"], label]).mean().unstack()
-            low, high = np.quantile(_on_less_off(change.to_numpy(), label.to_numpy(), n_resamples, seed), (0.025, 0.975))
-            by_fold = by_fold[1] - by_fold[0]
-            rows.append((cell_type, view, "all" if bin_bp is None else str(bin_bp), mean[1], mean[0], mean[1] - mean[0], low, high,
-                         by_fold.min(), by_fold.max(), len(change)))  # fmt: skip
+            if down is not None:
+                name = view, "all" if bin_bp is None else str(bin_bp)
+                changes.setdefault(cell_type, {})[name] = down["score"] - up["score"]
+    tables = []
+    for cell_type, columns in changes.items():
+        genes = scores[scores["cell_type"] == cell_type].drop_duplicates("gene_id").set_index("gene_id")
+        change = pd.DataFrame(columns).reindex(genes.index)
+        tables.append(_on_and_off(change, genes["target"], genes["fold"], n_resamples, seed).assign(cell_type=cell_type))
     columns = ["cell_type", "model", "bins", "on", "off", "value", "low", "high", "lowest", "highest", "n"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
-def _on_less_off(score: np.ndarray, label: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
-    """Mean score of genes that are on less that of genes that are off, in each resample, (b,)."""
-    draws = []
-    for weight in resamples(len(score), n_resamples, seed):
-        on, off = weight * (label == 1), weight * (label == 0)
-        draws.append(on @ score / on.sum(1) - off @ score / off.sum(1))
-    return np.concatenate(draws)
+def _on_and_off(change: pd.DataFrame, label: pd.Series, fold: pd.Series, n_resamples: int, seed: int) -> pd.DataFrame:
+    """Means of columns (named model and bins) over genes that are on and off, and their difference, as `contrasts` gives them."""
+    values, is_on, draws = change.to_numpy(), label.to_numpy() == 1, []
+    for weight in resamples(len(change), n_resamples, seed):
+        on, off = weight * is_on, weight * ~is_on
+        draws.append(on @ values / on.sum(1, keepdims=True) - off @ values / off.sum(1, keepdims=True))
+    low, high = np.quantile(np.concatenate(draws), (0.025, 0.975), axis=0)
+    on, off = values[is_on].mean(0), values[~is_on].mean(0)
+    by_fold = change.groupby([fold, label]).mean().unstack().stack(level=[0, 1], future_stack=True)
+    by_fold = by_fold[1] - by_fold[0]                                                       # fold, model, bins
+    ends = by_fold.groupby(level=[1, 2], sort=False).agg(["min", "max"]).reindex(change.columns)
+    return pd.DataFrame({
+        "model": change.columns.get_level_values(0), "bins": change.columns.get_level_values(1), "on": on, "off": off, "value": on - off,
+        "low": low, "high": high, "lowest": ends["min"].to_numpy(), "highest": ends["max"].to_numpy(), "n": len(change),
+    })  # fmt: skip
 
 
 def for_claims(scores: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.DataFrame:
