@@ -170,21 +170,23 @@ def pass_genes(
     """
     data = data.select(max_pcres=0)
     parts = [np.arange(start, min(start + BATCH, len(data))) for start in range(0, len(data), BATCH)]
-    tables = []
+    scores: dict[str, list[np.ndarray]] = {}
     for part, batch in zip(parts, data.batches(parts), strict=True):
-        genes = data.genes.iloc[part][["gene_id", "fold", "label"]]
+        genes = data.genes.iloc[part]
         label, weight = genes["label"].to_numpy(), poisson_weights(genes["gene_id"], n_resamples, seed)
         for name, (model, is_blind) in views.items():
             sums = averages.setdefault((data.cell_type, name), Sums(n_resamples))
             sums.marks = model.config.marks
             found = model.tss_attention(_emptied(batch) if is_blind else batch)
             attention = {bin_bp: rows.weight.cpu().numpy() * rows.weight.shape[-1] for bin_bp, rows in found.items()}
+            sums.genes += np.stack([weight[label == k].sum(0) for k in (0, 1)], 1)
             sums.add("attention", attention, label, weight)
             sums.add("asked", {bin_bp: rows.asked.cpu().numpy() for bin_bp, rows in found.items()}, label, weight)
-            sums.genes += np.stack([weight[label == k].sum(0) for k in (0, 1)], 1)
-            tables += [genes.assign(model=model, score=score) for model, score in _scores(attention, name, data.window_bp).items()]
-    table = pd.concat(tables, ignore_index=True).rename(columns={"label": "target"})
-    return table.assign(cell_type=data.cell_type, task="clf")[SCORES]
+            for model_name, score in _scores(attention, name, data.window_bp).items():
+                scores.setdefault(model_name, []).append(score)
+    genes = data.genes[["gene_id", "fold", "label"]].rename(columns={"label": "target"}).assign(cell_type=data.cell_type, task="clf")
+    tables = [genes.assign(model=name, score=np.concatenate(values))[SCORES] for name, values in scores.items()]
+    return pd.concat(tables, ignore_index=True) if tables else studies.no_scores()
 
 
 def _emptied(batch: PackedBatch) -> PackedBatch:
