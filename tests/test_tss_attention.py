@@ -182,6 +182,8 @@ def test_contrast_is_on_less_off_of_downstream_less_upstream(grid):
     np.testing.assert_allclose(row[["on", "off", "value"]].astype(float), [means[1], means[0], means[1] - means[0]], **EXACT)
     assert row["low"] < row["value"] < row["high"] and row["lowest"] <= row["value"] <= row["highest"] and row["n"] == 12
     np.testing.assert_allclose(table.loc[(attention.NO_SIGNAL, "all"), "value"], 0, atol=1e-5)
+    text = attention.statement(table.reset_index())
+    assert text.startswith(f"On less off, all bin widths: T01: {row['value']:+.2f} [") and "untrained" in text
 
 
 def test_windows_that_end_before_the_body_have_no_scores_of_it_and_say_so():
@@ -190,7 +192,7 @@ def test_windows_that_end_before_the_body_have_no_scores_of_it_and_say_so():
     net = Chromoformer(ModelConfig(**(SMALL | {"bin_bp": (1000, 500)}), frame_bp=10_000))
     scores = attention.pass_genes(averages, narrow, {OURS: (net, False)}, n_resamples=5)
     assert set(scores["model"]) == {f"TSS attention, {a} to {a + 2} kb" for a in (-4, -2, 0, 2)}
-    assert attention.contrasts(scores, averages).empty
+    assert (none := attention.contrasts(scores, averages)).empty and "the window is too narrow" in attention.statement(none)
     table = attention.left_out(studies.study("promoters-18k"), pd.DataFrame(columns=["transcript"]))
     why = dict(zip(table["what"], table["why"], strict=True))
     assert why["the claims on 4 to 6 kb"] == "the window ends 5 kb from the TSS" and "H3K9ac" in table["what"].iloc[1]

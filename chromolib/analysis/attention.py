@@ -344,6 +344,17 @@ def contrasts(scores: pd.DataFrame, averages: Averages, *, n_resamples: int = 10
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
+def statement(table: pd.DataFrame) -> str:
+    """What `contrasts` says of the network at all bin widths together, beside one that has learned nothing."""
+    rows = table[table["bins"] == "all"].set_index(["cell_type", "model"])
+    parts = [
+        f"{cell_type}: {row['value']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}], single folds {row['lowest']:+.2f} to {row['highest']:+.2f}, "
+        f"untrained {rows.loc[(cell_type, UNTRAINED), 'value']:+.2f}"
+        for (cell_type, model), row in rows.iterrows() if model == OURS
+    ]  # fmt: skip
+    return f"On less off, all bin widths: {'; '.join(parts) or 'not measured, the window is too narrow'}."
+
+
 def _on_and_off(change: pd.DataFrame, label: pd.Series, fold: pd.Series, n_resamples: int, seed: int) -> pd.DataFrame:
     """Means of columns (named model and bins) over genes that are on and off, and their difference, as `contrasts` gives them."""
     values, is_on, draws = change.to_numpy(), label.to_numpy() == 1, []
