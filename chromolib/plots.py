@@ -831,7 +831,7 @@ def plot_attention(table: pd.DataFrame, maxima: pd.DataFrame, axes: np.ndarray, 
             top = maxima[(maxima["bin_bp"] == bin_bp) & (maxima["head"] == head) & (maxima["model"] == model) & (maxima["genes"] == genes)]
             ax.hlines(top["attention"], top["low"] / 1e3, top["high"] / 1e3, color="black", lw=1)
             ax.plot(top["offset"] / 1e3, top["attention"], "D", ms=4, mec="black", mfc=colour if genes == "on" else "white", mew=0.8)
-        _mark_body(ax)
+        _mark_body(ax, here["offset"])
         ax.set_yscale("log", base=2)
         ax.yaxis.set_major_formatter("{x:g}")
         ax.set_title(f"head {head}, bins of {bin_bp:,} bp", loc="left", fontsize=9)
@@ -849,7 +849,7 @@ def plot_on_less_off(table: pd.DataFrame, planted: pd.DataFrame, axes: Sequence[
             colour = MARK_COLOURS.get(model.removeprefix("without ")) or model_colour(model)
             ax.fill_between(rows["offset"] / 1e3, rows["low"], rows["high"], color=colour, alpha=0.2, lw=0)
             ax.plot(rows["offset"] / 1e3, rows["value"], color=colour, lw=1.3, ls=CONTROL_LINES.get(model, "-"), label=model)
-        _mark_body(ax)
+        _mark_body(ax, part["offset"])
         ax.axhline(0, color="black", lw=0.6, ls=":")
         ax.set_title(f"bins of {bin_bp:,} bp", loc="left", fontsize=9)
         if len(planted):
@@ -862,8 +862,9 @@ def plot_on_less_off(table: pd.DataFrame, planted: pd.DataFrame, axes: Sequence[
     return axes
 
 
-def _mark_body(ax: Axes) -> None:
-    """The TSS, and 4 to 6 kb downstream, where the paper has the maximum of attention."""
+def _mark_body(ax: Axes, offset: pd.Series) -> None:
+    """The TSS, and 4 to 6 kb downstream, where the paper has the maximum of attention; as far as there are bins at these offsets."""
+    ax.set_xlim(offset.min() / 1e3, offset.max() / 1e3)
     ax.axvline(0, color="black", lw=0.6, ls=":")
     ax.axvspan(4, 6, color="#f0e6a0", alpha=0.6, lw=0, zorder=0)
 

@@ -193,6 +193,7 @@ def test_windows_that_end_before_the_body_have_no_scores_of_it_and_say_so():
     scores = attention.pass_genes(averages, narrow, {OURS: (net, False)}, n_resamples=5)
     assert set(scores["model"]) == {f"TSS attention, {a} to {a + 2} kb" for a in (-4, -2, 0, 2)}
     assert (none := attention.contrasts(scores, averages)).empty and "the window is too narrow" in attention.statement(none)
+    assert attention.for_claims(scores, {"T01": narrow}).equals(scores)
     table = attention.left_out(studies.study("promoters-18k"), pd.DataFrame(columns=["transcript"]))
     why = dict(zip(table["what"], table["why"], strict=True))
     assert why["the claims on 4 to 6 kb"] == "the window ends 5 kb from the TSS" and "H3K9ac" in table["what"].iloc[1]

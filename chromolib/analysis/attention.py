@@ -374,8 +374,9 @@ def _on_and_off(change: pd.DataFrame, label: pd.Series, fold: pd.Series, n_resam
 
 def for_claims(scores: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.DataFrame:
     """What `claims.evaluate` takes: the scores of `average`, and the signal of H3K36me3 in the two stretches that mirror each
-    other, where there is that mark."""
-    return pd.concat([scores, *(_mark_scores(genes) for genes in data.values() if MARK in genes.marks)], ignore_index=True)
+    other, where there are both that mark and these stretches."""
+    can = [genes for genes in data.values() if MARK in genes.marks and genes.window_bp // 2 >= BODY_BP[1]]
+    return pd.concat([scores, *map(_mark_scores, can)], ignore_index=True)
 
 
 def _mark_scores(data: GeneDataset) -> pd.DataFrame:
