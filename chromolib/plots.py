@@ -230,8 +230,11 @@ def plot_network_input(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) 
     return axes
 
 
-def plot_mean_by_label(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) -> Sequence[Axes]:
-    """Mean signal of each mark around the TSS, genes on (solid) and off (dashed), from `tracks.mean_by_label`."""
+def plot_mean_by_label(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str, around: str = "TSS") -> Sequence[Axes]:
+    """Mean signal of each mark around the TSS, genes on (solid) and off (dashed), from `tracks.mean_by_label`; or around the
+    middle of pCREs, from `pcri.around_pcres`."""
+    if table.empty:
+        return nothing_to_draw(axes, "too few genes")
     marks = list(table.groupby("mark", sort=False))
     for ax, (mark, part) in zip(axes, marks, strict=False):
         for label, line in (("on", "-"), ("off", "--")):
@@ -245,7 +248,7 @@ def plot_mean_by_label(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) 
     for ax in axes[len(marks) :]:
         ax.set_visible(False)
     axes[0].set_ylabel(f"mean signal, {unit}")
-    axes[0].figure.supxlabel("distance from TSS (kb)", fontsize=9)
+    axes[0].figure.supxlabel(f"distance from {around} (kb)", fontsize=9)
     return axes
 
 
@@ -763,3 +766,56 @@ def _label_windows(ax: Axes, window_bp: pd.Series) -> None:
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("window (kb), TSS in the middle")
+
+
+def plot_change_by_label(table: pd.DataFrame, ax: Axes) -> Axes:
+    """Change of predicted expression by pCREs, genes on (filled) and off (empty), by their own and by another gene's; from
+    `pcri.of_runs`. Line: median, box: quartiles, whiskers: 5 % and 95 %."""
+    if table.empty:
+        return nothing_to_draw([ax], "no pCREs")[0]
+    kinds = {"change": "its own pCREs", "exchanged": "another gene's pCREs"}
+    ax.axhline(0, color="black", lw=0.6, ls=":")
+    for x, column in enumerate(kinds):
+        for label, side in (("on", -0.2), ("off", 0.2)):
+            colour = KIND_STYLES[label][0]
+            values = table.loc[table["label"] == label, column].dropna()
+            ax.boxplot(values, positions=[x + side], widths=0.32, whis=(5, 95), showfliers=False, patch_artist=True, manage_ticks=False,
+                       boxprops={"facecolor": colour if label == "on" else "white", "edgecolor": colour}, medianprops={"color": "black", "lw": 1.2},
+                       whiskerprops={"color": colour}, capprops={"color": colour})  # fmt: skip
+    ax.set_xticks(range(len(kinds)), kinds.values())
+    ax.set_xlim(-0.6, len(kinds) - 0.4)
+    ax.set_ylabel("change of predicted log2(RPKM + 1)")
+    return ax
+
+
+def plot_pcri(table: pd.DataFrame, ax: Axes) -> Axes:
+    """Change of predicted expression against PCRI, genes on (filled), off (empty) and without pCREs (diamonds); from `pcri.of_runs`."""
+    if table.empty:
+        return nothing_to_draw([ax], "no pCREs")[0]
+    ax.axhline(0, color="black", lw=0.6, ls=":")
+    kind = table["label"].where(table["n_pcres"] > 0, "without pCREs")
+    for name in ("on", "off", "without pCREs"):
+        colour, marker = KIND_STYLES.get(name, KIND_STYLES["none in view"])
+        part, is_many = table[kind == name], len(table) > MANY_POINTS
+        ax.scatter(part["pcri"], part["change"], s=3 if is_many else 14, marker=marker, ec=colour, lw=0.8, alpha=0.7, rasterized=is_many,
+                   fc="none" if name == "off" else colour, label=f"{name} ({len(part):,})")  # fmt: skip
+    ax.set(xlabel="PCRI", ylabel="change of predicted log2(RPKM + 1)")
+    ax.legend(title="genes", fontsize=8, title_fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def plot_clusters(table: pd.DataFrame, ax: Axes) -> Axes:
+    """Heat map of z-scored PCRI, a row per gene and a column per cell type, in clusters; from `specificity.clusters`."""
+    if table.empty:
+        return nothing_to_draw([ax], "z-scores over fewer than three cell types say nothing")[0]
+    grid = table.pivot(index="order", columns="cell_type", values="z")[list(table["cell_type"].unique())]
+    image = ax.imshow(grid, aspect="auto", interpolation="nearest", cmap="RdBu_r", vmin=-grid.abs().max(axis=None), vmax=grid.abs().max(axis=None))
+    first = table.drop_duplicates("order").sort_values("order").groupby("cluster")["order"].agg(["min", "max"])
+    for edge in first["min"].iloc[1:]:
+        ax.axhline(edge - 0.5, color="black", lw=1.2)
+    ax.set_yticks(first.mean(axis=1), [f"cluster {number}" for number in first.index])
+    ax.set_xticks(range(grid.shape[1]), grid.columns, rotation=60 if grid.shape[1] > 4 else 0)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.figure.colorbar(image, ax=ax, label="z-score of PCRI", shrink=0.7)
+    return ax
