@@ -22,6 +22,7 @@ from matplotlib.ticker import LogLocator, MultipleLocator, NullLocator
 from pandas.io.formats.style import Styler
 from sklearn import metrics
 
+from .analysis.tracks import Locus
 from .config import Profile
 from .evaluation import METRIC_NAMES
 from .files import write_whole
@@ -819,3 +820,30 @@ def plot_clusters(table: pd.DataFrame, ax: Axes) -> Axes:
     ax.spines[:].set_visible(False)
     ax.figure.colorbar(image, ax=ax, label="z-score of PCRI", shrink=0.7)
     return ax
+
+
+def locus_axes(loci: Sequence[Locus], n_marks: int) -> tuple[Figure, np.ndarray]:
+    """A figure with a column of axes for each locus, (1 + mark, locus): arcs on top, then a track per mark."""
+    has_arcs = any(len(locus.regions) > 1 for locus in loci)
+    heights = [1.6 if has_arcs else 0.3] + [1] * n_marks
+    n = max(len(loci), 1)
+    width = 8 if n == 1 else 5.5 * n
+    return new_figure(len(heights), n, size=(width, 0.65 * sum(heights)), sharex="col", squeeze=False, height_ratios=heights)
+
+
+def plot_loci(loci: Sequence[Locus], axes: np.ndarray) -> np.ndarray:
+    """`plot_locus` of each, side by side, a mark at one scale in all of them; from `tracks.loci`."""
+    if not loci:
+        return nothing_to_draw(axes.ravel(), "no such gene")
+    for locus, column in zip(loci, axes.T, strict=True):
+        plot_locus(locus.tracks, locus.regions, column, strand=locus.strand)
+        if len(loci) > 1:
+            column[0].set_title(locus.cell_type, loc="left", fontsize=9)
+            column[-1].set_xlabel("distance of a pCRE's middle from the TSS (kb)")
+    for row in axes[1:]:
+        top = max(ax.get_ylim()[1] for ax in row)
+        for ax in row:
+            ax.set_ylim(0, top)
+        for ax in row[1:]:
+            ax.set_ylabel("")
+    return axes

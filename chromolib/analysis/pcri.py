@@ -24,7 +24,7 @@ from ..dataset import GeneDataset
 from ..model import Chromoformer
 from ..runs import Run
 from ..train import check_fits
-from . import pcres
+from . import enrichment, pcres
 
 # How the two embeddings are put on one scale; see `distance`.
 Standard = Literal["together", "apart"]
@@ -35,6 +35,8 @@ REACH_BP = 5_000       # of averages around the middle of a pCRE
 MIN_GENES = 5          # that an average holds
 N_EXCHANGES = 4        # other genes whose pCREs each gene is read with
 LABELS = ("on", "off")
+# Sets that claims are about, by how their terms begin: those planted in simulated profiles -> label of their genes.
+PLANTED_SETS = {"housekeeping": "on", "developmental": "off"}
 # Other ways to measure the same, beside column pcri: what they are called on the page.
 CHOICES = {
     "pcri": "standardised together", "pcri_apart": "standardised apart", "pcri_added": "with the promoter's embedding added",
@@ -201,6 +203,17 @@ def _scaled(values: np.ndarray, over: np.ndarray) -> np.ndarray:
 # Statistics over genes
 
 
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """PCRI of genes with and without pCREs: cell_type, pcres (with, without), genes, pcri, pcri_alone, change (medians), up (share
+    whose prediction rises by more than 0)."""
+    rows = []
+    for (cell_type, has_any), part in table.groupby(["cell_type", table["n_pcres"] > 0], sort=False):
+        medians = part[["pcri", "pcri_alone", "change"]].median()
+        rows.append((cell_type, "with" if has_any else "without", len(part), *medians, (part["change"] > 0).mean() if has_any else np.nan))
+    columns = ["cell_type", "pcres", "genes", "pcri", "pcri_alone", "change", "up"]
+    return pd.DataFrame(rows, columns=columns).sort_values(["cell_type", "pcres"], ignore_index=True)
+
+
 def choices(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
     """How much the order of genes depends on the way PCRI is measured.
 
@@ -313,6 +326,33 @@ def top(table: pd.DataFrame, share: float = TOP_SHARE) -> pd.DataFrame:
     return found.sort_values(["cell_type", "label", "pcri_scaled"], ascending=[True, False, False], kind="stable", ignore_index=True)
 
 
+def enriched(table: pd.DataFrame, chosen: pd.DataFrame, sets: pd.DataFrame) -> pd.DataFrame:
+    """Sets that the chosen genes of each cell type and label are in more often than the others of that label (figures 5e, g).
+
+    The background is what could have been chosen: genes with pCREs of the same cell type, folds and label. Beside all genes, any
+    set of genes that are on would look enriched among those that are.
+
+    Parameters
+    ----------
+    chosen : DataFrame
+        Rows of `table`, as `top` gives them.
+    sets : DataFrame
+        term, gene (gene_id), as `enrichment.by_id` gives them.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, label, then as `enrichment.enrich`.
+    """
+    tables = []
+    for (cell_type, label), part in chosen.groupby(["cell_type", "label"], sort=False):
+        could_be = table[(table["cell_type"] == cell_type) & (table["label"] == label) & (table["n_pcres"] > 0)]
+        found = enrichment.enrich(part["gene_id"], could_be["gene_id"], sets)
+        tables.append(found.assign(cell_type=cell_type, label=label))
+    columns = ["cell_type", "label", *enrichment.COLUMNS]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+
 def marks_at_pcres(data: GeneDataset) -> pd.DataFrame:
     """Mean signal of each gene's pCREs, over all their narrowest bins: gene_id, then a column for each mark; genes without any
     have no row."""
@@ -320,6 +360,31 @@ def marks_at_pcres(data: GeneDataset) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=list(data.marks))
     table.insert(0, "gene_id", [gene for gene, n in zip(data.genes["gene_id"], pcres.per_gene(data), strict=True) if n])
     return table
+
+
+def with_marks(table: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.DataFrame:
+    """Rows of genes with pCREs, with a column for each mark: `marks_at_pcres` of their cell type."""
+    found = [marks_at_pcres(genes).assign(cell_type=cell_type) for cell_type, genes in data.items()]
+    signal = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["cell_type", "gene_id"])
+    return table.merge(signal, on=["cell_type", "gene_id"])
+
+
+def marks_by_label(carried: pd.DataFrame, chosen: pd.DataFrame, marks: Sequence[str]) -> pd.DataFrame:
+    """What pCREs of genes on and off carry: genes (top, all), then as `by_label` with a mark as what.
+
+    Parameters
+    ----------
+    carried : DataFrame
+        From `with_marks`.
+    chosen : DataFrame
+        The top genes.
+    """
+    keys = ["cell_type", "gene_id"]
+    is_chosen = pd.MultiIndex.from_frame(carried[keys]).isin(pd.MultiIndex.from_frame(chosen[keys]))
+    known = [mark for mark in marks if mark in carried]
+    tables = [by_label(part, known).assign(genes=name) for name, part in (("top", carried[is_chosen]), ("all", carried))]
+    table = pd.concat(tables, ignore_index=True)
+    return table[["genes", *table.columns.drop("genes")]]
 
 
 def around_pcres(data: GeneDataset, groups: Mapping[str, Sequence[str]], *, reach_bp: int = REACH_BP) -> pd.DataFrame:
@@ -339,7 +404,7 @@ def around_pcres(data: GeneDataset, groups: Mapping[str, Sequence[str]], *, reac
         mark, label (the group), offset (bp from the middle, in the direction of the genome), mean, low, high (95 % interval of
         the mean over genes), n (genes)
     """
-    tables = []
+    tables = [pd.DataFrame(columns=["mark", "label", "offset", "mean", "low", "high", "n"])]
     for name, ids in groups.items():
         view = data.select(genes=list(ids))
         curves = [_around(signal, is_there, view.frame_bp, min(view.bin_bp), reach_bp) for signal, is_there in _pcres_of(view)]
@@ -355,7 +420,7 @@ def around_pcres(data: GeneDataset, groups: Mapping[str, Sequence[str]], *, reac
         for k, mark in enumerate(view.marks):
             tables.append(pd.DataFrame({"mark": mark, "label": name, "offset": offset, "mean": mean[:, k],
                                         "low": (mean - half)[:, k], "high": (mean + half)[:, k], "n": n[is_shown]}))  # fmt: skip
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["mark", "label", "offset", "mean", "low", "high", "n"])
+    return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
 def _pcres_of(data: GeneDataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -383,3 +448,67 @@ def _around(signal: np.ndarray, is_there: np.ndarray, frame_bp: int, bin_bp: int
     total, n = np.zeros((2 * half, signal.shape[2])), np.zeros(2 * half)
     total[at[is_near]], n[at[is_near]] = (signal * is_there[..., None]).sum(0)[is_near], is_there.sum(0)[is_near]
     return np.divide(total, n[:, None], out=np.full_like(total, np.nan), where=n[:, None] > 0)
+
+
+# What notebooks need besides
+
+
+def cell_types(study: studies.Study) -> tuple[str, ...]:
+    """All cell types of the profile of which there are contacts: its networks read pCREs."""
+    return studies.with_contacts(replace(study, cell_types=tuple(study.record.cell_types)))
+
+
+def left_out(study: studies.Study, sets: pd.DataFrame) -> pd.DataFrame:
+    """What a profile has nothing to show of: figure, what, why."""
+    connected = cell_types(study)
+    rows = [("5, 6", f"PCRI of {name}", "no contacts") for name in study.record.cell_types if name not in connected]
+    if sets.empty:
+        rows.append(("5e, g, 6a, S12", "enriched terms", "no gene sets"))
+    if len(connected) < 3:
+        rows.append(("6a, S12", "clusters over cell types", f"{len(connected)} cell types with contacts, expected three or more: z-scores over two are a sign"))
+    if len(connected) < 2:
+        rows.append(("6b, S13", "genes that differ between two cell types", f"{len(connected)} cell types with contacts"))
+    return pd.DataFrame(rows, columns=["figure", "what", "why"])
+
+
+def subsets(table: pd.DataFrame) -> dict[str, dict[str, list[str]]]:
+    """Genes that claims are about, of each cell type: "with pCREs", of these "on" and "off", and "top", as `top` takes them."""
+    connected = table[table["n_pcres"] > 0]
+    parts = {"with pCREs": connected, "top": top(table)} | {label: connected[connected["label"] == label] for label in LABELS}
+    names = table["cell_type"].unique()
+    return {name: {cell_type: part.loc[part["cell_type"] == cell_type, "gene_id"].tolist() for cell_type in names} for name, part in parts.items()}
+
+
+def in_words(genes: pd.DataFrame) -> str:
+    """A sentence on each gene of a few rows of `of_runs`; that there is none, of no rows."""
+    return " ".join(
+        f"{row.symbol} in {row.cell_type}, {row.label}, {row.n_pcres} pCREs: PCRI {row.pcri:.1f}, predicted log2(RPKM + 1) {row.predicted:.1f}, "
+        f"by its pCREs {row.change:+.2f}; measured {row.measured:.1f}." for row in genes.itertuples()
+    ) or "There is no such gene."  # fmt: skip
+
+
+def for_claims(table: pd.DataFrame, carried: pd.DataFrame, sets: pd.DataFrame) -> pd.DataFrame:
+    """Scores of genes as `claims.evaluate` takes them, of all that claims on figure 5 name.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, task, model, gene_id, fold, score, target. clf, label as target: "change by its pCREs", "change by others'
+        pCREs", "<mark> at pCREs" (of genes with pCREs); clf, membership as target: "PCRI, <set> genes". reg: "PCRI" with the
+        change as target.
+    """
+    is_on = (table["label"] == "on").astype(float)
+    is_known = table["exchanged"].notna()
+    parts = [
+        table.assign(task="clf", model="change by its pCREs", score=table["change"], target=is_on),
+        table.assign(task="clf", model="change by others' pCREs", score=table["exchanged"], target=is_on)[is_known],
+        table.assign(task="reg", model="PCRI", score=table["pcri_scaled"], target=table["change"]),
+    ]
+    for name in PLANTED_SETS:
+        members = sets.loc[sets["term"].str.startswith(name), "gene"]
+        if len(members):
+            is_in = table["gene_id"].isin(members).astype(float)
+            parts.append(table.assign(task="clf", model=f"PCRI, {name} genes", score=table["pcri_scaled"], target=is_in))
+    for mark in carried.columns.drop(table.columns):
+        parts.append(carried.assign(task="clf", model=f"{mark} at pCREs", score=carried[mark], target=(carried["label"] == "on").astype(float)))
+    return pd.concat(parts, ignore_index=True)[studies.SCORES]

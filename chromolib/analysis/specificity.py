@@ -6,17 +6,17 @@ compared as column pcri_scaled: less its mean over its SD, both over the genes h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.cluster import hierarchy
 
-from .. import resampling
+from .. import resampling, studies
 from ..config import InputError, Profile
 from ..dataset import GeneDataset
 from ..simulate import read_truth
-from . import marks, pcri
+from . import enrichment, marks, pcri
 
 PAPER_VARIABLE = 1000   # of the paper's genes
 LEAST_VARIABLE = 60     # where there are few genes, so that clusters have members
@@ -82,6 +82,16 @@ def members(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["cluster", "n", "highest", "z_highest", "lowest", "z_lowest"])
 
 
+def terms(table: pd.DataFrame, wide: pd.DataFrame, sets: pd.DataFrame) -> pd.DataFrame:
+    """Sets that a cluster's genes are in more often than all genes of `across`: cluster, then as `enrichment.enrich`."""
+    tables = [
+        enrichment.enrich(part["gene_id"].unique(), wide.index, sets).assign(cluster=cluster)
+        for cluster, part in table.groupby("cluster")
+    ]
+    columns = ["cluster", *enrichment.COLUMNS]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+
 # Two cell types
 
 
@@ -93,10 +103,12 @@ def differences(table: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.Data
     DataFrame
         gene_id, symbol, fold; of the second less the first: pcri (scaled), predicted, change, measured (expression); and without
         sign: marks (Euclidean distance of their mean signal within 2 kb of the TSS, each in SDs over genes and cell types),
-        pcre_marks (the same of their mean over pCREs; 0 where a gene has none in one of the two)
+        pcre_marks (the same of their mean over pCREs; 0 where a gene has none in one of the two). No rows of one cell type.
     """
-    if len(data) != 2:
+    if len(data) > 2:
         raise InputError(f"differences: data of {len(data)} cell types, expected two; choose them")
+    if len(data) < 2:
+        return pd.DataFrame(columns=["gene_id", "symbol", "fold", *RANKINGS])
     keys = ["gene_id", "symbol", "fold"]
     columns = {"pcri_scaled": "pcri", "predicted": "predicted", "change": "change", "measured": "measured"}
     first, second = (table[table["cell_type"] == name].set_index(keys)[list(columns)].rename(columns=columns) for name in data)
@@ -104,18 +116,18 @@ def differences(table: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.Data
     ids = found.index.get_level_values("gene_id")
     near = [marks.window_signal(genes.select(genes=ids.tolist()), -2000, 2000) for genes in data.values()]
     at_pcres = [pcri.marks_at_pcres(genes).set_index("gene_id").reindex(ids).to_numpy() for genes in data.values()]
-    return found.assign(marks=_apart(*near), pcre_marks=_apart(*at_pcres)).reset_index()
+    return found.assign(marks=_apart(*near), pcre_marks=_apart(*at_pcres)).reset_index()[[*keys, *RANKINGS]]
 
 
 def aberrant(
-    profile: Profile, cell_type: str, table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0
+    profile: Profile, pair: Sequence[str], table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
     """How well the size of each difference finds the genes of a simulated cell type that were made unlike the first one.
 
     Parameters
     ----------
-    cell_type : str
-        The second of the two, in which they were planted.
+    pair : sequence of str
+        The two cell types; genes were planted in the second.
     table : DataFrame
         From `differences`.
 
@@ -126,7 +138,9 @@ def aberrant(
         the n genes are), n; no rows for a real profile, or where none of these genes is aberrant.
     """
     columns = ["ranking", "metric", "value", "low", "high", "aberrant", "n"]
-    is_aberrant = planted(profile, cell_type).reindex(table["gene_id"]).to_numpy() if profile.simulated else np.zeros(len(table))
+    is_aberrant = np.zeros(len(table), bool)
+    if profile.simulated and len(table):
+        is_aberrant = planted(profile, pair[1]).reindex(table["gene_id"]).to_numpy()
     rows = []
     for name, ranking in RANKINGS.items() if is_aberrant.any() else ():
         scores = pd.DataFrame({"score": table[name].abs().to_numpy(), "target": is_aberrant.astype(int)}, index=table["gene_id"])
@@ -146,3 +160,30 @@ def _apart(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Euclidean distance of rows, each column in its SD over both; 0 where one of the two is not known."""
     sd = np.nanstd(np.concatenate([first, second]), axis=0)
     return np.nan_to_num(np.linalg.norm((second - first) / np.where(sd > 0, sd, 1.0), axis=1))
+
+
+# Claims
+
+
+def for_claims(table: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
+    """Scores of genes as `claims.evaluate` takes them, of what claims on figures 6 and S13 name.
+
+    They are on genes, not on a cell type, and stand the same in each, so that no claim leaves one out.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, task ("reg"), model ("SD of PCRI over cell types", with that of measured expression as target; "difference of
+        PCRI" and "difference of predicted expression", of two cell types, with that of measured expression as target), gene_id,
+        fold, score, target.
+    """
+    cell_types = table["cell_type"].unique()
+    parts = [table.iloc[:0].assign(task="", model="", score=0.0, target=0.0)]
+    if len(cell_types) > 1:
+        spread = table[table["gene_id"].isin(across(table).index)].groupby(["gene_id", "fold"])[["pcri_scaled", "measured"]].std(ddof=0)
+        parts.append(spread.set_axis(["score", "target"], axis=1).reset_index().assign(model="SD of PCRI over cell types"))
+    for column, name in (("pcri", "PCRI"), ("predicted", "predicted expression")) if len(differences) else ():
+        rows = differences[["gene_id", "fold"]].assign(score=differences[column], target=differences["measured"])
+        parts.append(rows.assign(model=f"difference of {name}"))
+    scores = pd.concat(parts, ignore_index=True).assign(task="reg")
+    return pd.concat([scores.assign(cell_type=name) for name in cell_types] or [scores], ignore_index=True)[studies.SCORES]
