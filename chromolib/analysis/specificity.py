@@ -22,7 +22,7 @@ PAPER_VARIABLE = 1000   # of the paper's genes
 LEAST_VARIABLE = 60     # where there are few genes, so that clusters have members
 MIN_CELL_TYPES = 3      # for z-scores over them that say more than a sign
 RANKINGS = {
-    "pcri": "PCRI", "predicted": "predicted expression", "change": "change by pCREs", "marks": "marks at the TSS",
+    "pcri": "PCRI", "own": "PCRI beyond others' pCREs", "predicted": "predicted expression", "change": "change by pCREs", "marks": "marks at the TSS",
     "pcre_marks": "marks at pCREs", "measured": "measured expression",
 }  # fmt: skip
 
@@ -101,7 +101,7 @@ def differences(table: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.Data
     Returns
     -------
     DataFrame
-        gene_id, symbol, fold; of the second less the first: pcri (scaled), predicted, change, measured (expression); and without
+        gene_id, symbol, fold; of the second less the first: pcri, own (scaled), predicted, change, measured (expression); and without
         sign: marks (Euclidean distance of their mean signal within 2 kb of the TSS, each in SDs over genes and cell types),
         pcre_marks (the same of their mean over pCREs; 0 where a gene has none in one of the two). No rows of one cell type.
     """
@@ -110,7 +110,7 @@ def differences(table: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.Data
     if len(data) < 2:
         return pd.DataFrame(columns=["gene_id", "symbol", "fold", *RANKINGS])
     keys = ["gene_id", "symbol", "fold"]
-    columns = {"pcri_scaled": "pcri", "predicted": "predicted", "change": "change", "measured": "measured"}
+    columns = {"pcri_scaled": "pcri", "own_scaled": "own", "predicted": "predicted", "change": "change", "measured": "measured"}
     first, second = (table[table["cell_type"] == name].set_index(keys)[list(columns)].rename(columns=columns) for name in data)
     found = (second - first).dropna()
     ids = found.index.get_level_values("gene_id")
