@@ -36,8 +36,8 @@ REACH_BP = 5_000       # of averages around the middle of a pCRE
 MIN_GENES = 5          # that an average holds
 N_EXCHANGES = 4        # other genes whose pCREs each gene is read with
 LABELS = ("on", "off")
-# Sets that claims are about, by how their terms begin: those planted in simulated profiles -> label of their genes.
-PLANTED_SETS = {"housekeeping": "on", "developmental": "off"}
+# Sets that claims are about, by how their terms begin: those planted in simulated profiles.
+PLANTED_SETS = ("housekeeping", "developmental")
 BEYOND = "beyond others' pCREs"
 # Columns that measure how far a gene is moved, and what the page calls them; pcri is the one that is taken for the paper's.
 CHOICES = {
@@ -166,7 +166,7 @@ def of_network(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> pd.D
         pcri_together=distance(found.promoter, found.regulatory, "together"),
         pcri_sum=distance(found.promoter, read, "together"),
         shift=np.linalg.norm((read - alone) / _sd(read), axis=1),
-        pcri_scaled=(pcri - pcri.mean()) / _sd(pcri), own_scaled=(own - np.nanmean(own)) / np.nanstd(own),
+        pcri_scaled=_scaled(pcri, pcri), own_scaled=_scaled(own, own[~np.isnan(own)]),
     )  # fmt: skip
 
 
@@ -431,9 +431,8 @@ def around_pcres(data: GeneDataset, groups: Mapping[str, Sequence[str]], *, reac
         curve = np.stack(curves)                                                            # (g, l, m), NaN beyond reach
         n = (~np.isnan(curve[..., 0])).sum(0)
         is_shown = n >= MIN_GENES
-        with np.errstate(invalid="ignore"):
-            mean = np.nanmean(curve[:, is_shown], axis=0)
-            half = 1.96 * np.nanstd(curve[:, is_shown], axis=0, ddof=1) / np.sqrt(n[is_shown])[:, None]
+        mean, half = np.nanmean(curve[:, is_shown], axis=0), np.nanstd(curve[:, is_shown], axis=0)
+        half *= 1.96 / np.sqrt(np.maximum(n[is_shown] - 1, 1))[:, None]
         offset = _offsets(min(view.bin_bp), reach_bp)[is_shown]
         for k, mark in enumerate(view.marks):
             tables.append(pd.DataFrame({"mark": mark, "label": name, "offset": offset, "mean": mean[:, k],
@@ -513,8 +512,7 @@ def for_claims(table: pd.DataFrame, carried: pd.DataFrame, sets: pd.DataFrame) -
     DataFrame
         cell_type, task, model, gene_id, fold, score, target
         clf, label as target: "change by its pCREs", "change beyond others' pCREs", "<mark> at pCREs" (of genes with pCREs)
-        clf, membership as target: "PCRI, <set> genes", "PCRI beyond others' pCREs, <set> genes", of PLANTED_SETS in the first
-        cell type, by whose truth they are planted
+        clf, membership as target: "PCRI, <set> genes", of PLANTED_SETS in the first cell type, by whose truth they are planted
         reg: "PCRI" with the change as target, "PCRI beyond others' pCREs" with the change beyond these
     """
     is_on = (table["label"] == "on").astype(float)
@@ -525,12 +523,12 @@ def for_claims(table: pd.DataFrame, carried: pd.DataFrame, sets: pd.DataFrame) -
         table.assign(task="reg", model="PCRI", score=table["pcri_scaled"], target=table["change"]),
         known.assign(task="reg", model=f"PCRI {BEYOND}", score=known["own_scaled"], target=known["change_own"]),
     ]
-    first = known[known["cell_type"].isin(known["cell_type"].head(1))]
+    first = table[table["cell_type"].isin(table["cell_type"].head(1))]
     for name in PLANTED_SETS:
         members = sets.loc[sets["term"].str.startswith(name), "gene"]
-        is_in = first["gene_id"].isin(members).astype(float)
-        for model, column in (("PCRI", "pcri_scaled"), (f"PCRI {BEYOND}", "own_scaled")) if len(members) else ():
-            parts.append(first.assign(task="clf", model=f"{model}, {name} genes", score=first[column], target=is_in))
+        if len(members):
+            is_in = first["gene_id"].isin(members).astype(float)
+            parts.append(first.assign(task="clf", model=f"PCRI, {name} genes", score=first["pcri_scaled"], target=is_in))
     for mark in carried.columns.drop(table.columns):
         parts.append(carried.assign(task="clf", model=f"{mark} at pCREs", score=carried[mark], target=(carried["label"] == "on").astype(float)))
     return pd.concat(parts, ignore_index=True)[studies.SCORES]
