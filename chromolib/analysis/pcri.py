@@ -1,0 +1,514 @@
+"""How far its pCREs move a gene in the network: predicted cis-regulatory impact (PCRI), beside the change of what is predicted.
+
+In: trained networks and the genes held out from them. Out: tidy tables, a row per gene; PCRI in standard deviations of one
+dimension of an embedding, changes in what the network predicts (reg: log2 RPKM + 1; clf: log-odds of being on).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+from torch import Tensor
+
+from .. import evaluation, resampling, studies
+from ..attention import frame_offset
+from ..batch import Batch
+from ..config import InputError
+from ..dataset import GeneDataset
+from ..model import Chromoformer
+from ..runs import Run
+from ..train import check_fits
+from . import enrichment, pcres
+
+# How the two embeddings are put on one scale; see `distance`.
+Standard = Literal["together", "apart"]
+PAPER_TOP, PAPER_GENES, PAPER_FOLDS = 250, 18_955, 4  # the paper's top genes of each fold and label
+TOP_SHARE = PAPER_TOP / (PAPER_GENES / PAPER_FOLDS / 2)
+BATCH = 128            # genes at a time: room for every rank of each takes about 0.1 MB a gene
+REACH_BP = 5_000       # of averages around the middle of a pCRE
+MIN_GENES = 5          # that an average holds
+N_EXCHANGES = 4        # other genes whose pCREs each gene is read with
+LABELS = ("on", "off")
+# Sets that claims are about, by how their terms begin: those planted in simulated profiles -> label of their genes.
+PLANTED_SETS = {"housekeeping": "on", "developmental": "off"}
+# Other ways to measure the same, beside column pcri: what they are called on the page.
+CHOICES = {
+    "pcri": "standardised together", "pcri_apart": "standardised apart", "pcri_added": "with the promoter's embedding added",
+    "shift": "from the gene without its pCREs",
+}  # fmt: skip
+COLUMNS = ("cell_type", "fold", "gene_id", "symbol", "label", "n_pcres", "measured", "predicted", "change", "exchanged", "pcri",
+           "pcri_alone", "pcri_apart", "pcri_added", "shift", "pcri_scaled")  # fmt: skip
+
+
+class Embedded(NamedTuple):
+    """What one network makes of some genes, (g, s * d) with resolutions side by side, and what it predicts, (g,)."""
+
+    promoter: np.ndarray
+    regulatory: np.ndarray   # as the Regulation transformer leaves it
+    alone: np.ndarray        # the same of a gene that is read without its pCREs
+    predicted: np.ndarray
+    without: np.ndarray      # its pCREs
+    exchanged: np.ndarray    # with the pCREs of another gene, mean over some; NaN where there is no other
+
+
+# Embeddings and their distance
+
+
+@torch.no_grad()
+def embed(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> Embedded:
+    """Embeddings and predictions of genes as they are, without their pCREs, and with those of other genes.
+
+    Genes change pCREs with others of about as many, so that neither number nor kind of pCREs changes over all genes: what is
+    left of a change with label or PCRI then cannot come from whose pCREs they are.
+
+    Raises
+    ------
+    InputError
+        The genes are not as the network reads them, or the network reads no pCREs.
+    """
+    check_fits(model.config, data)
+    if not model.config.regulation_layers:
+        raise InputError(f"{data.cell_type}: PCRI of a network that reads no pCREs, expected one trained with contacts; leave the cell type out")
+    model.eval()
+    data = data.select(task=model.config.task).to(next(model.parameters()).device)
+    bare = data.select(max_pcres=0)
+    order = np.lexsort((np.random.default_rng(seed).random(len(data)), pcres.per_gene(data)))
+    parts = []
+    for positions in torch.from_numpy(order).split(BATCH):
+        batch, alone = data.batch(positions), bare.batch(positions)
+        full, single = model.embed(batch), model.embed(alone)
+        tensors = *map(_side_by_side, (*full, single.regulatory)), _score(model(batch)), _score(model(alone)), _exchanged(model, batch)
+        parts.append([tensor.double().cpu().numpy() for tensor in tensors])
+    found = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Embedded(*(array[np.argsort(order)] for array in found))
+
+
+def distance(promoter: np.ndarray, regulatory: np.ndarray, standard: Standard = "together", moved: np.ndarray | None = None) -> np.ndarray:
+    """Euclidean distance of standardised embeddings, (g,) of (g, d) each.
+
+    "together": each dimension has one mean and SD over both embeddings of all genes. The distance is 0 if and only if nothing
+    happened to a gene, and that of a gene without pCREs is what the transformer does to a promoter alone.
+    "apart": each embedding has its own means and SDs. What happens to all genes alike then does not count, but a gene to which
+    nothing happens seems to move where most others do, backwards: its distance is not 0, and means nothing by itself.
+
+    Parameters
+    ----------
+    moved : array, (g, d), optional
+        Measure the distance of these from the promoter's embedding, on the scale of `regulatory`.
+
+    Returns
+    -------
+    array, (g,)
+        A dimension that does not vary counts nothing.
+    """
+    if standard not in get_args(Standard):
+        raise InputError(f"standard {standard!r}, expected {' or '.join(get_args(Standard))}")
+    both = np.concatenate([promoter, regulatory])
+    first, second = (both, both) if standard == "together" else (promoter, regulatory)
+    return np.linalg.norm(_scaled(promoter, first) - _scaled(regulatory if moved is None else moved, second), axis=1)
+
+
+def of_network(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> pd.DataFrame:
+    """PCRI of genes held out from one network.
+
+    The network adds the promoter's embedding to what the Regulation transformer makes of it before its heads read it; PCRI
+    takes the regulatory embedding from before. It leaves a LayerNorm, so that its length is nearly the same for all genes: as
+    the distance of the sum from the promoter, that length is all that would be measured.
+
+    Returns
+    -------
+    DataFrame
+        gene_id, symbol, label (on, off), n_pcres
+        measured (target), predicted, change (of the prediction by its pCREs: with minus without), exchanged (the same with the
+        pCREs of other genes)
+        pcri: distance of the regulatory from the promoter's embedding, standardised together over these genes
+        pcri_alone: the same of the gene without its pCREs
+        pcri_apart, pcri_added: pcri standardised apart; and after the promoter's embedding was added, as the heads read it
+        shift: distance of the regulatory embedding from that of the gene without its pCREs; 0 where it has none
+        pcri_scaled: pcri less its mean over its SD, so that networks can be compared
+
+    Source: paper, Results on figure 5, in words; the release computes no PCRI.
+    """
+    found = embed(model, data, seed=seed)
+    # Deviates: our sources do not say which embeddings are standardised together; see `distance`.
+    pcri = distance(found.promoter, found.regulatory)
+    scale = _sd(np.concatenate([found.promoter, found.regulatory]))
+    genes = data.genes[["gene_id", "symbol"]].reset_index(drop=True)
+    return genes.assign(
+        label=np.where(data.genes["label"] == 1, *LABELS),
+        n_pcres=pcres.per_gene(data),
+        measured=data.select(task=model.config.task).targets.cpu().numpy().astype(float),
+        predicted=found.predicted,
+        change=found.predicted - found.without,
+        exchanged=found.exchanged - found.without,
+        pcri=pcri,
+        pcri_alone=distance(found.promoter, found.regulatory, moved=found.alone),
+        pcri_apart=distance(found.promoter, found.regulatory, "apart"),
+        pcri_added=distance(found.promoter, found.promoter + found.regulatory),
+        shift=np.linalg.norm((found.regulatory - found.alone) / scale, axis=1),
+        pcri_scaled=(pcri - pcri.mean()) / _sd(pcri),
+    )
+
+
+def of_runs(runs: Iterable[Run], *, seed: int = 0) -> pd.DataFrame:
+    """`of_network` of each run's held-out genes, with the columns cell_type and fold in front; no rows without runs."""
+    tables = [
+        of_network(model, held_out, seed=seed).assign(cell_type=run.cell_type, fold=run.fold)
+        for run, model, held_out in studies.networks(runs)
+    ]
+    return pd.concat(tables, ignore_index=True)[list(COLUMNS)] if tables else pd.DataFrame(columns=list(COLUMNS))
+
+
+def _side_by_side(embedding: Tensor) -> Tensor:
+    """(s, b, d) -> (b, s * d)."""
+    return embedding.transpose(0, 1).flatten(1)
+
+
+def _score(out: Tensor) -> Tensor:
+    """One number per gene: the log-odds of a classifier, the level of a regressor."""
+    return out[:, 1] - out[:, 0] if out.ndim == 2 else out
+
+
+def _exchanged(model: Chromoformer, batch: Batch) -> Tensor:
+    """Predictions of promoters with the pCREs of others of the batch, mean over those that stand before them, (b,)."""
+    has_any = torch.nonzero((batch.contact > 0).any(1)).squeeze(1)
+    scores = []
+    for step in range(1, 1 + min(N_EXCHANGES, max(len(has_any) - 1, 1))):
+        source = torch.arange(len(batch), device=batch.contact.device)
+        source[has_any] = has_any.roll(step)
+        pcre, is_padding = ({width: tensor[source] for width, tensor in part.items()} for part in (batch.pcre, batch.is_padding))
+        scores.append(_score(model(replace(batch, pcre=pcre, is_padding=is_padding, contact=batch.contact[source]))))
+    mean = torch.stack(scores).mean(0)
+    if len(has_any) == 1:
+        mean[has_any] = float("nan")
+    return mean
+
+
+def _sd(values: np.ndarray) -> np.ndarray:
+    """Standard deviation over genes; 1 where a dimension does not vary, so that it counts nothing."""
+    sd = values.std(0)
+    return np.where(sd > 0, sd, 1.0)
+
+
+def _scaled(values: np.ndarray, over: np.ndarray) -> np.ndarray:
+    return (values - over.mean(0)) / _sd(over)
+
+
+# Statistics over genes
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """PCRI of genes with and without pCREs: cell_type, pcres (with, without), genes, pcri, pcri_alone, change (medians), up (share
+    whose prediction rises by more than 0)."""
+    rows = []
+    for (cell_type, has_any), part in table.groupby(["cell_type", table["n_pcres"] > 0], sort=False):
+        medians = part[["pcri", "pcri_alone", "change"]].median()
+        rows.append((cell_type, "with" if has_any else "without", len(part), *medians, (part["change"] > 0).mean() if has_any else np.nan))
+    columns = ["cell_type", "pcres", "genes", "pcri", "pcri_alone", "change", "up"]
+    return pd.DataFrame(rows, columns=columns).sort_values(["cell_type", "pcres"], ignore_index=True)
+
+
+def choices(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """How much the order of genes depends on the way PCRI is measured.
+
+    Returns
+    -------
+    DataFrame
+        choice (see CHOICES), with_pcri, with_size: Spearman's correlation over genes with pCREs with column pcri, and with the
+        size of the change of prediction, means over networks, low and high of the latter (95 % bootstrap interval over genes);
+        with_promoter: correlation with what the transformer does to the promoter alone; without_to_with: median of genes
+        without pCREs over that of genes with; n, parts (networks)
+    """
+    rows = []
+    connected = table[table["n_pcres"] > 0].assign(size=table["change"].abs())
+    for name, choice in CHOICES.items() if len(connected) else ():
+        size = _over_networks(connected, name, "size", "spearman", n_resamples, seed)
+        same, promoter = (_over_networks(connected, name, other, "spearman", 0, seed)["value"] for other in ("pcri", "pcri_alone"))
+        lone = table.loc[table["n_pcres"] == 0, name].median()
+        rows.append({"choice": choice, "with_pcri": same, "with_promoter": promoter, "with_size": size["value"], "low": size["low"],
+                     "high": size["high"], "without_to_with": lone / connected[name].median(), "n": size["n"], "parts": size["parts"]})  # fmt: skip
+    columns = ["choice", "with_pcri", "with_promoter", "with_size", "low", "high", "without_to_with", "n", "parts"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def correlations(
+    table: pd.DataFrame, score: str = "pcri", target: str = "change", *, n_resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Spearman's correlation of PCRI with the change of predicted expression, of genes with pCREs, by label (figure 5c).
+
+    Returns
+    -------
+    DataFrame
+        cell_type, genes (on, off, all), value (mean over networks), low, high (95 % bootstrap interval over genes), p
+        (two-sided), n (genes), parts (networks), q (p adjusted over the rows)
+    """
+    rows = []
+    for cell_type, genes, part in _groups(table[table["n_pcres"] > 0]):
+        rows.append({"cell_type": cell_type, "genes": genes, **_over_networks(part, score, target, "spearman", n_resamples, seed)})
+    found = pd.DataFrame(rows, columns=["cell_type", "genes", "value", "low", "high", "p", "n", "parts"])
+    return found.assign(q=evaluation.adjusted(found["p"].astype(float)))
+
+
+def by_label(table: pd.DataFrame, columns: Sequence[str] = ("change", "exchanged", "pcri"), *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """What differs between genes that are on and off, of those with pCREs: Wilcoxon's rank-sum test (figure 5b).
+
+    Returns
+    -------
+    DataFrame
+        cell_type, what (column), on, off (medians), roc_auc: the chance that a gene that is on has more than one that is off,
+        mean over networks, which is the statistic of the test; low, high (95 % bootstrap interval over genes), p_wilcoxon (of
+        all networks' genes together, as if independent), n, parts
+    """
+    rows = []
+    for cell_type, part in table[table["n_pcres"] > 0].groupby("cell_type", sort=False):
+        is_on = part["label"] == "on"
+        for what in columns:
+            known = part.dropna(subset=what).assign(is_on=is_on.astype(float))
+            on, off = (known.loc[known["label"] == label, what] for label in LABELS)
+            found = _over_networks(known, what, "is_on", "roc_auc", n_resamples, seed, beside=0.5)
+            rows.append({"cell_type": cell_type, "what": what, "on": on.median(), "off": off.median(), "roc_auc": found["value"],
+                         "low": found["low"], "high": found["high"], "p_wilcoxon": stats.ranksums(on, off).pvalue if len(on) and len(off) else np.nan,
+                         "n": found["n"], "parts": found["parts"]})  # fmt: skip
+    return pd.DataFrame(rows, columns=["cell_type", "what", "on", "off", "roc_auc", "low", "high", "p_wilcoxon", "n", "parts"])
+
+
+def _groups(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Cell type, name of the genes and their rows: those on, off and all of each cell type."""
+    for cell_type, part in table.groupby("cell_type", sort=False):
+        for label in LABELS:
+            yield cell_type, label, part[part["label"] == label]
+        yield cell_type, "all", part
+
+
+def _over_networks(
+    table: pd.DataFrame, score: str, target: str, metric: str, n_resamples: int, seed: int, beside: float = 0.0
+) -> dict[str, float]:
+    """A metric of two columns, mean over networks: value, low, high, p (of `beside`), n, parts. Networks in which it means
+    nothing are passed over; NaN where none is left, or of low, high and p where a resample has none."""
+    parts = [
+        [part.set_index("gene_id")[[score, target]].set_axis(["score", "target"], axis=1)]
+        for _, part in table.groupby(["cell_type", "fold"])
+    ]
+    parts = [part for part in parts if not np.isnan(resampling.of_parts([part], metric, 0, seed)[0]).any()]
+    if not parts:
+        return {"value": np.nan, "low": np.nan, "high": np.nan, "p": np.nan, "n": 0, "parts": 0}
+    draws, n = resampling.of_parts(parts, metric, n_resamples, seed)
+    draws = draws[..., 0].mean(1)
+    low, high = np.quantile(draws[1:], (0.025, 0.975)) if n_resamples else (np.nan, np.nan)
+    short = min((draws[1:] <= beside).sum(), (draws[1:] >= beside).sum())
+    p = np.nan if np.isnan(draws).any() else min(1.0, 2 * (1 + short) / len(draws))
+    return {"value": draws[0], "low": low, "high": high, "p": p, "n": n, "parts": len(parts)}
+
+
+# The genes that are moved most
+
+
+def top(table: pd.DataFrame, share: float = TOP_SHARE) -> pd.DataFrame:
+    """The genes with the highest PCRI of each cell type, fold and label, of those with pCREs.
+
+    The paper takes 250 of each fold and label, which is about one in ten; here it is that share, rounded up.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `table`, the highest of each label first.
+    """
+    rows = []
+    for _, part in table[table["n_pcres"] > 0].groupby(["cell_type", "fold", "label"], sort=False):
+        rows.append(part.nlargest(int(np.ceil(share * len(part))), "pcri"))
+    found = pd.concat(rows) if rows else table.iloc[:0]
+    return found.sort_values(["cell_type", "label", "pcri_scaled"], ascending=[True, False, False], kind="stable", ignore_index=True)
+
+
+def enriched(table: pd.DataFrame, chosen: pd.DataFrame, sets: pd.DataFrame) -> pd.DataFrame:
+    """Sets that the chosen genes of each cell type and label are in more often than the others of that label (figures 5e, g).
+
+    The background is what could have been chosen: genes with pCREs of the same cell type, folds and label. Beside all genes, any
+    set of genes that are on would look enriched among those that are.
+
+    Parameters
+    ----------
+    chosen : DataFrame
+        Rows of `table`, as `top` gives them.
+    sets : DataFrame
+        term, gene (gene_id), as `enrichment.by_id` gives them.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, label, then as `enrichment.enrich`.
+    """
+    tables = []
+    for (cell_type, label), part in chosen.groupby(["cell_type", "label"], sort=False):
+        could_be = table[(table["cell_type"] == cell_type) & (table["label"] == label) & (table["n_pcres"] > 0)]
+        found = enrichment.enrich(part["gene_id"], could_be["gene_id"], sets)
+        tables.append(found.assign(cell_type=cell_type, label=label))
+    columns = ["cell_type", "label", *enrichment.COLUMNS]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+
+def marks_at_pcres(data: GeneDataset) -> pd.DataFrame:
+    """Mean signal of each gene's pCREs, over all their narrowest bins: gene_id, then a column for each mark; genes without any
+    have no row."""
+    rows = [signal.mean((0, 1), where=is_there[..., None]) for signal, is_there in _pcres_of(data)]
+    table = pd.DataFrame(rows, columns=list(data.marks))
+    table.insert(0, "gene_id", [gene for gene, n in zip(data.genes["gene_id"], pcres.per_gene(data), strict=True) if n])
+    return table
+
+
+def with_marks(table: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.DataFrame:
+    """Rows of genes with pCREs, with a column for each mark: `marks_at_pcres` of their cell type."""
+    found = [marks_at_pcres(genes).assign(cell_type=cell_type) for cell_type, genes in data.items()]
+    signal = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["cell_type", "gene_id"])
+    return table.merge(signal, on=["cell_type", "gene_id"])
+
+
+def marks_by_label(carried: pd.DataFrame, chosen: pd.DataFrame, marks: Sequence[str]) -> pd.DataFrame:
+    """What pCREs of genes on and off carry: genes (top, all), then as `by_label` with a mark as what.
+
+    Parameters
+    ----------
+    carried : DataFrame
+        From `with_marks`.
+    chosen : DataFrame
+        The top genes.
+    """
+    keys = ["cell_type", "gene_id"]
+    is_chosen = pd.MultiIndex.from_frame(carried[keys]).isin(pd.MultiIndex.from_frame(chosen[keys]))
+    known = [mark for mark in marks if mark in carried]
+    tables = [by_label(part, known).assign(genes=name) for name, part in (("top", carried[is_chosen]), ("all", carried))]
+    table = pd.concat(tables, ignore_index=True)
+    return table[["genes", *table.columns.drop("genes")]]
+
+
+def around_pcres(data: GeneDataset, groups: Mapping[str, Sequence[str]], *, reach_bp: int = REACH_BP) -> pd.DataFrame:
+    """Mean signal around the middle of the pCREs of some genes (figures 5d, f).
+
+    A pCRE counts as far as it reaches, the pCREs of a gene count together as one. What fewer than MIN_GENES genes reach is
+    left out.
+
+    Parameters
+    ----------
+    groups : mapping
+        Name of a group -> ids of its genes; those without pCREs count nothing.
+
+    Returns
+    -------
+    DataFrame
+        mark, label (the group), offset (bp from the middle, in the direction of the genome), mean, low, high (95 % interval of
+        the mean over genes), n (genes)
+    """
+    tables = [pd.DataFrame(columns=["mark", "label", "offset", "mean", "low", "high", "n"])]
+    for name, ids in groups.items():
+        view = data.select(genes=list(ids))
+        curves = [_around(signal, is_there, view.frame_bp, min(view.bin_bp), reach_bp) for signal, is_there in _pcres_of(view)]
+        if not curves:
+            continue
+        curve = np.stack(curves)                                                            # (g, l, m), NaN beyond reach
+        n = (~np.isnan(curve[..., 0])).sum(0)
+        is_shown = n >= MIN_GENES
+        with np.errstate(invalid="ignore"):
+            mean = np.nanmean(curve[:, is_shown], axis=0)
+            half = 1.96 * np.nanstd(curve[:, is_shown], axis=0, ddof=1) / np.sqrt(n[is_shown])[:, None]
+        offset = _offsets(min(view.bin_bp), reach_bp)[is_shown]
+        for k, mark in enumerate(view.marks):
+            tables.append(pd.DataFrame({"mark": mark, "label": name, "offset": offset, "mean": mean[:, k],
+                                        "low": (mean - half)[:, k], "high": (mean + half)[:, k], "n": n[is_shown]}))  # fmt: skip
+    return pd.concat(tables[1:] or tables, ignore_index=True)
+
+
+def _pcres_of(data: GeneDataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of each gene that has pCREs, their signal in the narrowest bins, (r, l, m), and where there is any, (r, l)."""
+    bin_bp = min(data.bin_bp)
+    view = data.select(bin_bp=[bin_bp])
+    for positions in torch.arange(len(view)).split(BATCH):
+        batch = view.batch(positions)
+        for gene, n in enumerate((batch.contact > 0).sum(1).tolist()):
+            if n:
+                yield batch.pcre[bin_bp][gene, :n].double().cpu().numpy(), ~batch.is_padding[bin_bp][gene, :n].cpu().numpy()
+
+
+def _offsets(bin_bp: int, reach_bp: int) -> np.ndarray:
+    """Middle of each bin from -reach to reach, bp."""
+    n = reach_bp // bin_bp
+    return (np.arange(-n, n) + 0.5) * bin_bp
+
+
+def _around(signal: np.ndarray, is_there: np.ndarray, frame_bp: int, bin_bp: int, reach_bp: int) -> np.ndarray:
+    """Mean over the pCREs of one gene by distance from their middle, (l, m); NaN where none of them reaches."""
+    n_bins, frame_bins, half = signal.shape[1], frame_bp // bin_bp, reach_bp // bin_bp
+    at = np.arange(n_bins) + frame_offset(n_bins, frame_bins) - frame_bins // 2 + half      # bin of the curve
+    is_near = (at >= 0) & (at < 2 * half)
+    total, n = np.zeros((2 * half, signal.shape[2])), np.zeros(2 * half)
+    total[at[is_near]], n[at[is_near]] = (signal * is_there[..., None]).sum(0)[is_near], is_there.sum(0)[is_near]
+    return np.divide(total, n[:, None], out=np.full_like(total, np.nan), where=n[:, None] > 0)
+
+
+# What notebooks need besides
+
+
+def cell_types(study: studies.Study) -> tuple[str, ...]:
+    """All cell types of the profile of which there are contacts: its networks read pCREs."""
+    return studies.with_contacts(replace(study, cell_types=tuple(study.record.cell_types)))
+
+
+def left_out(study: studies.Study, sets: pd.DataFrame) -> pd.DataFrame:
+    """What a profile has nothing to show of: figure, what, why."""
+    connected = cell_types(study)
+    rows = [("5, 6", f"PCRI of {name}", "no contacts") for name in study.record.cell_types if name not in connected]
+    if sets.empty:
+        rows.append(("5e, g, 6a, S12", "enriched terms", "no gene sets"))
+    if len(connected) < 3:
+        rows.append(("6a, S12", "clusters over cell types", f"{len(connected)} cell types with contacts, expected three or more: z-scores over two are a sign"))
+    if len(connected) < 2:
+        rows.append(("6b, S13", "genes that differ between two cell types", f"{len(connected)} cell types with contacts"))
+    return pd.DataFrame(rows, columns=["figure", "what", "why"])
+
+
+def subsets(table: pd.DataFrame) -> dict[str, dict[str, list[str]]]:
+    """Genes that claims are about, of each cell type: "with pCREs", of these "on" and "off", and "top", as `top` takes them."""
+    connected = table[table["n_pcres"] > 0]
+    parts = {"with pCREs": connected, "top": top(table)} | {label: connected[connected["label"] == label] for label in LABELS}
+    names = table["cell_type"].unique()
+    return {name: {cell_type: part.loc[part["cell_type"] == cell_type, "gene_id"].tolist() for cell_type in names} for name, part in parts.items()}
+
+
+def in_words(genes: pd.DataFrame) -> str:
+    """A sentence on each gene of a few rows of `of_runs`; that there is none, of no rows."""
+    return " ".join(
+        f"{row.symbol} in {row.cell_type}, {row.label}, {row.n_pcres} pCREs: PCRI {row.pcri:.1f}, predicted log2(RPKM + 1) {row.predicted:.1f}, "
+        f"by its pCREs {row.change:+.2f}; measured {row.measured:.1f}." for row in genes.itertuples()
+    ) or "There is no such gene."  # fmt: skip
+
+
+def for_claims(table: pd.DataFrame, carried: pd.DataFrame, sets: pd.DataFrame) -> pd.DataFrame:
+    """Scores of genes as `claims.evaluate` takes them, of all that claims on figure 5 name.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, task, model, gene_id, fold, score, target. clf, label as target: "change by its pCREs", "change by others'
+        pCREs", "<mark> at pCREs" (of genes with pCREs); clf, membership as target: "PCRI, <set> genes". reg: "PCRI" with the
+        change as target.
+    """
+    is_on = (table["label"] == "on").astype(float)
+    is_known = table["exchanged"].notna()
+    parts = [
+        table.assign(task="clf", model="change by its pCREs", score=table["change"], target=is_on),
+        table.assign(task="clf", model="change by others' pCREs", score=table["exchanged"], target=is_on)[is_known],
+        table.assign(task="reg", model="PCRI", score=table["pcri_scaled"], target=table["change"]),
+    ]
+    for name in PLANTED_SETS:
+        members = sets.loc[sets["term"].str.startswith(name), "gene"]
+        if len(members):
+            is_in = table["gene_id"].isin(members).astype(float)
+            parts.append(table.assign(task="clf", model=f"PCRI, {name} genes", score=table["pcri_scaled"], target=is_in))
+    for mark in carried.columns.drop(table.columns):
+        parts.append(carried.assign(task="clf", model=f"{mark} at pCREs", score=carried[mark], target=(carried["label"] == "on").astype(float)))
+    return pd.concat(parts, ignore_index=True)[studies.SCORES]
