@@ -769,6 +769,22 @@ def _label_windows(ax: Axes, window_bp: pd.Series) -> None:
     ax.set_xlabel("window (kb), TSS in the middle")
 
 
+def plot_enrichment(table: pd.DataFrame, ax: Axes, *, q_max: float = 0.05, n_terms: int = 12) -> Axes:
+    """The terms with the least p as bars of -log10 q, each with its overlap and size; from `enrichment.enrich`."""
+    if table.empty:
+        return nothing_to_draw([ax], "no set has a chosen gene")[0]
+    rows = table.nsmallest(n_terms, "p").iloc[::-1]
+    level = -np.log10(rows["q"].clip(lower=1e-300))
+    ax.barh(range(len(rows)), level, height=0.7, color=[PCRE if q < q_max else "#bbbbbb" for q in rows["q"]])
+    for y, (x, row) in enumerate(zip(level, rows.itertuples(index=False), strict=True)):
+        ax.annotate(f"{row.overlap} of {row.size:,}", (x, y), (3, 0), textcoords="offset points", va="center", fontsize=7)
+    names = rows["term"].str.replace(r"\s*\((GO|SIM):\d+\)$", "", regex=True)
+    ax.set_yticks(range(len(rows)), [name if len(name) <= 48 else f"{name[:46]}..." for name in names], fontsize=8)
+    ax.axvline(-np.log10(q_max), color="black", lw=0.8, ls=":")
+    ax.set(xlabel=f"-log10 q (dotted: q = {q_max:g})", xlim=(0, 1.15 * max(level.max(), -np.log10(q_max))))
+    return ax
+
+
 def plot_change_by_label(table: pd.DataFrame, ax: Axes) -> Axes:
     """Change of predicted expression by pCREs, genes on (filled) and off (empty), by their own and by another gene's; from
     `pcri.of_runs`. Line: median, box: quartiles, whiskers: 5 % and 95 %."""

@@ -498,3 +498,17 @@ def test_models_of_one_kind_share_a_colour():
     assert plots.model_colour("Linear, binned signal + pCREs") == plots.model_colour("Binned signal")
     assert plots.model_colour("DeepDiff aux") == plots.model_colour("DeepDiff raw_d") != plots.model_colour("DeepDiff raw_aux")
     assert plots.model_colour("Chromoformer on GC-MERGE's genes") == plots.model_colour("Chromoformer")
+
+
+def test_terms_stand_by_p_with_their_overlap_and_grey_where_q_is_large():
+    table = pd.DataFrame(
+        {"term": ["planted (SIM:1)", "b" * 60], "overlap": [4, 1], "size": [5, 9], "p": [1e-4, 0.5], "q": [2e-4, 0.5]}
+    )
+    _, ax = plots.new_figure(size=(4, 2))
+    plots.plot_enrichment(table, ax)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["b" * 46 + "...", "planted"]
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([-np.log10(0.5), -np.log10(2e-4)])
+    assert [text.get_text() for text in ax.texts] == ["1 of 9", "4 of 5"]
+    assert ax.patches[0].get_facecolor() != ax.patches[1].get_facecolor()
+    _, ax = plots.new_figure(size=(4, 2))
+    assert plots.plot_enrichment(table.iloc[:0], ax).texts[0].get_text() == "no set has a chosen gene"
