@@ -805,20 +805,22 @@ def plot_change_by_label(table: pd.DataFrame, ax: Axes) -> Axes:
     return ax
 
 
-def plot_pcri(table: pd.DataFrame, ax: Axes) -> Axes:
-    """Change of predicted expression against PCRI, genes on (filled), off (empty) and without pCREs (diamonds); from `pcri.of_runs`."""
+def plot_pcri(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """Change of predicted expression against PCRI, and on the second axis both beyond others' pCREs; genes on (filled), off (empty)
+    and without pCREs (diamonds); from `pcri.of_runs`."""
     if table.empty:
-        return nothing_to_draw([ax], "no pCREs")[0]
-    ax.axhline(0, color="black", lw=0.6, ls=":")
-    kind = table["label"].where(table["n_pcres"] > 0, "without pCREs")
-    for name in ("on", "off", "without pCREs"):
-        colour, marker = KIND_STYLES.get(name, KIND_STYLES["none in view"])
-        part, is_many = table[kind == name], len(table) > MANY_POINTS
-        ax.scatter(part["pcri"], part["change"], s=3 if is_many else 14, marker=marker, ec=colour, lw=0.8, alpha=0.7, rasterized=is_many,
-                   fc="none" if name == "off" else colour, label=f"{name} ({len(part):,})")  # fmt: skip
-    ax.set(xlabel="PCRI", ylabel="change of predicted log2(RPKM + 1)")
-    ax.legend(title="genes", fontsize=8, title_fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    return ax
+        return nothing_to_draw(axes, "")
+    kind, is_many = table["label"].where(table["n_pcres"] > 0, "without pCREs"), len(table) > MANY_POINTS
+    for ax, (x, y, of) in zip(axes, (("pcri", "change", ""), ("pcri_own", "change_own", ", beyond others' pCREs")), strict=True):
+        ax.axhline(0, color="black", lw=0.6, ls=":")
+        for name in ("on", "off", "without pCREs"):
+            colour, marker = KIND_STYLES.get(name, KIND_STYLES["none in view"])
+            part = table[kind == name]
+            ax.scatter(part[x], part[y], s=3 if is_many else 12, marker=marker, ec=colour, lw=0.8, alpha=0.7, rasterized=is_many,
+                       fc="none" if name == "off" else colour, label=f"genes {name} ({len(part):,})")  # fmt: skip
+        ax.set_xlabel(f"PCRI{of}")
+    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8, frameon=False)
+    return axes
 
 
 def plot_clusters(table: pd.DataFrame, ax: Axes) -> Axes:

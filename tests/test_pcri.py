@@ -341,11 +341,10 @@ def test_claims_get_each_gene_once_under_each_name():
 
 
 def test_what_is_left_out_is_said():
-    sets = pd.DataFrame({"term": ["A"], "gene": ["G0"]})
-    assert pcri.left_out(studies.study("sim"), sets).empty
-    demo = pcri.left_out(studies.study("h1-demo"), sets.iloc[:0])
+    assert pcri.left_out(studies.study("sim")).empty
+    demo = pcri.left_out(studies.study("h1-demo"))
     assert demo["figure"].tolist() == ["5e, g, 6a, S12", "6a, S12", "6b, S13"]
-    pilot = pcri.left_out(studies.study("pilot-40kb"), sets)
+    pilot = pcri.left_out(studies.study("pilot-40kb"))
     assert pilot["what"].tolist()[0] == "PCRI of E003" and pcri.cell_types(studies.study("pilot-40kb")) == ("E116",)
     assert pcri.cell_types(studies.study("promoters-18k")) == ()
 

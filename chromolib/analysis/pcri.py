@@ -17,7 +17,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from .. import evaluation, resampling, studies
+from .. import companions, evaluation, resampling, studies
 from ..attention import frame_offset
 from ..batch import Batch
 from ..config import InputError
@@ -475,12 +475,12 @@ def cell_types(study: studies.Study) -> tuple[str, ...]:
     return studies.with_contacts(replace(study, cell_types=tuple(study.record.cell_types)))
 
 
-def left_out(study: studies.Study, sets: pd.DataFrame) -> pd.DataFrame:
+def left_out(study: studies.Study) -> pd.DataFrame:
     """What a profile has nothing to show of: figure, what, why."""
     connected = cell_types(study)
     rows = [("5, 6", f"PCRI of {name}", "no contacts") for name in study.record.cell_types if name not in connected]
-    if sets.empty:
-        rows.append(("5e, g, 6a, S12", "enriched terms", "no gene sets"))
+    missing = companions.left_out(study.record, study.cell_types[0])
+    rows += [("5e, g, 6a, S12", "enriched terms", f"gene sets: {why}") for what, why in missing.itertuples(index=False) if what == companions.GENE_SETS]
     if len(connected) < 3:
         rows.append(("6a, S12", "clusters over cell types", f"{len(connected)} cell types with contacts, expected three or more: z-scores over two are a sign"))
     if len(connected) < 2:
