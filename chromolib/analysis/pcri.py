@@ -47,7 +47,8 @@ CHOICES = {
 }  # fmt: skip
 PAIRS = (("pcri", "change"), ("pcri_own", "change_own"))  # the paper's, and its control
 BY_LABEL = ("change", "exchanged", "change_own", "pcri", "pcri_own")
-COLUMNS = ("cell_type", "fold", "gene_id", "symbol", "label", "n_pcres", "measured", "predicted", "change", "exchanged", "change_own",
+NAMES = ("cell_type", "gene_id", "symbol", "label")
+COLUMNS = (*NAMES[:1], "fold", *NAMES[1:], "n_pcres", "measured", "predicted", "change", "exchanged", "change_own",
            "pcri", "pcri_alone", "pcri_own", "pcri_bare", "pcri_together", "pcri_sum", "shift", "pcri_scaled", "own_scaled")  # fmt: skip
 
 
@@ -176,7 +177,10 @@ def of_runs(runs: Iterable[Run], *, seed: int = 0) -> pd.DataFrame:
         of_network(model, held_out, seed=seed).assign(cell_type=run.cell_type, fold=run.fold)
         for run, model, held_out in studies.networks(runs)
     ]
-    return pd.concat(tables, ignore_index=True)[list(COLUMNS)] if tables else pd.DataFrame(columns=list(COLUMNS))
+    if tables:
+        return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+    numbers = {name: int if name in ("fold", "n_pcres") else float for name in COLUMNS if name not in NAMES}
+    return pd.DataFrame(columns=list(COLUMNS)).astype(numbers)
 
 
 def _side_by_side(embedding: Tensor) -> Tensor:
