@@ -73,6 +73,10 @@ COLUMN_NAMES = METRIC_NAMES | {
     "p_t": "p, paired t-test", "p_corrected": "p, corrected t-test", "p_wilcoxon": "p, Wilcoxon",
     "contacts_within": "contacts within a TAD", "contacts_across": "contacts across TADs",
     "genes_within": "genes with contacts within", "genes_across": "genes with contacts across",
+    "pcri": "PCRI", "pcri_alone": "PCRI alone", "pcri_own": "PCRI beyond others'", "pcre_change": "change by pCREs",
+    "own_change": "change beyond others'", "n_pcres": "pCREs", "with_pcri": "with PCRI", "with_level": "with level", "with_alone": "with PCRI alone",
+    "with_size": "with change", "with_own_size": "with change beyond others'", "without_to_with": "without / with pCREs",
+    "odds_ratio": "odds ratio", "pcre_marks": "marks at pCREs",
     "most": "most there is to lose", "change": "change of ROC-AUC",
     "window_kb": "window (kb)", "memory_gb": "memory (GB)", "not_told_apart": "not told apart",
     "q_t": "q, paired t-test", "q_corrected": "q, corrected t-test", "q_wilcoxon": "q, Wilcoxon",
@@ -786,11 +790,11 @@ def plot_enrichment(table: pd.DataFrame, ax: Axes, *, q_max: float = 0.05, n_ter
 
 
 def plot_change_by_label(table: pd.DataFrame, ax: Axes) -> Axes:
-    """Change of predicted expression by pCREs, genes on (filled) and off (empty), by their own and by another gene's; from
+    """Change of predicted expression by pCREs, genes on (filled) and off (empty), by their own and by those of others; from
     `pcri.of_runs`. Line: median, box: quartiles, whiskers: 5 % and 95 %."""
     if table.empty:
         return nothing_to_draw([ax], "no pCREs")[0]
-    kinds = {"change": "its own pCREs", "exchanged": "another gene's pCREs"}
+    kinds = {"pcre_change": "its own pCREs", "others_change": "other genes' pCREs"}
     ax.axhline(0, color="black", lw=0.6, ls=":")
     for x, column in enumerate(kinds):
         for label, side in (("on", -0.2), ("off", 0.2)):
@@ -811,7 +815,7 @@ def plot_pcri(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
     if table.empty:
         return nothing_to_draw(axes, "")
     kind, is_many = table["label"].where(table["n_pcres"] > 0, "without pCREs"), len(table) > MANY_POINTS
-    for ax, (x, y, of) in zip(axes, (("pcri", "change", ""), ("pcri_own", "change_own", ", beyond others' pCREs")), strict=True):
+    for ax, (x, y, of) in zip(axes, (("pcri", "pcre_change", ""), ("pcri_own", "own_change", ", beyond others' pCREs")), strict=True):
         ax.axhline(0, color="black", lw=0.6, ls=":")
         for name in ("on", "off", "without pCREs"):
             colour, marker = KIND_STYLES.get(name, KIND_STYLES["none in view"])
@@ -842,11 +846,12 @@ def plot_clusters(table: pd.DataFrame, ax: Axes) -> Axes:
 
 def locus_axes(loci: Sequence[Locus], n_marks: int) -> tuple[Figure, np.ndarray]:
     """A figure with a column of axes for each locus, (1 + mark, locus): arcs on top, then a track per mark."""
+    if not loci:
+        return new_figure(size=(8, 0.4), squeeze=False)
     has_arcs = any(len(locus.regions) > 1 for locus in loci)
     heights = [1.6 if has_arcs else 0.3] + [1] * n_marks
-    n = max(len(loci), 1)
-    width = 8 if n == 1 else 5.5 * n
-    return new_figure(len(heights), n, size=(width, 0.65 * sum(heights)), sharex="col", squeeze=False, height_ratios=heights)
+    n = len(loci)
+    return new_figure(len(heights), n, size=(8 if n == 1 else 5.5 * n, 0.65 * sum(heights)), sharex="col", squeeze=False, height_ratios=heights)
 
 
 def plot_loci(loci: Sequence[Locus], axes: np.ndarray) -> np.ndarray:

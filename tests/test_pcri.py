@@ -90,7 +90,7 @@ def test_change_is_that_of_the_same_network_on_the_same_gene_with_contacts_of_ze
     batch = data.batch(range(20))
     _, _, silent = release_embeddings(theirs, replace(batch, contact=batch.contact * 0))
     change = table["predicted"][:20] - silent.double().numpy()
-    assert table["change"][:20].tolist() == pytest.approx(change.tolist(), abs=1e-5)
+    assert table["pcre_change"][:20].tolist() == pytest.approx(change.tolist(), abs=1e-5)
 
 
 # What it means
@@ -99,10 +99,10 @@ def test_change_is_that_of_the_same_network_on_the_same_gene_with_contacts_of_ze
 def test_genes_without_pcres_do_not_change_and_their_pcri_is_that_of_their_promoter(table):
     lone = table[table["n_pcres"] == 0]
     assert len(lone) == 6
-    assert lone[["change", "exchanged", "change_own"]].abs().max().max() < 1e-6
+    assert lone[["pcre_change", "others_change", "own_change"]].abs().max().max() < 1e-6
     assert lone[["shift", "pcri_own"]].max().max() < 1e-4 and (lone["pcri"] - lone["pcri_alone"]).abs().max() < 1e-4
     connected = table[table["n_pcres"] > 0]
-    assert connected[["shift", "pcri_own"]].min().min() > 0.1 and (connected["change"].abs() > 1e-6).all()
+    assert connected[["shift", "pcri_own"]].min().min() > 0.1 and (connected["pcre_change"].abs() > 1e-6).all()
     assert lone["pcri"].min() > connected["pcri"].median()                       # it means nothing by itself: see `distance`
 
 
@@ -137,7 +137,7 @@ def test_regulatory_embedding_has_one_length_so_that_its_sum_with_the_promoter_s
 def test_order_of_genes_changes_nothing_but_with_whom_they_exchange(pair, data, table):
     order = np.random.default_rng(1).permutation(50)
     shuffled = pcri.of_network(pair[1], data.select(genes=data.genes["gene_id"].iloc[order].tolist()))
-    for column in ("pcri", "pcri_alone", "shift", "change", "pcri_scaled"):
+    for column in ("pcri", "pcri_alone", "shift", "pcre_change", "pcri_scaled"):
         assert shuffled[column].tolist() == pytest.approx(table[column].iloc[order].tolist(), abs=1e-4), column
 
 
@@ -145,7 +145,7 @@ def test_where_all_pcres_are_the_same_exchange_changes_nothing(pair):
     store = random_store(12, n_pcres=1, max_pcres=1)
     store["gene_pcre"][:], store["contact"][:] = 0, 2.0
     same = pcri.of_network(pair[1], GeneDataset(store, task="reg"))
-    assert same["change_own"].abs().max() < 1e-5 and same["pcri_own"].max() < 1e-3 and same["change"].abs().min() > 1e-3
+    assert same["own_change"].abs().max() < 1e-5 and same["pcri_own"].max() < 1e-3 and same["pcre_change"].abs().min() > 1e-3
 
 
 def test_gene_that_exchanges_with_none_has_no_control(pair):
@@ -154,8 +154,8 @@ def test_gene_that_exchanges_with_none_has_no_control(pair):
     store["contact"][3] = 2.0
     store["gene_pcre"][[i for i in range(12) if i != 3]] = -1
     one = pcri.of_network(pair[1], GeneDataset(store, task="reg"))
-    assert np.isnan(one.loc[3, ["exchanged", "change_own", "pcri_own"]].astype(float)).all() and one.loc[3, "shift"] > 0.1
-    assert one.drop(index=3)["exchanged"].abs().max() < 1e-6
+    assert np.isnan(one.loc[3, ["others_change", "own_change", "pcri_own"]].astype(float)).all() and one.loc[3, "shift"] > 0.1
+    assert one.drop(index=3)["others_change"].abs().max() < 1e-6
 
 
 @torch.no_grad()
@@ -167,7 +167,7 @@ def test_two_genes_exchange_their_pcres_and_contacts(pair):
     batch, swapped = data.batch([2, 3]), data.batch([3, 2])
     given = replace(batch, pcre=swapped.pcre, is_padding=swapped.is_padding, contact=swapped.contact)
     change = model(given) - model(data.select(max_pcres=0).batch([2, 3]))
-    assert pcri.of_network(model, data)["exchanged"][2:4].tolist() == pytest.approx(change.tolist(), abs=1e-5)
+    assert pcri.of_network(model, data)["others_change"][2:4].tolist() == pytest.approx(change.tolist(), abs=1e-5)
     assert (model(given) - model(batch)).abs().min() > 1e-3
 
 
@@ -214,27 +214,27 @@ def genes_of(n=40, *, cell_types=("T01",), folds=(1, 2), seed=0, **columns):
 
 def test_correlations_are_the_mean_over_networks_of_genes_with_pcres():
     table = genes_of(60)
-    found = pcri.correlations(table, [("pcri", "change")], **QUICK).set_index("genes")
+    found = pcri.correlations(table, [("pcri", "pcre_change")], **QUICK).set_index("genes")
     connected = table[table["n_pcres"] > 0]
     for name, part in {"on": connected[connected["label"] == "on"], "off": connected[connected["label"] == "off"], "all": connected}.items():
-        by_fold = [stats.spearmanr(rows["pcri"], rows["change"]).statistic for _, rows in part.groupby("fold")]
+        by_fold = [stats.spearmanr(rows["pcri"], rows["pcre_change"]).statistic for _, rows in part.groupby("fold")]
         assert found.loc[name, "value"] == pytest.approx(np.mean(by_fold)) and found.loc[name, ["n", "parts"]].tolist() == [len(part), 2]
         assert found.loc[name, "low"] < found.loc[name, "value"] < found.loc[name, "high"]
 
 
 def test_networks_are_not_ranked_among_each_other():
     table = genes_of(60)
-    moved = table.assign(pcri=table["pcri"] + 100 * (table["fold"] == 2), change=table["change"] - 100 * (table["fold"] == 2))
+    moved = table.assign(pcri=table["pcri"] + 100 * (table["fold"] == 2), change=table["pcre_change"] - 100 * (table["fold"] == 2))
     pd.testing.assert_frame_equal(pcri.correlations(moved, **QUICK), pcri.correlations(table, **QUICK))
     pd.testing.assert_frame_equal(pcri.by_label(moved, ["pcri"], **QUICK)[["roc_auc", "low"]], pcri.by_label(table, ["pcri"], **QUICK)[["roc_auc", "low"]])
 
 
 def test_by_label_is_the_rank_sum_of_genes_with_pcres():
     table = genes_of(60, folds=(1,))
-    row = pcri.by_label(table, **QUICK).set_index("what").loc["change"]
+    row = pcri.by_label(table, **QUICK).set_index("what").loc["change by pCREs"]
     part = table[table["n_pcres"] > 0]
-    on, off = (part.loc[part["label"] == label, "change"] for label in ("on", "off"))
-    assert row["roc_auc"] == pytest.approx(roc_auc_score(part["label"] == "on", part["change"]))
+    on, off = (part.loc[part["label"] == label, "pcre_change"] for label in ("on", "off"))
+    assert row["roc_auc"] == pytest.approx(roc_auc_score(part["label"] == "on", part["pcre_change"]))
     assert row["p_wilcoxon"] == pytest.approx(stats.ranksums(on, off).pvalue)
     assert row[["on", "off"]].tolist() == pytest.approx([on.median(), off.median()]) and row["n"] == 54
 
@@ -242,15 +242,15 @@ def test_by_label_is_the_rank_sum_of_genes_with_pcres():
 def test_network_of_one_label_means_nothing_and_is_passed_over():
     table = genes_of(60)
     half = table[(table["fold"] == 1) | (table["label"] == "on")]
-    assert pcri.by_label(half, ["change"], **QUICK)["parts"].tolist() == [1]
-    none = pcri.by_label(table[table["label"] == "on"], ["change"], **QUICK).iloc[0]
+    assert pcri.by_label(half, ["pcre_change"], **QUICK)["parts"].tolist() == [1]
+    none = pcri.by_label(table[table["label"] == "on"], ["pcre_change"], **QUICK).iloc[0]
     assert none["parts"] == 0 and np.isnan(none[["roc_auc", "low", "high", "p_wilcoxon"]].astype(float)).all()
 
 
 def test_choices_are_held_against_the_one_taken():
     table = genes_of(60)
     table["pcri_bare"], table["pcri_together"] = table["pcri"] ** 3, -table["pcri"]
-    table["shift"] = np.where(table["n_pcres"] > 0, table["change"].abs(), 0)
+    table["shift"] = np.where(table["n_pcres"] > 0, table["pcre_change"].abs(), 0)
     found = pcri.choices(table).set_index("choice")
     assert found.index.tolist() == list(pcri.CHOICES.values()) and found["with_pcri"].tolist()[:3] == pytest.approx([1, 1, -1])
     assert found.loc[pcri.CHOICES["shift"], ["with_size", "without_to_with"]].tolist() == pytest.approx([1, 0])
@@ -258,8 +258,8 @@ def test_choices_are_held_against_the_one_taken():
 
 
 def test_summary_parts_genes_with_and_without_pcres():
-    table = pcri.summary(genes_of(40, change=np.where(np.arange(40) % 10, 0.5, 0.0)))
-    assert table[["pcres", "genes", "change"]].values.tolist() == [["with", 36, 0.5], ["without", 4, 0.0]]
+    table = pcri.summary(genes_of(40, pcre_change=np.where(np.arange(40) % 10, 0.5, 0.0)))
+    assert table[["pcres", "genes", "pcre_change"]].values.tolist() == [["with", 36, 0.5], ["without", 4, 0.0]]
     assert table["up"].iloc[0] == 1 and np.isnan(table["up"].iloc[1])
 
 
@@ -325,7 +325,7 @@ def test_marks_are_compared_among_top_genes_and_all():
 
 
 def test_claims_get_each_gene_once_under_each_name():
-    table = genes_of(40, cell_types=("T01", "T02")).assign(change_own=[np.nan, *np.ones(79)])
+    table = genes_of(40, cell_types=("T01", "T02")).assign(own_change=[np.nan, *np.ones(79)])
     sets = pd.DataFrame({"term": ["housekeeping (X:1)", "housekeeping (X:1)", "other"], "gene": ["G001", "G002", "G003"]})
     carried = table[table["n_pcres"] > 0].assign(A=1.0)
     scores = pcri.for_claims(table, carried, sets)
@@ -350,6 +350,6 @@ def test_what_is_left_out_is_said():
 
 
 def test_genes_in_words():
-    row = genes_of(1, pcri=12.34, predicted=3.0, change=0.5, measured=4.0).assign(n_pcres=2)
+    row = genes_of(1, pcri=12.34, predicted=3.0, pcre_change=0.5, measured=4.0).assign(n_pcres=2)
     assert pcri.in_words(row) == "S0 in T01, off, 2 pCREs: PCRI 12.3, predicted log2(RPKM + 1) 3.0, by its pCREs +0.50; measured 4.0."
     assert pcri.in_words(row.iloc[:0]) == "There is no such gene."

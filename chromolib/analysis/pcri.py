@@ -45,10 +45,14 @@ CHOICES = {
     "pcri_together": "without the promoter added, standardised together", "pcri_sum": "as heads read it, standardised together",
     "shift": "from the gene without its pCREs", "pcri_own": "from the gene with others' pCREs",
 }  # fmt: skip
-PAIRS = (("pcri", "change"), ("pcri_own", "change_own"))  # the paper's, and its control
-BY_LABEL = ("change", "exchanged", "change_own", "pcri", "pcri_own")
+PAIRS = (("pcri", "pcre_change"), ("pcri_own", "own_change"))  # the paper's, and its control
+WORDS = {
+    "pcri": "PCRI", "pcri_own": f"PCRI {BEYOND}", "pcre_change": "change by pCREs", "others_change": "change by others' pCREs",
+    "own_change": f"change {BEYOND}",
+}  # fmt: skip
+BY_LABEL = ("pcre_change", "others_change", "own_change", "pcri", "pcri_own")
 NAMES = ("cell_type", "gene_id", "symbol", "label")
-COLUMNS = (*NAMES[:1], "fold", *NAMES[1:], "n_pcres", "measured", "predicted", "change", "exchanged", "change_own",
+COLUMNS = (*NAMES[:1], "fold", *NAMES[1:], "n_pcres", "measured", "predicted", "pcre_change", "others_change", "own_change",
            "pcri", "pcri_alone", "pcri_own", "pcri_bare", "pcri_together", "pcri_sum", "shift", "pcri_scaled", "own_scaled")  # fmt: skip
 
 
@@ -137,8 +141,8 @@ def of_network(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> pd.D
     DataFrame
         gene_id, symbol, label (on, off), n_pcres
         measured (target), predicted
-        change (of the prediction by its pCREs: with them minus without), exchanged (the same with the pCREs of other genes),
-        change_own (change less exchanged)
+        pcre_change (of the prediction by its pCREs: with them minus without), others_change (the same with the pCREs of other
+        genes), own_change (the one less the other)
         pcri: distance of the regulatory from the promoter's embedding
         pcri_alone: the same of the gene without its pCREs, on the same scale
         pcri_own: distance of the regulatory embedding from its mean with the pCREs of others, on that scale; NaN without others
@@ -153,13 +157,13 @@ def of_network(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> pd.D
     read, alone, others = (found.promoter + part for part in (found.regulatory, found.alone, found.others))
     pcri = distance(found.promoter, read, "apart")
     own = np.linalg.norm((read - others) / _sd(read), axis=1)
-    change, exchanged = found.predicted - found.without, found.exchanged - found.without
+    change, by_others = found.predicted - found.without, found.exchanged - found.without
     genes = data.genes[["gene_id", "symbol"]].reset_index(drop=True)
     return genes.assign(
         label=np.where(data.genes["label"] == 1, *LABELS),
         n_pcres=pcres.per_gene(data),
         measured=data.select(task=model.config.task).targets.cpu().numpy().astype(float),
-        predicted=found.predicted, change=change, exchanged=exchanged, change_own=change - exchanged,
+        predicted=found.predicted, pcre_change=change, others_change=by_others, own_change=change - by_others,
         pcri=pcri,
         pcri_alone=distance(found.promoter, read, "apart", moved=alone),
         pcri_own=own,
@@ -225,13 +229,13 @@ def _scaled(values: np.ndarray, over: np.ndarray) -> np.ndarray:
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """PCRI of genes with and without pCREs: cell_type, pcres (with, without), genes, pcri, pcri_alone, change (medians), up (share
+    """PCRI of genes with and without pCREs: cell_type, pcres (with, without), genes, pcri, pcri_alone, pcre_change (medians), up (share
     whose prediction rises by more than 0)."""
     rows = []
     for (cell_type, has_any), part in table.groupby(["cell_type", table["n_pcres"] > 0], sort=False):
-        medians = part[["pcri", "pcri_alone", "change"]].median()
-        rows.append((cell_type, "with" if has_any else "without", len(part), *medians, (part["change"] > 0).mean() if has_any else np.nan))
-    columns = ["cell_type", "pcres", "genes", "pcri", "pcri_alone", "change", "up"]
+        medians = part[["pcri", "pcri_alone", "pcre_change"]].median()
+        rows.append((cell_type, "with" if has_any else "without", len(part), *medians, (part["pcre_change"] > 0).mean() if has_any else np.nan))
+    columns = ["cell_type", "pcres", "genes", "pcri", "pcri_alone", "pcre_change", "up"]
     return pd.DataFrame(rows, columns=columns).sort_values(["cell_type", "pcres"], ignore_index=True)
 
 
@@ -242,11 +246,11 @@ def choices(table: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         choice (see CHOICES); Spearman's correlations, means over networks: with_pcri; with_level (predicted expression) and
-        with_alone (pcri_alone), which pCREs have no part in or little; with_size and with_own_size (of change and change_own,
+        with_alone (pcri_alone), which pCREs have no part in or little; with_size and with_own_size (of pcre_change and own_change,
         without sign); without_to_with: median of genes without pCREs over that of genes with; n, parts (networks)
     """
     rows = []
-    connected = table[table["n_pcres"] > 0].assign(size=table["change"].abs(), own_size=table["change_own"].abs()).dropna(subset="own_size")
+    connected = table[table["n_pcres"] > 0].assign(size=table["pcre_change"].abs(), own_size=table["own_change"].abs()).dropna(subset="own_size")
     beside = {"with_pcri": "pcri", "with_level": "predicted", "with_alone": "pcri_alone", "with_size": "size", "with_own_size": "own_size"}
     for name, choice in CHOICES.items() if len(connected) else ():
         found = {column: _over_networks(connected, name, other, "spearman", 0, 0) for column, other in beside.items()}
@@ -261,7 +265,7 @@ def correlations(
 ) -> pd.DataFrame:
     """Spearman's correlation of PCRI with the change of predicted expression, of genes with pCREs, by label (figure 5c).
 
-    Where it does not matter whose pCREs a gene has, that of pcri_own with change_own is 0 but for chance: the one is a distance,
+    Where it does not matter whose pCREs a gene has, that of pcri_own with own_change is 0 but for chance: the one is a distance,
     the other has either sign alike.
 
     Parameters
@@ -272,7 +276,7 @@ def correlations(
     Returns
     -------
     DataFrame
-        cell_type, score, target (columns), genes (on, off, all), value (mean over networks), low, high (95 % bootstrap interval
+        cell_type, score, target (in words), genes (on, off, all), value (mean over networks), low, high (95 % bootstrap interval
         over genes), p (two-sided), n (genes), parts (networks), q (p adjusted over the rows)
     """
     rows = []
@@ -280,7 +284,7 @@ def correlations(
         groups = {label: part[part["label"] == label] for label in LABELS} | {"all": part}
         for (score, target), (genes, chosen) in itertools.product(pairs, groups.items()):
             found = _over_networks(chosen.dropna(subset=[score, target]), score, target, "spearman", n_resamples, seed)
-            rows.append({"cell_type": cell_type, "score": score, "target": target, "genes": genes, **found})
+            rows.append({"cell_type": cell_type, "score": WORDS.get(score, score), "target": WORDS.get(target, target), "genes": genes, **found})
     found = pd.DataFrame(rows, columns=["cell_type", "score", "target", "genes", "value", "low", "high", "p", "n", "parts"])
     return found.assign(q=evaluation.adjusted(found["p"].astype(float)))
 
@@ -291,7 +295,7 @@ def by_label(table: pd.DataFrame, columns: Sequence[str] = BY_LABEL, *, n_resamp
     Returns
     -------
     DataFrame
-        cell_type, what (column), on, off (medians), roc_auc: the chance that a gene that is on has more than one that is off,
+        cell_type, what (in words), on, off (medians), roc_auc: the chance that a gene that is on has more than one that is off,
         mean over networks, which is the statistic of the test; low, high (95 % bootstrap interval over genes), p_wilcoxon (of
         all networks' genes together, as if independent), n, parts
     """
@@ -302,7 +306,7 @@ def by_label(table: pd.DataFrame, columns: Sequence[str] = BY_LABEL, *, n_resamp
             known = part.dropna(subset=what).assign(is_on=is_on.astype(float))
             on, off = (known.loc[known["label"] == label, what] for label in LABELS)
             found = _over_networks(known, what, "is_on", "roc_auc", n_resamples, seed, beside=0.5)
-            rows.append({"cell_type": cell_type, "what": what, "on": on.median(), "off": off.median(), "roc_auc": found["value"],
+            rows.append({"cell_type": cell_type, "what": WORDS.get(what, what), "on": on.median(), "off": off.median(), "roc_auc": found["value"],
                          "low": found["low"], "high": found["high"], "p_wilcoxon": stats.ranksums(on, off).pvalue if len(on) and len(off) else np.nan,
                          "n": found["n"], "parts": found["parts"]})  # fmt: skip
     return pd.DataFrame(rows, columns=["cell_type", "what", "on", "off", "roc_auc", "low", "high", "p_wilcoxon", "n", "parts"])
@@ -311,8 +315,8 @@ def by_label(table: pd.DataFrame, columns: Sequence[str] = BY_LABEL, *, n_resamp
 def _over_networks(
     table: pd.DataFrame, score: str, target: str, metric: str, n_resamples: int, seed: int, beside: float = 0.0
 ) -> dict[str, float]:
-    """A metric of two columns, mean over networks: value, low, high, p (of `beside`), n, parts. Networks in which it means
-    nothing are passed over; NaN where none is left, or of low, high and p where a resample has none."""
+    """A metric of two columns, mean over networks: value, low, high, p (of `beside`), n, parts. A network is passed over where the
+    metric means nothing of its genes, and in those resamples in which it does; NaN where none is left."""
     parts = [
         [part.set_index("gene_id")[[score, target]].set_axis(["score", "target"], axis=1)]
         for _, part in table.groupby(["cell_type", "fold"])
@@ -320,12 +324,12 @@ def _over_networks(
     parts = [part for part in parts if not np.isnan(resampling.of_parts([part], metric, 0, seed)[0]).any()]
     if not parts:
         return {"value": np.nan, "low": np.nan, "high": np.nan, "p": np.nan, "n": 0, "parts": 0}
-    draws, n = resampling.of_parts(parts, metric, n_resamples, seed)
-    draws = draws[..., 0].mean(1)
+    of_networks, n = resampling.of_parts(parts, metric, n_resamples, seed)
+    has_value = ~np.isnan(of_networks[..., 0])                                              # (1 + b, network)
+    draws = np.nanmean(of_networks[has_value.any(1), :, 0], axis=1)
     low, high = np.quantile(draws[1:], (0.025, 0.975)) if n_resamples else (np.nan, np.nan)
     short = min((draws[1:] <= beside).sum(), (draws[1:] >= beside).sum())
-    p = np.nan if np.isnan(draws).any() else min(1.0, 2 * (1 + short) / len(draws))
-    return {"value": draws[0], "low": low, "high": high, "p": p, "n": n, "parts": len(parts)}
+    return {"value": draws[0], "low": low, "high": high, "p": min(1.0, 2 * (1 + short) / len(draws)), "n": n, "parts": len(parts)}
 
 
 # The genes that are moved most
@@ -486,9 +490,9 @@ def left_out(study: studies.Study) -> pd.DataFrame:
     missing = companions.left_out(study.record, study.cell_types[0])
     rows += [("5e, g, 6a, S12", "enriched terms", f"gene sets: {why}") for what, why in missing.itertuples(index=False) if what == companions.GENE_SETS]
     if len(connected) < 3:
-        rows.append(("6a, S12", "clusters over cell types", f"{len(connected)} cell types with contacts, expected three or more: z-scores over two are a sign"))
+        rows.append(("6a, S12", "clusters over cell types", f"cell types with contacts: {len(connected)}, expected three or more; z-scores over two are a sign"))
     if len(connected) < 2:
-        rows.append(("6b, S13", "genes that differ between two cell types", f"{len(connected)} cell types with contacts"))
+        rows.append(("6b, S13", "genes that differ between two cell types", f"cell types with contacts: {len(connected)}"))
     return pd.DataFrame(rows, columns=["figure", "what", "why"])
 
 
@@ -504,7 +508,7 @@ def in_words(genes: pd.DataFrame) -> str:
     """A sentence on each gene of a few rows of `of_runs`; that there is none, of no rows."""
     return " ".join(
         f"{row.symbol} in {row.cell_type}, {row.label}, {row.n_pcres} pCREs: PCRI {row.pcri:.1f}, predicted log2(RPKM + 1) {row.predicted:.1f}, "
-        f"by its pCREs {row.change:+.2f}; measured {row.measured:.1f}." for row in genes.itertuples()
+        f"by its pCREs {row.pcre_change:+.2f}; measured {row.measured:.1f}." for row in genes.itertuples()
     ) or "There is no such gene."  # fmt: skip
 
 
@@ -520,12 +524,12 @@ def for_claims(table: pd.DataFrame, carried: pd.DataFrame, sets: pd.DataFrame) -
         reg: "PCRI" with the change as target, "PCRI beyond others' pCREs" with the change beyond these
     """
     is_on = (table["label"] == "on").astype(float)
-    known = table[table["change_own"].notna()]
+    known = table[table["own_change"].notna()]
     parts = [
-        table.assign(task="clf", model="change by its pCREs", score=table["change"], target=is_on),
-        known.assign(task="clf", model=f"change {BEYOND}", score=known["change_own"], target=is_on[known.index]),
-        table.assign(task="reg", model="PCRI", score=table["pcri_scaled"], target=table["change"]),
-        known.assign(task="reg", model=f"PCRI {BEYOND}", score=known["own_scaled"], target=known["change_own"]),
+        table.assign(task="clf", model="change by its pCREs", score=table["pcre_change"], target=is_on),
+        known.assign(task="clf", model=f"change {BEYOND}", score=known["own_change"], target=is_on[known.index]),
+        table.assign(task="reg", model="PCRI", score=table["pcri_scaled"], target=table["pcre_change"]),
+        known.assign(task="reg", model=f"PCRI {BEYOND}", score=known["own_scaled"], target=known["own_change"]),
     ]
     first = table[table["cell_type"].isin(table["cell_type"].head(1))]
     for name in PLANTED_SETS:

@@ -22,7 +22,7 @@ PAPER_VARIABLE = 1000   # of the paper's genes
 LEAST_VARIABLE = 60     # where there are few genes, so that clusters have members
 MIN_CELL_TYPES = 3      # for z-scores over them that say more than a sign
 RANKINGS = {
-    "pcri": "PCRI", "own": "PCRI beyond others' pCREs", "predicted": "predicted expression", "change": "change beyond others' pCREs", "marks": "marks at the TSS",
+    "pcri": "PCRI", "own": "PCRI beyond others' pCREs", "predicted": "predicted expression", "own_change": "change beyond others' pCREs", "marks": "marks at the TSS",
     "pcre_marks": "marks at pCREs", "measured": "measured expression",
 }  # fmt: skip
 
@@ -101,7 +101,7 @@ def differences(table: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.Data
     Returns
     -------
     DataFrame
-        gene_id, symbol, fold; of the second less the first: pcri, own (scaled), predicted, change (change_own), measured (expression); and without
+        gene_id, symbol, fold; of the second less the first: pcri, own (scaled), predicted, own_change, measured (expression); and without
         sign: marks (Euclidean distance of their mean signal within 2 kb of the TSS, each in SDs over genes and cell types),
         pcre_marks (the same of their mean over pCREs; 0 where a gene has none in one of the two). No rows of one cell type.
     """
@@ -110,7 +110,7 @@ def differences(table: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.Data
     if len(data) < 2:
         return pd.DataFrame(columns=["gene_id", "symbol", "fold", *RANKINGS])
     keys = ["gene_id", "symbol", "fold"]
-    columns = {"pcri_scaled": "pcri", "own_scaled": "own", "predicted": "predicted", "change_own": "change", "measured": "measured"}
+    columns = {"pcri_scaled": "pcri", "own_scaled": "own", "predicted": "predicted", "own_change": "own_change", "measured": "measured"}
     first, second = (table[table["cell_type"] == name].set_index(keys)[list(columns)].rename(columns=columns) for name in data)
     found = (second - first).dropna()
     ids = found.index.get_level_values("gene_id")
@@ -175,7 +175,7 @@ def for_claims(table: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
         types", of genes that have one in every cell type, with measured expression less its mean as target; "difference of PCRI"
         of two cell types, which stands the same in each, with that of measured expression as target.
     """
-    numbers = ["change_own", "measured"]
+    numbers = ["own_change", "measured"]
     known = table[["cell_type", "gene_id", "fold", *numbers]].dropna()
     n = known["cell_type"].nunique()
     known = known[known.groupby("gene_id")["gene_id"].transform("size") == n] if n > 1 else known.iloc[:0]
