@@ -10,8 +10,9 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import peer
-from chromolib import Chromoformer, GeneDataset, InputError, ModelConfig, load_released, studies
-from chromolib.analysis import pcri
+from chromolib import Chromoformer, GeneDataset, InputError, ModelConfig, load_profile, load_released, studies
+from chromolib.analysis import claims, pcri, specificity
+from chromolib.config import MARKS
 from tests.stores import random_store
 from tests.test_dataset import hand_data
 
@@ -338,6 +339,20 @@ def test_claims_get_each_gene_once_under_each_name():
     subsets = pcri.subsets(table)
     assert len(subsets["on"]["T02"]) + len(subsets["off"]["T02"]) == len(subsets["with pCREs"]["T02"]) == 36
     assert pcri.subsets(table.iloc[:0]) == {"with pCREs": {}, "top": {}, "on": {}, "off": {}}
+
+
+def test_every_claim_of_this_notebook_is_on_scores_that_it_makes():
+    tables = [genes_of(40, cell_types=(name,), seed=k) for k, name in enumerate(("T01", "T02"))]
+    table = pd.concat(tables, ignore_index=True)
+    sets = pd.DataFrame({"term": list(pcri.PLANTED_SETS), "gene": ["G001", "G003"]})
+    carried = table.assign(**dict.fromkeys(MARKS, 1.0))
+    differences = pd.DataFrame({"gene_id": ["G000"], "fold": [1], "pcri": [2.0], "measured": [3.0]})
+    scores = pd.concat([pcri.for_claims(table, carried, sets), specificity.for_claims(table, differences)])
+    made = set(scores[["task", "model"]].itertuples(index=False, name=None))
+    for claim in claims.of_notebook("07_pcri"):
+        for member in claim.members(load_profile("sim")):
+            assert {(claim.task, model) for model in claim.models(member)} <= made
+            assert claim.genes in {"all", *pcri.subsets(table)}
 
 
 def test_what_is_left_out_is_said():
