@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from chromolib import evaluation, fit, load_dataset, load_profile, predict, simulate
-from chromolib.analysis import comparison
+from chromolib.analysis import attention, comparison
+from chromolib.studies import OURS
 
 STEPS = {
     "promoter": {"window_bp": 4000, "max_pcres": 0},
@@ -19,28 +20,38 @@ STEPS = {
 
 
 @pytest.fixture(scope="module")
-def gains():
-    """ROC-AUC gained by each rung over the one below, by profile: rows named by the upper rung; value, low, high."""
+def climbed():
+    """What `climb` returns of each profile."""
     names = ["sim", "null"]
     spawn = multiprocessing.get_context("spawn")  # torch does not survive a fork
     # One core each: two trainings that share all cores slow each other down.
     with ProcessPoolExecutor(2, mp_context=spawn, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        return dict(zip(names, map(gains_of, pool.map(scores_of, names)), strict=True))
+        return dict(zip(names, pool.map(climb, names), strict=True))
 
 
-def scores_of(name):
-    """Held-out scores of the best possible score and of a network for each step, all with the profile's recipe."""
+@pytest.fixture(scope="module")
+def gains(climbed):
+    """ROC-AUC gained by each rung over the one below, by profile: rows named by the upper rung; value, low, high."""
+    return {name: gains_of(scores) for name, (scores, *_) in climbed.items()}
+
+
+def climb(name):
+    """Held-out scores of the best possible score and of a network for each step, all with the profile's recipe; where the full
+    network looks in the genes that it did not see, single genes of it, and what was planted along their windows."""
     profile = load_profile(name)
     data = load_dataset(profile, "S01")
-    tables = [comparison.best_possible(profile, data)]
+    tables, averages, attended = [comparison.best_possible(profile, data)], {}, []
     for model, selection in STEPS.items():
         view = data.select(**selection)
         for fold in sorted(data.genes["fold"].unique()):
             train, held_out = view.fold(fold)
-            table = predict(fit(train, held_out, profile.train_config()).model, held_out)
+            network = fit(train, held_out, profile.train_config()).model
+            if not selection:
+                attended.append(attention.pass_genes(averages, held_out, {OURS: (network, False)}))
+            table = predict(network, held_out)
             table["score"] = table["logit_on"] - table["logit_off"]
             tables.append(table[["gene_id", "score", "target"]].assign(model=model, fold=fold))
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True), averages, pd.concat(attended), attention.planted(profile, {"S01": data})
 
 
 def gains_of(scores):
@@ -60,6 +71,35 @@ def test_neither_body_nor_pcres_lift_the_network_on_null(gains):
     for model in ("promoter + body", "promoter + body + pCREs"):
         row = found.loc[model]
         assert abs(row["value"]) < 0.015 and row["low"] < 0, found.to_string()
+
+
+def body_contrast(climbed, name):
+    """Attention 4 to 6 kb downstream less that as far upstream, genes on less genes off, all maps together."""
+    _, averages, attended, _ = climbed[name]
+    return attention.contrasts(attended, averages).set_index("bins").loc["all"]
+
+
+def test_genes_that_are_on_draw_attention_into_their_bodies_on_sim_and_not_on_null(climbed):
+    seen, control = (body_contrast(climbed, name) for name in ("sim", "null"))
+    assert seen["low"] > 0.2 and seen["lowest"] > 0.2, seen.to_string()          # of even attention, in each fold
+    assert abs(control["value"]) < 0.1 and control["high"] < 0.2, control.to_string()
+
+
+def test_attention_by_label_is_highest_where_the_body_was_planted_on_sim_and_not_on_null(climbed):
+    """At bins as wide as the stretches in which the planted effect is measured, heads together."""
+    inside = {}
+    for name, (_, averages, _, planted) in climbed.items():
+        core = planted.loc[planted["is_core"], "offset"]
+        assert (core.min(), core.max()) == (5000, 9000) and (planted["counts"] == (name == "sim")).all()
+        table = attention.maxima(averages).query("bin_bp == 2000 and head == 'both' and genes == 'on - off' and where == 'anywhere'")
+        inside[name] = table[["offset", "low", "high"]].isin(core).all(axis=None)
+    assert inside == {"sim": True, "null": False}
+
+
+def test_h3k36me3_draws_attention_on_sim_and_not_on_null(climbed):
+    drawn = {name: attention.drawn_by(averages, {"S01": load_dataset(load_profile(name), "S01")}) for name, (_, averages, *_) in climbed.items()}
+    value = {name: table.query("head == 'both' and genes == 'on' and mark == 'H3K36me3'").set_index("bin_bp")["value"] for name, table in drawn.items()}
+    assert (value["sim"] > 0.2).all() and (value["null"].abs() < 0.2).all(), value
 
 
 @pytest.mark.parametrize("name", ["sim", "null"])
