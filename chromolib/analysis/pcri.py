@@ -152,7 +152,7 @@ def of_network(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> pd.D
 
     Source: paper, Results on figure 5, in words; the release computes no PCRI.
     """
-    # Deviates: perhaps. Our sources say neither which regulatory embedding the paper takes nor what is standardised together.
+    # Deviates: perhaps; our sources say neither which regulatory embedding the paper takes nor what it standardises together.
     found = embed(model, data, seed=seed)
     read, alone, others = (found.promoter + part for part in (found.regulatory, found.alone, found.others))
     pcri = distance(found.promoter, read, "apart")
