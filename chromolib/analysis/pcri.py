@@ -265,8 +265,9 @@ def correlations(
 ) -> pd.DataFrame:
     """Spearman's correlation of PCRI with the change of predicted expression, of genes with pCREs, by label (figure 5c).
 
-    Where it does not matter whose pCREs a gene has, that of pcri_own with own_change is 0 but for chance: the one is a distance,
-    the other has either sign alike.
+    Where it does not matter whose pCREs a gene has, that of pcri_own with own_change is 0 but for chance beside one other gene: the
+    one is a distance, the other has either sign alike. Beside the mean of several, pCREs that stand out in one direction leave a
+    correlation, but the same in genes on and off: opposite signs are what pCREs leave that go with the label.
 
     Parameters
     ----------
