@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .config import InputError, load_profile, profile_names
+from .config import GO, InputError, load_profile, profile_names
 
 app = typer.Typer(
     help="Chromoformer as a book that runs.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -21,7 +21,9 @@ CellType = Annotated[str | None, typer.Option(help="One cell type of the profile
 
 @app.command()
 def fetch(
-    profile: Annotated[str | None, typer.Argument(help="Name of a profile in data/profiles, or path of a .yml file.")] = None,
+    profile: Annotated[
+        str | None, typer.Argument(help="Name of a profile in data/profiles, or path of a .yml file; or go: sets of genes.")
+    ] = None,
     list_profiles: Annotated[bool, typer.Option("--list", help="Only say which profiles there are, and which sources each reads.")] = False,
     only: Annotated[
         list[str] | None,
@@ -31,8 +33,8 @@ def fetch(
     parallel: Annotated[int, typer.Option(min=1, help="Files at a time.")] = 4,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would come, from where and how large it is.")] = False,
 ) -> None:
-    """Download and verify what a profile needs."""
-    from . import sources
+    """Download and verify what a profile needs; `fetch go` makes the biological processes of GO, with Ensembl ids, a GMT file."""
+    from . import ontology, sources
 
     if list_profiles:
         for record in map(load_profile, [profile] if profile else profile_names()):
@@ -40,6 +42,12 @@ def fetch(
             names = ", ".join(name for name, _ in sources.describe(record))
             print(f"{record.name}: {record.title}; {f'reads {names}' if names else 'needs no download'}")
         return
+    if profile == GO and dry_run:
+        return _print_plan(sources.plan((ontology.GENES, ontology.TERMS), ontology.folder()))
+    if profile == GO:
+        path, table = ontology.make()
+        dropped = ", ".join(f"{n:,} of {reason}" for reason, n in table.attrs["dropped"].items())
+        return print(f"{path}: {table['term'].nunique():,} terms, {table['gene'].nunique():,} genes; left out {dropped}")
     if profile is None:
         raise InputError(f"fetch: which profile? expected one of {', '.join(profile_names())}, a path, or --list")
     record = load_profile(profile)
@@ -218,13 +226,13 @@ def _check_sources(profile) -> None:
     """Say before anything is fetched that a profile names a source which nobody knows."""
     from . import registry, sources
 
-    for name in [*sources.all_ids_of(profile), *profile.local_files, *profile.sources]:
+    for name in [*sources.all_ids_of(profile), *sources.companion_ids(profile), *profile.local_files, *profile.sources]:
         try:
             registry.ids_in(name) if name in profile.sources else registry.entry(name)
         except InputError:
             raise InputError(
                 f"profile {profile.name}: found source {name!r}, expected ids of data/sources.yml; "
-                "correct inputs, cell_types, other_cell_types, sources or local_files, or add it there"
+                "correct inputs, companions, cell_types, other_cell_types, sources or local_files, or add it there"
             ) from None
 
 

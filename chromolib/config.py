@@ -427,6 +427,27 @@ class Budget(_Section):
     ablations: Literal["core", "all"] = "all"      # core: no pairs of bin widths, no marks removed together
 
 
+GO = "go"  # in place of a file of gene sets: those that `chromolib fetch go` makes
+
+
+class Companions(_Section):
+    """What analyses read besides the inputs, each where there is one. Paths as in inputs: below the raw folder or "source:" and
+    an id; of a user's own, beside the profile. {cell_type} is filled in."""
+
+    segmentation: str | None = None            # chromHMM's states
+    polycomb: dict[Annotated[str, Field(pattern=_NAME)], str] = {}  # protein -> its peaks, narrowPeak
+    polycomb_of: tuple[str, ...] | None = Field(None, min_length=1)  # cell types that those peaks are of; None: all
+    gene_sets: str | None = None               # GMT, with symbols or ids; or GO
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Companions:
+        for pattern in filter(None, (self.segmentation, *self.polycomb.values())):
+            _names_in(pattern, ("cell_type",))
+        if self.gene_sets:
+            _names_in(self.gene_sets, ())
+        return self
+
+
 class Profile(_Section):
     """Which data, from where, and how they are cut. One YAML file; see data/profiles."""
 
@@ -444,6 +465,7 @@ class Profile(_Section):
     max_pcres: int = Field(8, ge=0, le=1000)
     log_base: Literal["e", "2"] = "e"              # Deviates: the paper writes log2; the release's weights need ln
     inputs: Annotated[RawInputs | OwnInputs | DemoInputs | PublishedInputs, Field(discriminator="kind")]
+    companions: Companions = Companions()
     rules: Rules = Rules()
     # Cell types whose published RPKM make the baseline "mean of the other cell types"; raw inputs take their own matrix.
     other_cell_types: tuple[str, ...] = ()
@@ -494,6 +516,15 @@ class Profile(_Section):
             raise ValueError(f"extra_tracks: found {list(extra)}, expected none: inputs of kind {inputs.kind} have only marks; leave it out")
         if PC1 in extra and inputs.compartments is None:
             raise ValueError(f"extra_tracks: found {PC1}, but no inputs.compartments; name a table of PC1 there, or leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _companions_are_of_its_cell_types(self) -> Profile:
+        if unknown := [name for name in self.companions.polycomb_of or () if name not in self.cell_types]:
+            raise ValueError(
+                f"companions.polycomb_of: found {unknown[0]!r}, expected cell types of the profile ({', '.join(self.cell_types)}); "
+                "correct it or add it to cell_types"
+            )
         return self
 
     @model_validator(mode="after")

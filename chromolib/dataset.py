@@ -480,11 +480,8 @@ def open_store(profile: Profile, cell_type: str) -> xr.Dataset:
     """The features of a cell type, their arrays not read yet; where there are none or old ones, one process builds them."""
     if not (profile.simulated or features.path_of(profile, cell_type).exists()):
         inputs.check_there(profile, cell_type)  # before anything is made here
-    locks = profile.work_dir / ".locks"
-    if profile.simulated:
-        with hold(locks / "raw"):
-            simulate.ensure_raw(profile)
-    with hold(locks / f"features-{cell_type}"):  # also to look: another process may be replacing them
+    simulate.ensure_raw(profile)
+    with hold(profile.work_dir / ".locks" / f"features-{cell_type}"):  # also to look: another process may be replacing them
         return features.load(features.ensure(profile, cell_type))
 
 

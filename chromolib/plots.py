@@ -22,6 +22,7 @@ from matplotlib.ticker import LogLocator, MultipleLocator, NullLocator
 from pandas.io.formats.style import Styler
 from sklearn import metrics
 
+from .analysis.tracks import Locus
 from .config import Profile
 from .evaluation import METRIC_NAMES
 from .files import write_whole
@@ -72,6 +73,10 @@ COLUMN_NAMES = METRIC_NAMES | {
     "p_t": "p, paired t-test", "p_corrected": "p, corrected t-test", "p_wilcoxon": "p, Wilcoxon",
     "contacts_within": "contacts within a TAD", "contacts_across": "contacts across TADs",
     "genes_within": "genes with contacts within", "genes_across": "genes with contacts across",
+    "pcri": "PCRI", "pcri_alone": "PCRI alone", "pcri_own": "PCRI beyond others'", "pcre_change": "change by pCREs",
+    "own_change": "change beyond others'", "n_pcres": "pCREs", "with_pcri": "with PCRI", "with_level": "with level", "with_alone": "with PCRI alone",
+    "with_size": "with change", "with_own_size": "with change beyond others'", "without_to_with": "without / with pCREs",
+    "odds_ratio": "odds ratio", "pcre_marks": "marks at pCREs",
     "most": "most there is to lose", "change": "change of ROC-AUC",
     "window_kb": "window (kb)", "memory_gb": "memory (GB)", "not_told_apart": "not told apart",
     "q_t": "q, paired t-test", "q_corrected": "q, corrected t-test", "q_wilcoxon": "q, Wilcoxon",
@@ -232,8 +237,11 @@ def plot_network_input(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) 
     return axes
 
 
-def plot_mean_by_label(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) -> Sequence[Axes]:
-    """Mean signal of each mark around the TSS, genes on (solid) and off (dashed), from `tracks.mean_by_label`."""
+def plot_mean_by_label(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str, around: str = "TSS") -> Sequence[Axes]:
+    """Mean signal of each mark around the TSS, genes on (solid) and off (dashed), from `tracks.mean_by_label`; or around the
+    middle of pCREs, from `pcri.around_pcres`."""
+    if table.empty:
+        return nothing_to_draw(axes, "too few genes")
     marks = list(table.groupby("mark", sort=False))
     for ax, (mark, part) in zip(axes, marks, strict=False):
         for label, line in (("on", "-"), ("off", "--")):
@@ -247,7 +255,7 @@ def plot_mean_by_label(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) 
     for ax in axes[len(marks) :]:
         ax.set_visible(False)
     axes[0].set_ylabel(f"mean signal, {unit}")
-    axes[0].figure.supxlabel("distance from TSS (kb)", fontsize=9)
+    axes[0].figure.supxlabel(f"distance from {around} (kb)", fontsize=9)
     return axes
 
 
@@ -888,4 +896,103 @@ def plot_drawn(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
         ax.tick_params(axis="y", length=0, labelleft=ax is axes[0])
         ax.set_title(f"bins of {bin_bp:,} bp", loc="left", fontsize=9)
     axes[0].figure.supxlabel("attention of a bin with one SD more of the mark, over that of the same bin without", fontsize=9)
+    return axes
+
+
+def plot_enrichment(table: pd.DataFrame, ax: Axes, *, q_max: float = 0.05, n_terms: int = 12) -> Axes:
+    """The terms with the least p as bars of -log10 q, each with its overlap and size; from `enrichment.enrich`."""
+    if table.empty:
+        return nothing_to_draw([ax], "no set has a chosen gene")[0]
+    rows = table.nsmallest(n_terms, "p").iloc[::-1]
+    level = -np.log10(rows["q"].clip(lower=1e-300))
+    ax.barh(range(len(rows)), level, height=0.7, color=[PCRE if q < q_max else "#bbbbbb" for q in rows["q"]])
+    for y, (x, row) in enumerate(zip(level, rows.itertuples(index=False), strict=True)):
+        ax.annotate(f"{row.overlap} of {row.size:,}", (x, y), (3, 0), textcoords="offset points", va="center", fontsize=7)
+    names = rows["term"].str.replace(r"\s*\((GO|SIM):\d+\)$", "", regex=True)
+    ax.set_yticks(range(len(rows)), [name if len(name) <= 48 else f"{name[:46]}..." for name in names], fontsize=8)
+    ax.axvline(-np.log10(q_max), color="black", lw=0.8, ls=":")
+    ax.set(xlabel=f"-log10 q (dotted: q = {q_max:g})", xlim=(0, 1.15 * max(level.max(), -np.log10(q_max))))
+    return ax
+
+
+def plot_change_by_label(table: pd.DataFrame, ax: Axes) -> Axes:
+    """Change of predicted expression by pCREs, genes on (filled) and off (empty), by their own and by those of others; from
+    `pcri.of_runs`. Line: median, box: quartiles, whiskers: 5 % and 95 %."""
+    if table.empty:
+        return nothing_to_draw([ax], "no pCREs")[0]
+    kinds = {"pcre_change": "its own pCREs", "others_change": "other genes' pCREs"}
+    ax.axhline(0, color="black", lw=0.6, ls=":")
+    for x, column in enumerate(kinds):
+        for label, side in (("on", -0.2), ("off", 0.2)):
+            colour = KIND_STYLES[label][0]
+            values = table.loc[table["label"] == label, column].dropna()
+            ax.boxplot(values, positions=[x + side], widths=0.32, whis=(5, 95), showfliers=False, patch_artist=True, manage_ticks=False,
+                       boxprops={"facecolor": colour if label == "on" else "white", "edgecolor": colour}, medianprops={"color": "black", "lw": 1.2},
+                       whiskerprops={"color": colour}, capprops={"color": colour})  # fmt: skip
+    ax.set_xticks(range(len(kinds)), kinds.values())
+    ax.set_xlim(-0.6, len(kinds) - 0.4)
+    ax.set_ylabel("change of predicted log2(RPKM + 1)")
+    return ax
+
+
+def plot_pcri(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """Change of predicted expression against PCRI, and on the second axis both beyond others' pCREs; genes on (filled), off (empty)
+    and without pCREs (diamonds); from `pcri.of_runs`."""
+    if table.empty:
+        return nothing_to_draw(axes, "")
+    kind, is_many = table["label"].where(table["n_pcres"] > 0, "without pCREs"), len(table) > MANY_POINTS
+    for ax, (x, y, of) in zip(axes, (("pcri", "pcre_change", ""), ("pcri_own", "own_change", ", beyond others' pCREs")), strict=True):
+        ax.axhline(0, color="black", lw=0.6, ls=":")
+        for name in ("on", "off", "without pCREs"):
+            colour, marker = KIND_STYLES.get(name, KIND_STYLES["none in view"])
+            part = table[kind == name]
+            ax.scatter(part[x], part[y], s=3 if is_many else 12, marker=marker, ec=colour, lw=0.8, alpha=0.7, rasterized=is_many,
+                       fc="none" if name == "off" else colour, label=f"genes {name} ({len(part):,})")  # fmt: skip
+        ax.set_xlabel(f"PCRI{of}")
+    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8, frameon=False)
+    return axes
+
+
+def plot_clusters(table: pd.DataFrame, ax: Axes) -> Axes:
+    """Heat map of z-scored PCRI, a row per gene and a column per cell type, in clusters; from `specificity.clusters`."""
+    if table.empty:
+        return nothing_to_draw([ax], "z-scores over fewer than three cell types say nothing")[0]
+    grid = table.pivot(index="order", columns="cell_type", values="z")[list(table["cell_type"].unique())]
+    image = ax.imshow(grid, aspect="auto", interpolation="nearest", cmap="RdBu_r", vmin=-grid.abs().max(axis=None), vmax=grid.abs().max(axis=None))
+    first = table.drop_duplicates("order").sort_values("order").groupby("cluster")["order"].agg(["min", "max"])
+    for edge in first["min"].iloc[1:]:
+        ax.axhline(edge - 0.5, color="black", lw=1.2)
+    ax.set_yticks(first.mean(axis=1), [f"cluster {number}" for number in first.index])
+    ax.set_xticks(range(grid.shape[1]), grid.columns, rotation=60 if grid.shape[1] > 4 else 0)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.figure.colorbar(image, ax=ax, label="z-score of PCRI", shrink=0.7)
+    return ax
+
+
+def locus_axes(loci: Sequence[Locus], n_marks: int) -> tuple[Figure, np.ndarray]:
+    """A figure with a column of axes for each locus, (1 + mark, locus): arcs on top, then a track per mark."""
+    if not loci:
+        return new_figure(size=(8, 0.4), squeeze=False)
+    has_arcs = any(len(locus.regions) > 1 for locus in loci)
+    heights = [1.6 if has_arcs else 0.3] + [1] * n_marks
+    n = len(loci)
+    return new_figure(len(heights), n, size=(8 if n == 1 else 5.5 * n, 0.65 * sum(heights)), sharex="col", squeeze=False, height_ratios=heights)
+
+
+def plot_loci(loci: Sequence[Locus], axes: np.ndarray) -> np.ndarray:
+    """`plot_locus` of each, side by side, a mark at one scale in all of them; from `tracks.loci`."""
+    if not loci:
+        return nothing_to_draw(axes.ravel(), "no such gene")
+    for locus, column in zip(loci, axes.T, strict=True):
+        plot_locus(locus.tracks, locus.regions, column, strand=locus.strand)
+        if len(loci) > 1:
+            column[0].set_title(locus.cell_type, loc="left", fontsize=9)
+            column[-1].set_xlabel("distance of a pCRE's middle from the TSS (kb)")
+    for row in axes[1:]:
+        top = max(ax.get_ylim()[1] for ax in row)
+        for ax in row:
+            ax.set_ylim(0, top)
+        for ax in row[1:]:
+            ax.set_ylabel("")
     return axes

@@ -50,7 +50,8 @@ def all_ids_of(profile: Profile, cell_type: str | None = None) -> list[str]:
 
 
 def ids_for(profile: Profile, groups: Collection[str] = ("core",), cell_type: str | None = None) -> list[str]:
-    """Sources of a profile that belong to any of `groups`: its inputs, which are "core", and what it lists as `sources`.
+    """Sources of a profile that belong to any of `groups`: its inputs, which are "core", its companions, and what it lists as
+    `sources`.
 
     Of a family, those of its cell types and marks that are the profile's, or are of `cell_type`.
 
@@ -63,7 +64,8 @@ def ids_for(profile: Profile, groups: Collection[str] = ("core",), cell_type: st
         raise InputError(f"found group {strange[0]!r}, expected one of {', '.join(GROUPS)}; correct --only")
     cell_types = list(profile.cell_types) if cell_type is None else [profile.check_cell_type(cell_type)]
     ids = all_ids_of(profile, cell_type) if "core" in groups else []
-    for source_id in (found for name in profile.sources for found in ids_in(name)):
+    besides = [*companion_ids(profile), *(found for name in profile.sources for found in ids_in(name))]
+    for source_id in besides:
         source = entry(source_id)
         fits = source.at.get("cell_type", cell_types[0]) in cell_types
         fits &= source.at.get("mark", profile.marks[0]) in profile.marks
@@ -105,6 +107,19 @@ def _ids_of_raw(inputs: RawInputs, cell_type: str, marks: Sequence[str]) -> dict
                 ids = [pattern.removeprefix(PREFIX).format(cell_type=cell_type, mark=mark) for mark in marks]
                 found[name] = list(dict.fromkeys(found.get(name, []) + ids))
     return found
+
+
+def companion_ids(profile: Profile) -> list[str]:
+    """The sources that a profile names as companions, of all its cell types."""
+    named = profile.companions
+    patterns = [pattern for pattern in (named.segmentation, *named.polycomb.values(), named.gene_sets) if pattern and pattern.startswith(PREFIX)]
+    ids = [pattern.removeprefix(PREFIX).format(cell_type=cell_type) for pattern in patterns for cell_type in profile.cell_types]
+    return list(dict.fromkeys(ids))
+
+
+def can_be_had(source_id: str, raw_dir: Path, local_files: Mapping[str, Path] = {}) -> bool:
+    """Whether a source is there, is a user's own, or has an address; asks nobody."""
+    return entry(source_id).has_address or _path(source_id, raw_dir, local_files).exists()
 
 
 def other_targets(profile: Profile, cell_type: str) -> dict[str, str]:

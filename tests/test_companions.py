@@ -1,12 +1,15 @@
-"""What a simulated cohort has beside reads, contacts and RPKM: read back as it was written."""
+"""What analyses read beside reads, contacts and RPKM: a simulated cohort's read back as it was written, and what a profile names."""
+
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from chromolib import contacts, readers, simulate
-from chromolib.config import load_profile
+from chromolib import companions, contacts, ontology, readers, simulate, sources
+from chromolib.config import ROOT, InputError, load_profile
 from chromolib.genome import load_genome
+from chromolib.inputs import faults
 from chromolib.simulate import formats
 
 WRITERS = ("write_bed", "write_narrow_peaks", "write_gmt", "write_gtf", "write_rsem", "write_gene_info", "write_tsv")
@@ -95,3 +98,107 @@ def test_the_promoter_of_a_gene_in_the_gtf_is_the_one_that_was_planted(cohort):
     promoters = tss[tss["order"] == 0].set_index("gene_id").loc[gene_ids]
     before = np.where(planted["strand"] == "+", planted["start"] - 1, planted["end"])
     assert promoters["tss"].tolist() == before.tolist() and promoters["chrom"].tolist() == planted["chrom"].tolist()
+
+
+# What a profile names
+
+
+def test_companions_of_a_simulated_profile_are_those_of_its_cohort(cohort, monkeypatch):
+    folder, profile, _ = cohort
+    monkeypatch.setattr(simulate, "ensure_raw", lambda profile: None)
+    monkeypatch.setattr(type(profile), "raw_dir", folder)
+    genome = load_genome("simS")
+    same(companions.segmentation(profile, "S02"), readers.read_segments(folder / "segmentation/S02_18_core_K27ac_mnemonics.bed.gz", genome))
+    peaks = companions.polycomb(profile, "S03")
+    assert list(peaks) == ["EZH2", "SUZ12", "RNF2", "CBX8"]
+    same(peaks["RNF2"], readers.read_peaks(folder / "peaks/S03-RNF2.narrowPeak.gz", genome))
+    same(companions.gene_sets(profile), readers.read_gene_sets(folder / "gene_sets/simulated.gmt"))
+    assert companions.left_out(profile, "S01").empty
+
+
+def test_a_profile_without_companions_says_so(own):
+    profile = load_profile(own)
+    assert companions.segmentation(profile, "T1") is None and companions.polycomb(profile, "T1") == {}
+    assert companions.gene_sets(profile).empty and list(companions.gene_sets(profile)) == ["term", "gene"]
+    table = companions.left_out(profile, "T1")
+    assert table["what"].tolist() == ["chromatin states", "gene sets", "peaks of Polycomb proteins"]
+    assert set(table["why"]) == {"the profile names none of T1"}
+
+
+def test_peaks_count_only_for_the_cell_types_they_are_of_and_only_where_an_address_is_known():
+    profile = load_profile("roadmap")
+    why = {name: companions.left_out(profile, name).set_index("what")["why"] for name in ("E003", "E016")}
+    assert why["E003"]["peaks of EZH2"] == "no address of encode-polycomb/EZH2 is known"
+    assert why["E016"]["peaks of EZH2"] == "the profile names none of E016" and companions.polycomb(profile, "E016") == {}
+    assert {"roadmap-segmentation/E118", "encode-polycomb/CBX8"} <= set(sources.ids_for(profile, ("figure",)))
+
+
+def test_peaks_of_a_source_without_address_may_be_a_user_s_own(tmp_path):
+    path = tmp_path / "mine.narrowPeak"
+    path.write_text("chr1\t100\t300\t.\t0\t.\t1\t-1\t-1\t-1\n")
+    profile = load_profile("roadmap").model_copy(update={"local_files": {"encode-polycomb/EZH2": path}})
+    peaks = companions.polycomb(profile, "E003")
+    assert list(peaks) == ["EZH2"] and peaks["EZH2"][PLACE].to_numpy().tolist() == [["chr1", 100, 300]]
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """The profile of the book's page on own data, in a folder that a test may write into."""
+    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path / "data"))
+    return shutil.copytree(ROOT / "book" / "own-data", tmp_path / "own") / "my.yml"
+
+
+def named(own, text):
+    own.write_text(f"{own.read_text()}companions: {text}\n")
+    return own
+
+
+def test_own_companions_lie_beside_the_profile(own):
+    named(own, "{segmentation: 'states-{cell_type}.bed', polycomb: {EZH2: ezh2.bed}, polycomb_of: [T1], gene_sets: sets.gmt}")
+    for cell_type in ("T1", "C1"):
+        (own.parent / f"states-{cell_type}.bed").write_text("chrA\t0\t20000\t1_TssA\n")
+    (own.parent / "ezh2.bed").write_text("chrA\t100\t300\t.\t0\t.\t1\t-1\t-1\t-1\n")
+    (own.parent / "sets.gmt").write_text("some\t\tg1\tg2\n")
+    profile = load_profile(own)
+    assert faults.find(str(own)).faults == []
+    assert companions.segmentation(profile, "C1")["state"].tolist() == ["TssA"]
+    assert list(companions.polycomb(profile, "T1")) == ["EZH2"] and companions.polycomb(profile, "C1") == {}
+    assert companions.gene_sets(profile)["gene"].tolist() == ["g1", "g2"]
+    assert companions.left_out(profile, "C1").to_numpy().tolist() == [["peaks of EZH2", "the profile names none of C1"]]
+
+
+def test_check_tells_all_that_is_wrong_with_own_companions(own):
+    named(own, "{segmentation: states.bed, polycomb: {EZH2: 'ezh2-{cell_type}.bed'}, gene_sets: sets.gmt}")
+    (own.parent / "states.bed").write_text("chrA\t0\t20000\n")
+    (own.parent / "ezh2-T1.bed").write_text("chrA\t100\t300\n")
+    (own.parent / "sets.gmt").write_text("some\t\t\n")
+    found = [line.replace(f"{own.parent}/", "") for line in faults.find(str(own)).faults]
+    assert [line.partition(":")[0] for line in found] == ["states.bed", "ezh2-T1.bed", "ezh2-C1.bed", "sets.gmt"]
+    assert "expected chromHMM: chrom, start, end, state" in found[0] and "expected narrowPeak: 10 columns" in found[1]
+    assert "no such file, expected narrowPeak" in found[2] and "line 1, 'some', has no genes" in found[3]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{segmentation: '{mark}.bed'}", "'{mark}.bed': found {mark}, expected only {cell_type} in braces; correct the pattern"),
+        ("{polycomb: {EZH2: '{cell_type.bed'}}", "found expected '}' before end of string, expected only {cell_type}"),
+        ("{polycomb: {E ZH2: a.bed}}", "companions.polycomb.E ZH2"),
+        ("{polycomb_of: [H1]}", "companions.polycomb_of: found 'H1', expected cell types of the profile \\(T1, C1\\)"),
+        ("{gene_sets: '{cell_type}.gmt'}", "found {cell_type}, expected no braces"),
+        ("{peaks: a.bed}", "companions.peaks: Extra inputs are not permitted"),
+    ],
+)
+def test_wrong_companions_are_refused(own, text, message):
+    with pytest.raises(InputError, match=message) as caught:
+        load_profile(named(own, text))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_gene_sets_of_go_are_those_that_fetch_made(own):
+    profile = load_profile(named(own, "{gene_sets: go}"))
+    assert companions.gene_sets(profile).empty and faults.find(str(own)).faults == []
+    assert companions.left_out(profile, "T1").set_index("what")["why"]["gene sets"] == "not there yet: `chromolib fetch go` makes them"
+    ontology.path().parent.mkdir(parents=True)
+    ontology.path().write_text("a (GO:1)\tGO 2022\tENSG1\n")
+    assert companions.gene_sets(profile).to_numpy().tolist() == [["a (GO:1)", "ENSG1"]]

@@ -12,7 +12,7 @@ from chromolib.config import ROOT
 # design.md's list, from what knows nothing to what knows everything; the analyses share a place.
 ORDER = [
     "config", "files", "genome", "registry", "integrity", "downloads", "sources",
-    "readers", "depth", "align", "contacts", "inputs", "features", "simulate", "stack",
+    "readers", "ontology", "depth", "align", "contacts", "inputs", "features", "simulate", "companions", "stack",
     "attention", "batch",
     "dataset", "resampling", "evaluation", "model", "baselines", "train", "released", "machine", "runs", "workers", "grid", "studies",
     "analysis",

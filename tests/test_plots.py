@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from chromolib import GeneDataset, load_profile, plots
 from chromolib.analysis import comparison, fold_change
+from chromolib.analysis.tracks import Locus
 from chromolib.config import MARKS
 from tests.stores import random_store
 
@@ -562,3 +563,72 @@ def test_attention_maps_lie_below_exons_and_marks():
             image = ax.images[0].get_array()
             assert image.mask[:, :3].all() and (image[:, 3] == 2).all()          # log2 of 4; grey where there is none
             assert ax.images[0].get_extent() == [-4, 4, 4, -4]
+
+
+def test_terms_stand_by_p_with_their_overlap_and_grey_where_q_is_large():
+    table = pd.DataFrame(
+        {"term": ["planted (SIM:1)", "b" * 60], "overlap": [4, 1], "size": [5, 9], "p": [1e-4, 0.5], "q": [2e-4, 0.5]}
+    )
+    _, ax = plots.new_figure(size=(4, 2))
+    plots.plot_enrichment(table, ax)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["b" * 46 + "...", "planted"]
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([-np.log10(0.5), -np.log10(2e-4)])
+    assert [text.get_text() for text in ax.texts] == ["1 of 9", "4 of 5"]
+    assert ax.patches[0].get_facecolor() != ax.patches[1].get_facecolor()
+    _, ax = plots.new_figure(size=(4, 2))
+    assert plots.plot_enrichment(table.iloc[:0], ax).texts[0].get_text() == "no set has a chosen gene"
+
+
+# PCRI
+
+
+def moved():
+    """One gene on, one off and one without pCREs, as pcri.of_runs has them."""
+    return pd.DataFrame({"label": ["on", "off", "on"], "n_pcres": [2, 3, 0], "pcri": [5.0, 6, 9], "pcre_change": [1.0, -1, 0],
+                         "others_change": [0.5, 0.25, 0], "pcri_own": [4.0, 2, 0], "own_change": [0.5, -1.25, 0]})  # fmt: skip
+
+
+def test_changes_are_boxes_by_label_and_by_whose_pcres_they_are():
+    table = pd.concat([moved()] * 3)
+    ax = plots.plot_change_by_label(table[table["n_pcres"] > 0], Figure().subplots())
+    colour = {name: plots.KIND_STYLES[name][0] for name in ("on", "off")}
+    fills = [plots.plt.matplotlib.colors.to_hex(box.get_facecolor()) for box in ax.patches]
+    assert fills == [colour["on"], "#ffffff"] * 2
+    medians = [line.get_ydata()[0] for line in ax.lines if line.get_color() == "black" and line.get_linestyle() == "-"]
+    assert medians == [1, -1, 0.5, 0.25]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["its own pCREs", "other genes' pCREs"]
+    assert plots.plot_change_by_label(table.iloc[:0], Figure().subplots()).texts[0].get_text() == "no pCREs"
+
+
+def test_each_gene_is_a_point_with_all_its_pcres_and_beyond_those_of_others():
+    axes = plots.plot_pcri(moved(), plots.new_figure(1, 2, size=(4, 2))[1])
+    points = [[part.get_offsets().tolist() for part in ax.collections] for ax in axes]
+    assert points == [[[[5, 1]], [[6, -1]], [[9, 0]]], [[[4, 0.5]], [[2, -1.25]], [[0, 0]]]]
+    assert [text.get_text() for text in axes[0].figure.legends[0].get_texts()] == ["genes on (1)", "genes off (1)", "genes without pCREs (1)"]
+
+
+def test_clusters_are_rows_in_order_with_a_line_between_them():
+    table = pd.DataFrame({"gene_id": list("abc"), "cluster": [1, 1, 2], "order": [0, 1, 2]}).merge(pd.DataFrame({"cell_type": ["E2", "E1"]}), how="cross")
+    ax = plots.plot_clusters(table.assign(z=[1.0, -1, 0.5, -0.5, -1, 1]), Figure().subplots())
+    assert ax.images[0].get_array().tolist() == [[1, -1], [0.5, -0.5], [-1, 1]] and ax.images[0].get_clim() == (-1, 1)
+    assert [line.get_ydata()[0] for line in ax.lines] == [1.5] and ax.get_yticks().tolist() == [0.5, 2]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["E2", "E1"]
+    assert "fewer than three cell types" in plots.plot_clusters(table.iloc[:0], Figure().subplots()).texts[0].get_text()
+
+
+def test_loci_side_by_side_have_a_mark_at_one_scale():
+    regions = pd.DataFrame({"contact": [np.nan], "distance": [0], "x_start": [0], "x_end": [400]})
+    tracks = pd.DataFrame({"region": "a", "mark": "H3K9ac", "x": [100, 300], "depth": [1.0, 2]})
+    loci = [Locus("E1", "+", regions, tracks), Locus("E2", "+", regions, tracks.assign(depth=[7.0, 3]))]
+    _, axes = plots.locus_axes(loci, 1)
+    plots.plot_loci(loci, axes)
+    assert axes.shape == (2, 2) and [ax.get_ylim() for ax in axes[1]] == [(0, 7)] * 2
+    assert [ax.get_title(loc="left") for ax in axes[0]] == ["E1", "E2"]
+    assert plots.plot_loci([], plots.locus_axes([], 1)[1])[0].texts[0].get_text() == "no such gene"
+
+
+def test_means_around_something_else_than_a_tss_say_so():
+    table = pd.DataFrame({"mark": "H3K9ac", "label": ["on", "off"], "offset": 50, "mean": 1.0, "low": 0.5, "high": 1.5})
+    axes = plots.plot_mean_by_label(table, plots.panels(1, size=(2, 2))[1], unit="u", around="middle of the pCRE")
+    assert axes[0].figure._supxlabel.get_text() == "distance from middle of the pCRE (kb)"
+    assert plots.plot_mean_by_label(table.iloc[:0], plots.panels(1, size=(2, 2))[1], unit="u")[0].texts[0].get_text() == "too few genes"

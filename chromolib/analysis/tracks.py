@@ -5,6 +5,9 @@ In: a dataset and a gene. Out: tidy tables; positions in bp of the genome or of 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -76,6 +79,30 @@ def gene_tracks(data: GeneDataset, gene: str) -> pd.DataFrame:
         tables.append(table.assign(x=_squeezed(position, regions)))
     table = pd.concat(tables).melt(["region", "position", "x"], var_name="mark", value_name="depth")
     return table[["region", "mark", "position", "x", "depth"]]
+
+
+class Locus(NamedTuple):
+    """One gene in one cell type, as `plots.plot_loci` draws it."""
+
+    cell_type: str
+    strand: str
+    regions: pd.DataFrame    # from `gene_regions`
+    tracks: pd.DataFrame     # from `gene_tracks`
+
+
+def loci(data: Mapping[str, GeneDataset], genes: Iterable[str]) -> list[Locus]:
+    """Each of these genes in each of these cell types."""
+    return [
+        Locus(cell_type, find_gene(held, gene)["strand"], gene_regions(held, gene), gene_tracks(held, gene))
+        for gene in genes for cell_type, held in data.items()
+    ]  # fmt: skip
+
+
+def together(loci: Iterable[Locus]) -> pd.DataFrame:
+    """Tracks of loci in one table: cell_type, then as `gene_tracks`; no rows of none."""
+    tables = [locus.tracks.assign(cell_type=locus.cell_type) for locus in loci]
+    columns = ["cell_type", "region", "mark", "position", "x", "depth"]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
 def _squeezed(position: np.ndarray | pd.Series, regions: pd.DataFrame) -> np.ndarray:

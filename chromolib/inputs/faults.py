@@ -14,11 +14,11 @@ import pandas as pd
 import pysam
 from tqdm import tqdm
 
-from .. import align, readers
-from ..config import ROOT, InputError, OwnInputs, Profile, try_profile
+from .. import align, readers, sources
+from ..config import GO, ROOT, InputError, OwnInputs, Profile, try_profile
 from ..genome import Genome, profile_genome
 from . import raw
-from .files import Sample, expression_files, mixed
+from .files import Sample, expression_files, mixed, place_of
 
 
 class Findings(NamedTuple):
@@ -45,6 +45,8 @@ def find(name: str) -> Findings:
         notes.append(f"genome {genome.name}, {len(genome.sizes)} chromosomes in folds {folds}")
     if isinstance(profile.inputs, OwnInputs):
         _check_own(profile, genome, faults, notes)
+    if genome is not None and not profile.simulated:
+        _check_companions(profile, genome, faults)
     return Findings(profile, list(dict.fromkeys(faults)), notes)
 
 
@@ -74,6 +76,19 @@ def _check_own(profile: Profile, genome: Genome | None, faults: list[str], notes
     for cell_type in profile.cell_types if inputs.compartments else []:
         path = profile.folder / inputs.compartments.format(cell_type=cell_type)
         _tried(faults, readers.read_compartments, path, genome, [cell_type])
+
+
+def _check_companions(profile: Profile, genome: Genome, faults: list[str]) -> None:
+    """Those that are files; what comes from a source is verified when it is fetched."""
+    named = profile.companions
+    patterns = [(named.segmentation, readers.read_segments, profile.cell_types)]
+    patterns += [(pattern, readers.read_peaks, named.polycomb_of or profile.cell_types) for pattern in named.polycomb.values()]
+    files = [(pattern.format(cell_type=name), read) for pattern, read, names in patterns if pattern for name in names]
+    for name, read in dict.fromkeys(files):
+        if not name.startswith(sources.PREFIX):
+            _tried(faults, read, place_of(profile)(name), genome)
+    if named.gene_sets and named.gene_sets != GO and not named.gene_sets.startswith(sources.PREFIX):
+        _tried(faults, readers.read_gene_sets, place_of(profile)(named.gene_sets))
 
 
 # Signal

@@ -53,7 +53,7 @@ def files_of(profile: Profile, cell_type: str) -> Files:
         The sample sheet is wrong or names no sample of a mark, or a source of the registry could not be had. Whether
         the files are there is for `check_there` to say.
     """
-    inputs, place = profile.inputs, _place_of(profile)
+    inputs, place = profile.inputs, place_of(profile)
 
     def fill(pattern: str, **names: str) -> Path:
         return place(pattern.format(cell_type=cell_type, **names))
@@ -76,7 +76,7 @@ def files_of(profile: Profile, cell_type: str) -> Files:
 
 def expression_files(profile: Profile, cell_types: Iterable[str]) -> dict[Path, list[str]]:
     """Each file with expression, and which of some cell types it is of; no other file is fetched."""
-    place = _place_of(profile)
+    place = place_of(profile)
     paths: dict[Path, list[str]] = {}
     for name in cell_types:
         paths.setdefault(place(profile.inputs.expression.format(cell_type=name)), []).append(name)
@@ -85,11 +85,11 @@ def expression_files(profile: Profile, cell_types: Iterable[str]) -> dict[Path, 
 
 def annotation_file(profile: Profile) -> Path:
     """The file with genes; no other is fetched."""
-    return _place_of(profile)(profile.inputs.annotation)
+    return place_of(profile)(profile.inputs.annotation)
 
 
-def _place_of(profile: Profile) -> Callable[[str], Path]:
-    """Function from a name in inputs to a path: beside a user's profile, below the raw folder, or fetched as a source."""
+def place_of(profile: Profile) -> Callable[[str], Path]:
+    """Function from a name in inputs or companions to a path: beside a user's profile, below the raw folder, or fetched as a source."""
 
     def place(text: str) -> Path:
         if isinstance(profile.inputs, OwnInputs):

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from .. import features
 from ..config import InputError, Profile
-from ..files import whole_folder
+from ..files import hold, whole_folder
 from ..genome import Genome, Region, load_genome
 from ..inputs.parts import Parts
 from . import interactions, truth
@@ -31,9 +31,12 @@ MIN_CHROM_BP = 200_000
 
 
 def ensure_raw(profile: Profile) -> None:
-    """Write the raw files of a simulated profile where they are missing or were made with other settings."""
-    if profile.simulated and not _is_current(profile.raw_dir, profile):
-        simulate(profile.raw_dir, profile)
+    """Write the raw files of a simulated profile where they are missing or were made with other settings; one process does."""
+    if not profile.simulated:
+        return
+    with hold(profile.work_dir / ".locks" / "raw"):
+        if not _is_current(profile.raw_dir, profile):
+            simulate(profile.raw_dir, profile)
 
 
 def simulate(out: Path, profile: Profile) -> None:

@@ -1,0 +1,543 @@
+"""How far its pCREs move a gene in the network: predicted cis-regulatory impact (PCRI), beside the change of what is predicted.
+
+In: trained networks and the genes held out from them. Out: tidy tables, a row per gene; PCRI in standard deviations of one
+dimension of an embedding, changes in what the network predicts (reg: log2 RPKM + 1; clf: log-odds of being on).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+from torch import Tensor
+
+from .. import companions, evaluation, resampling, studies
+from ..attention import frame_offset
+from ..batch import Batch
+from ..config import InputError
+from ..dataset import GeneDataset
+from ..model import Chromoformer
+from ..runs import Run
+from ..train import check_fits
+from . import enrichment, pcres
+
+# How two embeddings are put on one scale; see `distance`.
+Standard = Literal["together", "apart"]
+PAPER_TOP, PAPER_GENES, PAPER_FOLDS = 250, 18_955, 4  # the paper's top genes of each fold and label
+TOP_SHARE = PAPER_TOP / (PAPER_GENES / PAPER_FOLDS / 2)
+BATCH = 128            # genes at a time: room for every rank of each takes about 0.1 MB a gene
+REACH_BP = 5_000       # of averages around the middle of a pCRE
+MIN_GENES = 5          # that an average holds
+N_EXCHANGES = 4        # other genes whose pCREs each gene is read with
+LABELS = ("on", "off")
+# Sets that claims are about, by how their terms begin: those planted in simulated profiles.
+PLANTED_SETS = ("housekeeping", "developmental")
+BEYOND = "beyond others' pCREs"
+# Columns that measure how far a gene is moved, and what the page calls them; pcri is the one that is taken for the paper's.
+CHOICES = {
+    "pcri": "as heads read it, standardised apart", "pcri_bare": "without the promoter added, standardised apart",
+    "pcri_together": "without the promoter added, standardised together", "pcri_sum": "as heads read it, standardised together",
+    "shift": "from the gene without its pCREs", "pcri_own": "from the gene with others' pCREs",
+}  # fmt: skip
+PAIRS = (("pcri", "pcre_change"), ("pcri_own", "own_change"))  # the paper's, and its control
+WORDS = {
+    "pcri": "PCRI", "pcri_own": f"PCRI {BEYOND}", "pcre_change": "change by pCREs", "others_change": "change by others' pCREs",
+    "own_change": f"change {BEYOND}",
+}  # fmt: skip
+BY_LABEL = ("pcre_change", "others_change", "own_change", "pcri", "pcri_own")
+NAMES = ("cell_type", "gene_id", "symbol", "label")
+COLUMNS = (*NAMES[:1], "fold", *NAMES[1:], "n_pcres", "measured", "predicted", "pcre_change", "others_change", "own_change",
+           "pcri", "pcri_alone", "pcri_own", "pcri_bare", "pcri_together", "pcri_sum", "shift", "pcri_scaled", "own_scaled")  # fmt: skip
+
+
+class Embedded(NamedTuple):
+    """What one network makes of some genes: embeddings, (g, s * d) with resolutions side by side, and predictions, (g,)."""
+
+    promoter: np.ndarray
+    regulatory: np.ndarray   # as the Regulation transformer leaves it
+    alone: np.ndarray        # the same of a gene that is read without its pCREs
+    others: np.ndarray       # the same with the pCREs of other genes, mean over some; NaN where there is no other
+    predicted: np.ndarray
+    without: np.ndarray      # its pCREs
+    exchanged: np.ndarray    # with those of other genes
+
+
+# Embeddings and their distance
+
+
+@torch.no_grad()
+def embed(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> Embedded:
+    """Embeddings and predictions of genes as they are, without their pCREs, and with those of other genes.
+
+    Genes exchange pCREs with others that have about as many. Where it does not matter whose pCREs a gene has, it lies on any side
+    of what it is with those of others, whatever the network makes of promoters and of pCREs in general.
+
+    Raises
+    ------
+    InputError
+        The genes are not as the network reads them, or the network reads no pCREs.
+    """
+    check_fits(model.config, data)
+    if not model.config.regulation_layers:
+        raise InputError(f"{data.cell_type}: PCRI of a network that reads no pCREs, expected one trained with contacts; leave the cell type out")
+    model.eval()
+    data = data.select(task=model.config.task).to(next(model.parameters()).device)
+    bare = data.select(max_pcres=0)
+    order = np.lexsort((np.random.default_rng(seed).random(len(data)), pcres.per_gene(data)))
+    parts = []
+    for positions in torch.from_numpy(order).split(BATCH):
+        batch, single = data.batch(positions), bare.batch(positions)
+        promoter, regulatory = model.embed(batch)
+        others, exchanged = _with_others(model, batch)
+        tensors = [*map(_side_by_side, (promoter, regulatory, model.embed(single).regulatory)), others,
+                   _score(model(batch)), _score(model(single)), exchanged]  # fmt: skip
+        parts.append([tensor.double().cpu().numpy() for tensor in tensors])
+    found = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Embedded(*(array[np.argsort(order)] for array in found))
+
+
+def distance(promoter: np.ndarray, regulatory: np.ndarray, standard: Standard, moved: np.ndarray | None = None) -> np.ndarray:
+    """Euclidean distance of standardised embeddings, (g,) of (g, d) each.
+
+    "together": each dimension has one mean and SD over both embeddings of all genes. The distance is 0 if and only if nothing
+    happened to a gene, and that of a gene without pCREs is what the transformer does to a promoter alone.
+    "apart": each embedding has its own means and SDs. What happens to all genes alike does not count: what is left is how far
+    a gene changes its place among them. A gene to which nothing happens seems to move where most others do, backwards, so that
+    the distance of a gene without pCREs means nothing by itself.
+
+    Parameters
+    ----------
+    moved : array, (g, d), optional
+        Measure the distance of these from the promoter's embedding, on the scale of `regulatory`.
+
+    Returns
+    -------
+    array, (g,)
+        A dimension that does not vary counts nothing.
+    """
+    if standard not in get_args(Standard):
+        raise InputError(f"standard {standard!r}, expected {' or '.join(get_args(Standard))}")
+    both = np.concatenate([promoter, regulatory])
+    first, second = (both, both) if standard == "together" else (promoter, regulatory)
+    return np.linalg.norm(_scaled(promoter, first) - _scaled(regulatory if moved is None else moved, second), axis=1)
+
+
+def of_network(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> pd.DataFrame:
+    """PCRI of genes held out from one network.
+
+    The regulatory embedding is taken as the network's heads read it, the promoter's embedding added to what the Regulation
+    transformer leaves. That ends in a LayerNorm, so that it has nearly the same length for all genes: standardised together,
+    the sum lies that far from the promoter whatever the pCREs are. So embeddings are standardised apart.
+    A gene without pCREs then has a PCRI that means nothing; `pcri_own` is 0 there, and measures what its own pCREs do.
+
+    Returns
+    -------
+    DataFrame
+        gene_id, symbol, label (on, off), n_pcres
+        measured (target), predicted
+        pcre_change (of the prediction by its pCREs: with them minus without), others_change (the same with the pCREs of other
+        genes), own_change (the one less the other)
+        pcri: distance of the regulatory from the promoter's embedding
+        pcri_alone: the same of the gene without its pCREs, on the same scale
+        pcri_own: distance of the regulatory embedding from its mean with the pCREs of others, on that scale; NaN without others
+        pcri_bare, pcri_together, pcri_sum: pcri by other choices (see CHOICES)
+        shift: distance of the regulatory embedding from that of the gene without its pCREs
+        pcri_scaled, own_scaled: pcri and pcri_own less their mean over their SD, so that networks can be compared
+
+    Source: paper, Results on figure 5, in words; the release computes no PCRI.
+    """
+    # Deviates: perhaps; our sources say neither which regulatory embedding the paper takes nor what it standardises together.
+    found = embed(model, data, seed=seed)
+    read, alone, others = (found.promoter + part for part in (found.regulatory, found.alone, found.others))
+    pcri = distance(found.promoter, read, "apart")
+    own = np.linalg.norm((read - others) / _sd(read), axis=1)
+    change, by_others = found.predicted - found.without, found.exchanged - found.without
+    genes = data.genes[["gene_id", "symbol"]].reset_index(drop=True)
+    return genes.assign(
+        label=np.where(data.genes["label"] == 1, *LABELS),
+        n_pcres=pcres.per_gene(data),
+        measured=data.select(task=model.config.task).targets.cpu().numpy().astype(float),
+        predicted=found.predicted, pcre_change=change, others_change=by_others, own_change=change - by_others,
+        pcri=pcri,
+        pcri_alone=distance(found.promoter, read, "apart", moved=alone),
+        pcri_own=own,
+        pcri_bare=distance(found.promoter, found.regulatory, "apart"),
+        pcri_together=distance(found.promoter, found.regulatory, "together"),
+        pcri_sum=distance(found.promoter, read, "together"),
+        shift=np.linalg.norm((read - alone) / _sd(read), axis=1),
+        pcri_scaled=_scaled(pcri, pcri), own_scaled=_scaled(own, own[~np.isnan(own)]),
+    )  # fmt: skip
+
+
+def of_runs(runs: Iterable[Run], *, seed: int = 0) -> pd.DataFrame:
+    """`of_network` of each run's held-out genes, with the columns cell_type and fold in front; no rows without runs."""
+    tables = [
+        of_network(model, held_out, seed=seed).assign(cell_type=run.cell_type, fold=run.fold)
+        for run, model, held_out in studies.networks(runs)
+    ]
+    if tables:
+        return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+    numbers = {name: int if name in ("fold", "n_pcres") else float for name in COLUMNS if name not in NAMES}
+    return pd.DataFrame(columns=list(COLUMNS)).astype(numbers)
+
+
+def _side_by_side(embedding: Tensor) -> Tensor:
+    """(s, b, d) -> (b, s * d)."""
+    return embedding.transpose(0, 1).flatten(1)
+
+
+def _score(out: Tensor) -> Tensor:
+    """One number per gene: the log-odds of a classifier, the level of a regressor."""
+    return out[:, 1] - out[:, 0] if out.ndim == 2 else out
+
+
+def _with_others(model: Chromoformer, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Regulatory embeddings (b, s * d) and predictions (b,) of promoters with the pCREs of others, mean over those that stand
+    before them in the batch."""
+    has_any = torch.nonzero((batch.contact > 0).any(1)).squeeze(1)
+    embeddings, scores = [], []
+    for step in range(1, 1 + min(N_EXCHANGES, max(len(has_any) - 1, 1))):
+        source = torch.arange(len(batch), device=batch.contact.device)
+        source[has_any] = has_any.roll(step)
+        pcre, is_padding = ({width: tensor[source] for width, tensor in part.items()} for part in (batch.pcre, batch.is_padding))
+        given = replace(batch, pcre=pcre, is_padding=is_padding, contact=batch.contact[source])
+        embeddings.append(_side_by_side(model.embed(given).regulatory))
+        scores.append(_score(model(given)))
+    embedding, score = torch.stack(embeddings).mean(0), torch.stack(scores).mean(0)
+    if len(has_any) == 1:
+        embedding[has_any], score[has_any] = float("nan"), float("nan")
+    return embedding, score
+
+
+def _sd(values: np.ndarray) -> np.ndarray:
+    """Standard deviation over genes; 1 where a dimension does not vary, so that it counts nothing."""
+    sd = values.std(0)
+    return np.where(sd > 0, sd, 1.0)
+
+
+def _scaled(values: np.ndarray, over: np.ndarray) -> np.ndarray:
+    return (values - over.mean(0)) / _sd(over)
+
+
+# Statistics over genes
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """PCRI of genes with and without pCREs: cell_type, pcres (with, without), genes, pcri, pcri_alone, pcre_change (medians), up (share
+    whose prediction rises by more than 0)."""
+    rows = []
+    for (cell_type, has_any), part in table.groupby(["cell_type", table["n_pcres"] > 0], sort=False):
+        medians = part[["pcri", "pcri_alone", "pcre_change"]].median()
+        rows.append((cell_type, "with" if has_any else "without", len(part), *medians, (part["pcre_change"] > 0).mean() if has_any else np.nan))
+    columns = ["cell_type", "pcres", "genes", "pcri", "pcri_alone", "pcre_change", "up"]
+    return pd.DataFrame(rows, columns=columns).sort_values(["cell_type", "pcres"], ignore_index=True)
+
+
+def choices(table: pd.DataFrame) -> pd.DataFrame:
+    """How much the order of genes depends on the way PCRI is measured, of genes with pCREs.
+
+    Returns
+    -------
+    DataFrame
+        choice (see CHOICES); Spearman's correlations, means over networks: with_pcri; with_level (predicted expression) and
+        with_alone (pcri_alone), which pCREs have no part in or little; with_size and with_own_size (of pcre_change and own_change,
+        without sign); without_to_with: median of genes without pCREs over that of genes with; n, parts (networks)
+    """
+    rows = []
+    connected = table[table["n_pcres"] > 0].assign(size=table["pcre_change"].abs(), own_size=table["own_change"].abs()).dropna(subset="own_size")
+    beside = {"with_pcri": "pcri", "with_level": "predicted", "with_alone": "pcri_alone", "with_size": "size", "with_own_size": "own_size"}
+    for name, choice in CHOICES.items() if len(connected) else ():
+        found = {column: _over_networks(connected, name, other, "spearman", 0, 0) for column, other in beside.items()}
+        ratio = table.loc[table["n_pcres"] == 0, name].median() / connected[name].median()
+        rows.append({"choice": choice, **{column: values["value"] for column, values in found.items()}, "without_to_with": ratio,
+                     "n": found["with_pcri"]["n"], "parts": found["with_pcri"]["parts"]})  # fmt: skip
+    return pd.DataFrame(rows, columns=["choice", *beside, "without_to_with", "n", "parts"])
+
+
+def correlations(
+    table: pd.DataFrame, pairs: Sequence[tuple[str, str]] = PAIRS, *, n_resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Spearman's correlation of PCRI with the change of predicted expression, of genes with pCREs, by label (figure 5c).
+
+    Where it does not matter whose pCREs a gene has, that of pcri_own with own_change is 0 but for chance beside one other gene: the
+    one is a distance, the other has either sign alike. Beside the mean of several, pCREs that stand out in one direction leave a
+    correlation, but the same in genes on and off: opposite signs are what pCREs leave that go with the label.
+
+    Parameters
+    ----------
+    pairs : sequence of (str, str)
+        Columns to correlate.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, score, target (in words), genes (on, off, all), value (mean over networks), low, high (95 % bootstrap interval
+        over genes), p (two-sided), n (genes), parts (networks), q (p adjusted over the rows)
+    """
+    rows = []
+    for cell_type, part in table[table["n_pcres"] > 0].groupby("cell_type", sort=False):
+        groups = {label: part[part["label"] == label] for label in LABELS} | {"all": part}
+        for (score, target), (genes, chosen) in itertools.product(pairs, groups.items()):
+            found = _over_networks(chosen.dropna(subset=[score, target]), score, target, "spearman", n_resamples, seed)
+            rows.append({"cell_type": cell_type, "score": WORDS.get(score, score), "target": WORDS.get(target, target), "genes": genes, **found})
+    found = pd.DataFrame(rows, columns=["cell_type", "score", "target", "genes", "value", "low", "high", "p", "n", "parts"])
+    return found.assign(q=evaluation.adjusted(found["p"].astype(float)))
+
+
+def by_label(table: pd.DataFrame, columns: Sequence[str] = BY_LABEL, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """What differs between genes that are on and off, of those with pCREs: Wilcoxon's rank-sum test (figure 5b).
+
+    Returns
+    -------
+    DataFrame
+        cell_type, what (in words), on, off (medians), roc_auc: the chance that a gene that is on has more than one that is off,
+        mean over networks, which is the statistic of the test; low, high (95 % bootstrap interval over genes), p_wilcoxon (of
+        all networks' genes together, as if independent), n, parts
+    """
+    rows = []
+    for cell_type, part in table[table["n_pcres"] > 0].groupby("cell_type", sort=False):
+        is_on = part["label"] == "on"
+        for what in columns:
+            known = part.dropna(subset=what).assign(is_on=is_on.astype(float))
+            on, off = (known.loc[known["label"] == label, what] for label in LABELS)
+            found = _over_networks(known, what, "is_on", "roc_auc", n_resamples, seed, beside=0.5)
+            rows.append({"cell_type": cell_type, "what": WORDS.get(what, what), "on": on.median(), "off": off.median(), "roc_auc": found["value"],
+                         "low": found["low"], "high": found["high"], "p_wilcoxon": stats.ranksums(on, off).pvalue if len(on) and len(off) else np.nan,
+                         "n": found["n"], "parts": found["parts"]})  # fmt: skip
+    return pd.DataFrame(rows, columns=["cell_type", "what", "on", "off", "roc_auc", "low", "high", "p_wilcoxon", "n", "parts"])
+
+
+def _over_networks(
+    table: pd.DataFrame, score: str, target: str, metric: str, n_resamples: int, seed: int, beside: float = 0.0
+) -> dict[str, float]:
+    """A metric of two columns, mean over networks: value, low, high, p (of `beside`), n, parts. A network is passed over where the
+    metric means nothing of its genes, and in those resamples in which it does; NaN where none is left."""
+    parts = [
+        [part.set_index("gene_id")[[score, target]].set_axis(["score", "target"], axis=1)]
+        for _, part in table.groupby(["cell_type", "fold"])
+    ]
+    parts = [part for part in parts if not np.isnan(resampling.of_parts([part], metric, 0, seed)[0]).any()]
+    if not parts:
+        return {"value": np.nan, "low": np.nan, "high": np.nan, "p": np.nan, "n": 0, "parts": 0}
+    of_networks, n = resampling.of_parts(parts, metric, n_resamples, seed)
+    has_value = ~np.isnan(of_networks[..., 0])                                              # (1 + b, network)
+    draws = np.nanmean(of_networks[has_value.any(1), :, 0], axis=1)
+    low, high = np.quantile(draws[1:], (0.025, 0.975)) if n_resamples else (np.nan, np.nan)
+    short = min((draws[1:] <= beside).sum(), (draws[1:] >= beside).sum())
+    return {"value": draws[0], "low": low, "high": high, "p": min(1.0, 2 * (1 + short) / len(draws)), "n": n, "parts": len(parts)}
+
+
+# The genes that are moved most
+
+
+def top(table: pd.DataFrame, share: float = TOP_SHARE, by: str = "pcri") -> pd.DataFrame:
+    """The genes with the highest PCRI of each cell type, fold and label, of those with pCREs.
+
+    The paper takes 250 of each fold and label, which is about one in ten; here it is that share, rounded up.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `table`, the highest of each label first.
+    """
+    rows = []
+    for _, part in table[table["n_pcres"] > 0].groupby(["cell_type", "fold", "label"], sort=False):
+        rows.append(part.nlargest(int(np.ceil(share * len(part))), by))
+    found = pd.concat(rows) if rows else table.iloc[:0]
+    return found.sort_values(["cell_type", "label", by], ascending=[True, False, False], kind="stable", ignore_index=True)
+
+
+def enriched(table: pd.DataFrame, chosen: pd.DataFrame, sets: pd.DataFrame) -> pd.DataFrame:
+    """Sets that the chosen genes of each cell type and label are in more often than the others of that label (figures 5e, g).
+
+    The background is what could have been chosen: genes with pCREs of the same cell type, folds and label. Beside all genes, any
+    set of genes that are on would look enriched among those that are.
+
+    Parameters
+    ----------
+    chosen : DataFrame
+        Rows of `table`, as `top` gives them.
+    sets : DataFrame
+        term, gene (gene_id), as `enrichment.by_id` gives them.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, label, then as `enrichment.enrich`.
+    """
+    tables = []
+    for (cell_type, label), part in chosen.groupby(["cell_type", "label"], sort=False):
+        could_be = table[(table["cell_type"] == cell_type) & (table["label"] == label) & (table["n_pcres"] > 0)]
+        found = enrichment.enrich(part["gene_id"], could_be["gene_id"], sets)
+        tables.append(found.assign(cell_type=cell_type, label=label))
+    columns = ["cell_type", "label", *enrichment.COLUMNS]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+
+def marks_at_pcres(data: GeneDataset) -> pd.DataFrame:
+    """Mean signal of each gene's pCREs, over all their narrowest bins: gene_id, then a column for each mark; genes without any
+    have no row."""
+    rows = [signal.mean((0, 1), where=is_there[..., None]) for signal, is_there in _pcres_of(data)]
+    table = pd.DataFrame(rows, columns=list(data.marks))
+    table.insert(0, "gene_id", [gene for gene, n in zip(data.genes["gene_id"], pcres.per_gene(data), strict=True) if n])
+    return table
+
+
+def with_marks(table: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.DataFrame:
+    """Rows of genes with pCREs, with a column for each mark: `marks_at_pcres` of their cell type."""
+    found = [marks_at_pcres(genes).assign(cell_type=cell_type) for cell_type, genes in data.items()]
+    signal = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["cell_type", "gene_id"])
+    return table.merge(signal, on=["cell_type", "gene_id"])
+
+
+def marks_by_label(carried: pd.DataFrame, chosen: pd.DataFrame, marks: Sequence[str]) -> pd.DataFrame:
+    """What pCREs of genes on and off carry: genes (top, all), then as `by_label` with a mark as what.
+
+    Parameters
+    ----------
+    carried : DataFrame
+        From `with_marks`.
+    chosen : DataFrame
+        The top genes.
+    """
+    keys = ["cell_type", "gene_id"]
+    is_chosen = pd.MultiIndex.from_frame(carried[keys]).isin(pd.MultiIndex.from_frame(chosen[keys]))
+    known = [mark for mark in marks if mark in carried]
+    tables = [by_label(part, known).assign(genes=name) for name, part in (("top", carried[is_chosen]), ("all", carried))]
+    table = pd.concat(tables, ignore_index=True)
+    return table[["genes", *table.columns.drop("genes")]]
+
+
+def around_pcres(data: GeneDataset, groups: Mapping[str, Sequence[str]], *, reach_bp: int = REACH_BP) -> pd.DataFrame:
+    """Mean signal around the middle of the pCREs of some genes (figures 5d, f).
+
+    A pCRE counts as far as it reaches, the pCREs of a gene count together as one. What fewer than MIN_GENES genes reach is
+    left out.
+
+    Parameters
+    ----------
+    groups : mapping
+        Name of a group -> ids of its genes; those without pCREs count nothing.
+
+    Returns
+    -------
+    DataFrame
+        mark, label (the group), offset (bp from the middle, in the direction of the genome), mean, low, high (95 % interval of
+        the mean over genes), n (genes)
+    """
+    tables = [pd.DataFrame(columns=["mark", "label", "offset", "mean", "low", "high", "n"])]
+    for name, ids in groups.items():
+        view = data.select(genes=list(ids))
+        curves = [_around(signal, is_there, view.frame_bp, min(view.bin_bp), reach_bp) for signal, is_there in _pcres_of(view)]
+        if not curves:
+            continue
+        curve = np.stack(curves)                                                            # (g, l, m), NaN beyond reach
+        n = (~np.isnan(curve[..., 0])).sum(0)
+        is_shown = n >= MIN_GENES
+        mean, half = np.nanmean(curve[:, is_shown], axis=0), np.nanstd(curve[:, is_shown], axis=0)
+        half *= 1.96 / np.sqrt(np.maximum(n[is_shown] - 1, 1))[:, None]
+        offset = _offsets(min(view.bin_bp), reach_bp)[is_shown]
+        for k, mark in enumerate(view.marks):
+            tables.append(pd.DataFrame({"mark": mark, "label": name, "offset": offset, "mean": mean[:, k],
+                                        "low": (mean - half)[:, k], "high": (mean + half)[:, k], "n": n[is_shown]}))  # fmt: skip
+    return pd.concat(tables[1:] or tables, ignore_index=True)
+
+
+def _pcres_of(data: GeneDataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of each gene that has pCREs, their signal in the narrowest bins, (r, l, m), and where there is any, (r, l)."""
+    bin_bp = min(data.bin_bp)
+    view = data.select(bin_bp=[bin_bp])
+    for positions in torch.arange(len(view)).split(BATCH):
+        batch = view.batch(positions)
+        for gene, n in enumerate((batch.contact > 0).sum(1).tolist()):
+            if n:
+                yield batch.pcre[bin_bp][gene, :n].double().cpu().numpy(), ~batch.is_padding[bin_bp][gene, :n].cpu().numpy()
+
+
+def _offsets(bin_bp: int, reach_bp: int) -> np.ndarray:
+    """Middle of each bin from -reach to reach, bp."""
+    n = reach_bp // bin_bp
+    return (np.arange(-n, n) + 0.5) * bin_bp
+
+
+def _around(signal: np.ndarray, is_there: np.ndarray, frame_bp: int, bin_bp: int, reach_bp: int) -> np.ndarray:
+    """Mean over the pCREs of one gene by distance from their middle, (l, m); NaN where none of them reaches."""
+    n_bins, frame_bins, half = signal.shape[1], frame_bp // bin_bp, reach_bp // bin_bp
+    at = np.arange(n_bins) + frame_offset(n_bins, frame_bins) - frame_bins // 2 + half      # bin of the curve
+    is_near = (at >= 0) & (at < 2 * half)
+    total, n = np.zeros((2 * half, signal.shape[2])), np.zeros(2 * half)
+    total[at[is_near]], n[at[is_near]] = (signal * is_there[..., None]).sum(0)[is_near], is_there.sum(0)[is_near]
+    return np.divide(total, n[:, None], out=np.full_like(total, np.nan), where=n[:, None] > 0)
+
+
+# What notebooks need besides
+
+
+def cell_types(study: studies.Study) -> tuple[str, ...]:
+    """All cell types of the profile of which there are contacts: its networks read pCREs."""
+    return studies.with_contacts(replace(study, cell_types=tuple(study.record.cell_types)))
+
+
+def left_out(study: studies.Study) -> pd.DataFrame:
+    """What a profile has nothing to show of: figure, what, why."""
+    connected = cell_types(study)
+    rows = [("5, 6", f"PCRI of {name}", "no contacts") for name in study.record.cell_types if name not in connected]
+    missing = companions.left_out(study.record, study.cell_types[0])
+    rows += [("5e, g, 6a, S12", "enriched terms", f"gene sets: {why}") for what, why in missing.itertuples(index=False) if what == companions.GENE_SETS]
+    if len(connected) < 3:
+        rows.append(("6a, S12", "clusters over cell types", f"cell types with contacts: {len(connected)}, expected three or more; z-scores over two are a sign"))
+    if len(connected) < 2:
+        rows.append(("6b, S13", "genes that differ between two cell types", f"cell types with contacts: {len(connected)}"))
+    return pd.DataFrame(rows, columns=["figure", "what", "why"])
+
+
+def subsets(table: pd.DataFrame) -> dict[str, dict[str, list[str]]]:
+    """Genes that claims are about, of each cell type: "with pCREs", of these "on" and "off", and "top", as `top` takes them."""
+    connected = table[table["n_pcres"] > 0]
+    parts = {"with pCREs": connected, "top": top(table)} | {label: connected[connected["label"] == label] for label in LABELS}
+    names = table["cell_type"].unique()
+    return {name: {cell_type: part.loc[part["cell_type"] == cell_type, "gene_id"].tolist() for cell_type in names} for name, part in parts.items()}
+
+
+def in_words(genes: pd.DataFrame) -> str:
+    """A sentence on each gene of a few rows of `of_runs`; that there is none, of no rows."""
+    return " ".join(
+        f"{row.symbol} in {row.cell_type}, {row.label}, {row.n_pcres} pCREs: PCRI {row.pcri:.1f}, predicted log2(RPKM + 1) {row.predicted:.1f}, "
+        f"by its pCREs {row.pcre_change:+.2f}; measured {row.measured:.1f}." for row in genes.itertuples()
+    ) or "There is no such gene."  # fmt: skip
+
+
+def for_claims(table: pd.DataFrame, carried: pd.DataFrame, sets: pd.DataFrame) -> pd.DataFrame:
+    """Scores of genes as `claims.evaluate` takes them, of all that claims on figure 5 name.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, task, model, gene_id, fold, score, target
+        clf, label as target: "change by its pCREs", "change beyond others' pCREs", "<mark> at pCREs" (of genes with pCREs)
+        clf, membership as target: "PCRI, <set> genes", of PLANTED_SETS in the first cell type, by whose truth they are planted
+        reg: "PCRI" with the change as target, "PCRI beyond others' pCREs" with the change beyond these
+    """
+    is_on = (table["label"] == "on").astype(float)
+    known = table[table["own_change"].notna()]
+    parts = [
+        table.assign(task="clf", model="change by its pCREs", score=table["pcre_change"], target=is_on),
+        known.assign(task="clf", model=f"change {BEYOND}", score=known["own_change"], target=is_on[known.index]),
+        table.assign(task="reg", model="PCRI", score=table["pcri_scaled"], target=table["pcre_change"]),
+        known.assign(task="reg", model=f"PCRI {BEYOND}", score=known["own_scaled"], target=known["own_change"]),
+    ]
+    first = table[table["cell_type"].isin(table["cell_type"].head(1))]
+    for name in PLANTED_SETS:
+        members = sets.loc[sets["term"].str.startswith(name), "gene"]
+        if len(members):
+            is_in = first["gene_id"].isin(members).astype(float)
+            parts.append(first.assign(task="clf", model=f"PCRI, {name} genes", score=first["pcri_scaled"], target=is_in))
+    for mark in carried.columns.drop(table.columns):
+        parts.append(carried.assign(task="clf", model=f"{mark} at pCREs", score=carried[mark], target=(carried["label"] == "on").astype(float)))
+    return pd.concat(parts, ignore_index=True)[studies.SCORES]
