@@ -327,7 +327,8 @@ def curves(values: Mapping[str, pd.DataFrame], table: pd.DataFrame, promoter: pd
         rows.append(pd.DataFrame({"response": response, "kind": kind, "number": number.astype(int), "n": n, "value": level,
                                   "low": level - half, "high": level + half, ADDITIVE: line, SWITCH: step}))  # fmt: skip
     columns = ["response", "kind", "number", "n", "value", "low", "high", ADDITIVE, SWITCH]
-    return pd.concat([pd.DataFrame(columns=columns), *rows], ignore_index=True).astype({"number": int, "n": int})
+    found = pd.concat([pd.DataFrame(columns=columns), *rows], ignore_index=True)
+    return found.astype({"number": int, "n": int} | dict.fromkeys(columns[4:], float))
 
 
 def by_number(values: Mapping[str, pd.DataFrame], table: pd.DataFrame) -> pd.DataFrame:
@@ -480,7 +481,7 @@ def _t_interval(y: pd.Series) -> tuple[float, float]:
 
 def for_claims(values: Mapping[str, pd.DataFrame], table: pd.DataFrame, promoter: pd.DataFrame) -> pd.DataFrame:
     """Scores as `claims.evaluate` takes them, of genes with pCREs: what is explained against the number of each kind ("PCRI by
-    EZH2 pCREs"), and how well each model tells it ("PCRI, switch in EZH2 pCREs": a gene's part of -AIC / 2).
+    EZH2 pCREs"), and how well each model tells it ("PCRI: switch, EZH2 pCREs": a gene's part of -AIC / 2).
 
     Returns
     -------
@@ -496,8 +497,8 @@ def for_claims(values: Mapping[str, pd.DataFrame], table: pd.DataFrame, promoter
             if (given := problem(part, table, promoter, kind)) is None:
                 continue
             found = per_gene(given, fit(given))
-            for model in (ADDITIVE, SWITCH):
-                tables.append(found[_KEYS].assign(model=f"{response}, {model} in {kind} pCREs", score=found[model], target=given.y))
+            for model in (NOTHING, ADDITIVE, SWITCH):
+                tables.append(found[_KEYS].assign(model=f"{response}: {model}, {kind} pCREs", score=found[model], target=given.y))
     return pd.concat(tables, ignore_index=True).assign(task="reg").astype({"score": float, "target": float})
 
 
