@@ -221,15 +221,29 @@ def test_counted_pcres_are_those_that_were_planted(cohorts):
 
 def test_activation_adds_up_and_repression_is_a_switch_on_sim_and_nothing_is_there_on_null(cohorts):
     data, table, promoter, measured = cohorts
-    responses = {"sim": measured["sim"], "null": measured["null"], "planted": cis.planted(load_profile("sim"), data)}
+    sim = load_profile("sim")
+    responses = {"sim": measured["sim"], "null": measured["null"], "planted": cis.planted(sim, data), "best": cis.best_change(sim, measured["sim"])}
     found = cis.compare(responses, table, promoter, n_refits=20).set_index(["response", "kind"])
-    for response in ("sim", "planted"):
+    for response in ("sim", "planted", "best"):
         active, bound = found.loc[(response, "active")], found.loc[(response, "EZH2")]
         assert active["verdict"] == "additive" and active["high"] < 0 < active["slope_low"] and active["aic_additive"] < -100
         assert bound["verdict"] == "switch" and bound["low"] > 0 > bound["size_high"] and bound["aic_switch"] < -100
         assert abs(bound["midpoint"] - simulate.truth.SWITCH_AT) <= 0.75
     assert set(found.loc["null", "verdict"]) == {"no effect"}
     assert (found.loc["null", "slope"].abs() < 0.05).all()
+
+
+def test_best_possible_change_is_the_mean_over_the_planted_noise(cohorts):
+    sim = load_profile("sim")
+    terms = simulate.read_truth(sim, "genes", "S02")
+    chosen = terms.iloc[::80][["gene_id"]].assign(cell_type="S02", group="S02, fold 1", value=0.0)
+    found = cis.best_change(sim, chosen[cis.VALUES]).set_index("gene_id")["value"]
+    noise = simulate.truth.NOISE * np.random.default_rng(0).standard_normal(200_000)
+    for row in terms.iloc[::80].itertuples():
+        means = [np.log2(2 ** (mean + noise) + 1).mean() for mean in (row.mean_log2_rpkm, row.mean_log2_rpkm - row.activation + row.repression)]
+        assert found[row.gene_id] == pytest.approx(means[0] - means[1], abs=0.01)
+    assert (cis.best_change(load_profile("null"), chosen[cis.VALUES])["value"] == 0).all()
+    assert cis.best_change(load_profile("h1-demo"), chosen[cis.VALUES]).empty
 
 
 def test_claims_on_measured_expression_are_seen_on_sim_and_not_on_null(cohorts):

@@ -30,7 +30,8 @@ from . import marks, pcres
 # Deviates: the paper names these three kinds in words, not the states.
 ACTIVE_STATES = ("TssA", "Tx", "EnhG1", "EnhG2", "EnhA1", "EnhA2")
 ACTIVE, OTHER = "active", "other"  # kinds of pCREs beside those that a protein binds; other, the control: none of these
-MEASURED, CHANGE, PCRI, PLANTED = "measured expression", "predicted change", "PCRI", "planted effect"  # what is explained
+MEASURED, CHANGE, PCRI = "measured expression", "predicted change", "PCRI"  # what is explained
+PLANTED, BEST = "planted effect", "best possible change"  # and beside it, where the truth is known
 # Of measured expression, RPKM: 1, as the network reads it, would hide what brings a gene that is nearly off further down, and a
 # line that runs into a floor looks like a switch.
 FLOOR = 0.05
@@ -184,13 +185,30 @@ def of_label(values: pd.DataFrame, table: pd.DataFrame, label: str) -> pd.DataFr
 
 
 def planted(profile: Profile, data: Mapping[str, GeneDataset]) -> pd.DataFrame:
-    """What was planted for the pCREs of a simulated gene, activation minus repression (log2 RPKM): columns VALUES, a group per
+    """What was planted for the pCREs of a simulated gene, activation minus repression in log2 RPKM: columns VALUES, a group per
     cell type; no rows where the profile is not simulated."""
     tables = []
     for name in data if profile.simulated else ():
         terms = read_truth(profile, "genes", name)
         tables.append(terms[["gene_id"]].assign(cell_type=name, group=name, value=terms["activation"] - terms["repression"]))
     return pd.concat([pd.DataFrame(columns=VALUES), *tables], ignore_index=True)[VALUES].astype({"value": float})
+
+
+def best_change(profile: Profile, predicted: pd.DataFrame) -> pd.DataFrame:
+    """What the best possible regressor would predict as change of log2(RPKM + 1) by pCREs, of the genes and groups of
+    `predicted`: what is expected under the planted noise with all planted terms, less without those of pCREs. No rows where the
+    profile is not simulated."""
+    known = [read_truth(profile, "genes", name).assign(cell_type=name) for name in predicted["cell_type"].unique() if profile.simulated]
+    if not known:
+        return predicted.iloc[:0]
+    terms = predicted.drop(columns="value").merge(pd.concat(known), on=_KEYS)
+    node, weight = np.polynomial.hermite_e.hermegauss(32)
+
+    def expected(mean: pd.Series) -> np.ndarray:
+        return np.log2(2 ** np.add.outer(mean.to_numpy(), truth.NOISE * node) + 1) @ weight / weight.sum()
+
+    full = terms["mean_log2_rpkm"]
+    return terms.assign(value=expected(full) - expected(full - terms["activation"] + terms["repression"]))[VALUES]
 
 
 def rules(profile: Profile) -> pd.DataFrame:
