@@ -83,20 +83,42 @@ def attend_bins(u: Tensor, bins: Bins) -> Tensor:
     return _AttendBins.apply(u, *bins)
 
 
+def weigh_bins(u: Tensor, bins: Bins) -> tuple[Tensor, Tensor]:
+    """The attention with which `attend_bins` averages.
+
+    Parameters
+    ----------
+    u : Tensor, (n, h, d)
+        As there.
+    bins : Bins
+        Of the n regions, in the type in which products run.
+
+    Returns
+    -------
+    weight : Tensor, (n, h, l)
+        Sums to 1 over bins, 0 in padding; a region of only padding has the same everywhere.
+    asked : Tensor, (n, h, m)
+        How much a unit of each mark's signal adds to the score of a bin.
+    """
+    (n, l, m), h, dtype = bins.signal.shape, u.shape[1], bins.signal.dtype
+    flat = u.flatten(0, 1).to(dtype)
+    asked = torch.mm(flat, bins.project).view(n, h, m)
+    score = torch.mm(flat, bins.position.T).view(n, h, l)
+    score = torch.baddbmm(score, asked, bins.signal.transpose(1, 2)).to(u.dtype)
+    if bins.is_padding is not None:
+        score = fill_masked(score, bins.is_padding.view(n, 1, l))
+    return score.softmax(-1), asked
+
+
 class _AttendBins(torch.autograd.Function):
     """`attend_bins` with its gradient written out, which again needs no embedded bin."""
 
     @staticmethod
     def forward(ctx, u: Tensor, signal: Tensor, position: Tensor, project: Tensor, is_padding: Tensor | None) -> Tensor:
         ctx.dtype = dtype = product_type(u)
-        signal, position, project, flat = (x.to(dtype) for x in (signal, position, project, u.flatten(0, 1)))
-        (n, l, m), h = signal.shape, u.shape[1]
-        asked = torch.mm(flat, project).view(n, h, m)
-        score = torch.mm(flat, position.T).view(n, h, l)
-        score = torch.baddbmm(score, asked, signal.transpose(1, 2)).to(u.dtype)
-        if is_padding is not None:
-            score = fill_masked(score, is_padding.view(n, 1, l))
-        weight = score.softmax(-1).to(dtype)
+        signal, position, project = (x.to(dtype) for x in (signal, position, project))
+        weight, asked = weigh_bins(u, Bins(signal, position, project, is_padding))
+        weight = weight.to(dtype)
         mean = torch.bmm(weight, signal)                                                    # (n, h, m)
         ctx.save_for_backward(u, signal, position, project, is_padding, weight, mean, asked)
         out = torch.addmm(torch.mm(weight.flatten(0, 1), position), mean.flatten(0, 1), project.T)
@@ -169,6 +191,18 @@ class BinAttention(nn.Module):
         output = self.output.weight.unflatten(2, (self.heads, -1)).transpose(1, 2)        # (s, h, d, c)
         folded = torch.matmul(output, value).transpose(1, 2).flatten(2)                   # (s, d, h * d)
         return finish_layer(x, heard, folded, self.output.bias, self.norm, self.feed_forward)
+
+    def weights(self, x: Tensor, bins: Sequence[Bins]) -> list[tuple[Tensor, Tensor]]:
+        """How much `forward` lets each region's query listen to each of its bins, as `weigh_bins` gives it.
+
+        Parameters
+        ----------
+        x : Tensor, (s, n, d)
+        bins : sequence of Bins
+            Of the n regions at each resolution.
+        """
+        u = self.folded_query(x).unflatten(-1, (self.heads, -1))                          # (s, n, h, d)
+        return [weigh_bins(*pair) for pair in zip(u, bins, strict=True)]
 
     def full_map(self, bins: Tensor, is_padding: Tensor, s: int) -> Tensor:
         """Attention of every bin over every bin of embedded regions, (n, l, d) -> (n, h, l, l), at resolution `s`."""

@@ -25,6 +25,13 @@ class Embedding(NamedTuple):
     regulatory: Tensor
 
 
+class TssAttention(NamedTuple):
+    """Where the TSS bin of each promoter looks, and why."""
+
+    weight: Tensor  # (b, h, l)  sums to 1 over bins, 0 in padding
+    asked: Tensor   # (b, h, m)  a bin with one unit more of a mark's signal gets exp(asked) times the attention
+
+
 class Chromoformer(nn.Module):
     """The paper's network; its configuration is all that is needed to rebuild it.
 
@@ -106,6 +113,11 @@ class Chromoformer(nn.Module):
         return Embedding(promoter, self._regulate(tokens, Tokens.of(batch.contact, batch.gene_idx, batch.rank_idx)))
 
     def _embed_promoters(self, batch: PackedBatch) -> Tensor:
+        tss, bins = self._promoter_bins(batch)
+        return self.embedding(tss, [bins])
+
+    def _promoter_bins(self, batch: Batch | PackedBatch) -> tuple[Tensor, list[Bins]]:
+        """The embedded bin of each TSS, (s, b, d), which asks, and the bins of its window, which it asks of."""
         bins, tss_rows = [], []
         for s, bin_bp in enumerate(self.config.bin_bp):
             signal = batch.promoter[bin_bp]                                      # (b, l, m)
@@ -114,7 +126,7 @@ class Chromoformer(nn.Module):
             tss = self._tss_idx(bin_bp, signal.shape[1])
             tss_rows.append(torch.matmul(signal[:, tss], project.transpose(0, 1)) + position[tss])
             bins.append(Bins(signal, position, project, batch.is_promoter_padding.get(bin_bp)))
-        return self.embedding(torch.stack(tss_rows), [bins])
+        return torch.stack(tss_rows), bins
 
     def _embed_pcres(self, promoter: Tensor, batch: PackedBatch) -> Tensor:
         """Each existing pCRE as its promoter sees it: (s, n, d)."""
@@ -147,6 +159,17 @@ class Chromoformer(nn.Module):
         place = torch.cat([torch.arange(b, device=x.device) * t, batch.gene_idx * t + batch.rank_idx + 1])
         side = x.new_zeros(len(x), b * t, x.shape[2]).index_copy(1, place, x)
         return self.join(side.view(len(x), b, -1)).relu()
+
+    @torch.no_grad()
+    def tss_attention(self, batch: Batch | PackedBatch) -> dict[int, TssAttention]:
+        """Attention of the TSS bin over the bins of its window as `forward` uses it, by bin width.
+
+        Bins in the direction of transcription. It is one row of `attention_maps`, without the others.
+        """
+        self._check(batch)
+        tss, bins = self._promoter_bins(batch)
+        found = self.embedding.weights(tss, bins)
+        return {bin_bp: TssAttention(*pair) for bin_bp, pair in zip(self.config.bin_bp, found, strict=True)}
 
     @torch.no_grad()
     def attention_maps(self, batch: Batch) -> dict[int, Tensor]:

@@ -76,6 +76,10 @@ COLUMN_NAMES = METRIC_NAMES | {
     "p_t": "p, paired t-test", "p_corrected": "p, corrected t-test", "p_wilcoxon": "p, Wilcoxon",
     "contacts_within": "contacts within a TAD", "contacts_across": "contacts across TADs",
     "genes_within": "genes with contacts within", "genes_across": "genes with contacts across",
+    "pcri": "PCRI", "pcri_alone": "PCRI alone", "pcri_own": "PCRI beyond others'", "pcre_change": "change by pCREs",
+    "own_change": "change beyond others'", "n_pcres": "pCREs", "with_pcri": "with PCRI", "with_level": "with level", "with_alone": "with PCRI alone",
+    "with_size": "with change", "with_own_size": "with change beyond others'", "without_to_with": "without / with pCREs",
+    "odds_ratio": "odds ratio", "pcre_marks": "marks at pCREs",
     "most": "most there is to lose", "change": "change of ROC-AUC",
     "window_kb": "window (kb)", "memory_gb": "memory (GB)", "not_told_apart": "not told apart",
     "p_any": "p, any effect", "p_additive": "p, levels beside the line", "p_switch": "p, levels beside the switch",
@@ -87,6 +91,8 @@ GAP_NAMES = {
     "empty_genes": "genes without signal", "cut_genes": "windows cut", "off_chromosome": "bp cut off", "lone_genes": "no pCRE",
 }  # fmt: skip
 GAP_MAP = plt.get_cmap("Oranges").with_extremes(bad="#e6e6e6")  # grey: no such mark, or no pCREs
+ATTENTION_MAP = plt.get_cmap("RdBu_r").with_extremes(bad="#cccccc")  # grey: padding, which gets none
+CONTROL_LINES = {"untrained": ":", "without signal": "--"}  # of networks that show what attention is without learning or signal
 STYLE = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
     "svg.fonttype": "none", "svg.hashsalt": "chromolib",
@@ -774,6 +780,130 @@ def _label_windows(ax: Axes, window_bp: pd.Series) -> None:
     ax.set_xlabel("window (kb), TSS in the middle")
 
 
+def plot_attention_maps(maps: pd.DataFrame, signal: pd.DataFrame, exons: pd.DataFrame, axes: np.ndarray) -> np.ndarray:
+    """Attention maps of one gene below what the network reads: a column per bin width; rows: exons, marks, one per head.
+
+    From `attention.gene_maps`, `tracks.network_input` and `attention.gene_exons`. A row of a map is the bin that asks, a column the
+    one that is asked.
+    """
+    top = signal["signal"].max()
+    limit = np.log2(maps["attention"].clip(lower=1e-6)).abs().quantile(0.99)
+    for column, (bin_bp, found) in zip(axes.T, maps.groupby("bin_bp", sort=False), strict=True):
+        _draw_exons(exons, column[0])
+        grid = signal[signal["bin_bp"] == bin_bp].pivot(index="mark", columns="offset", values="signal").loc[signal["mark"].unique()]
+        half = (found["key"].max() + bin_bp / 2) / 1e3
+        column[1].imshow(grid, aspect="auto", interpolation="nearest", cmap="Greys", vmin=0, vmax=top,
+                         extent=(-half, half, len(grid) - 0.5, -0.5))  # fmt: skip
+        column[1].set_yticks(range(len(grid)), grid.index, fontsize=7)
+        for ax, (head, part) in zip(column[2:], found.groupby("head"), strict=True):
+            attention = part.pivot(index="query", columns="key", values="attention").to_numpy()
+            image = ax.imshow(np.log2(np.where(attention > 0, attention, np.nan)), aspect="auto", interpolation="nearest", cmap=ATTENTION_MAP,
+                              vmin=-limit, vmax=limit, extent=(-half, half, half, -half))  # fmt: skip
+            ax.axhline(0, color="black", lw=0.5, ls=":")
+            ax.set_ylabel(f"head {head}: bin that asks (kb)" if bin_bp == maps["bin_bp"].iloc[0] else "")
+        column[0].set_title(f"bins of {bin_bp:,} bp", loc="left", fontsize=9)
+    for ax in axes[:2, 1:].flat:
+        ax.tick_params(labelleft=False)
+    for ax in axes[1:].flat:
+        ax.axvline(0, color="black", lw=0.5, ls=":")
+    figure = axes[0, 0].figure
+    figure.supxlabel("bin that is asked: distance from TSS (kb), direction of transcription to the right", fontsize=9)
+    figure.colorbar(image, ax=list(axes[2:].flat), label="log2 of attention over even", shrink=0.7)
+    return axes
+
+
+def _draw_exons(exons: pd.DataFrame, ax: Axes) -> None:
+    """The exons of each transcript on a line of its own, from `attention.gene_exons`."""
+    for y, (_, part) in enumerate(exons.groupby("transcript", sort=False)):
+        ax.hlines(y, part["start"].min() / 1e3, part["end"].max() / 1e3, color=OTHER, lw=0.8)
+        ax.hlines([y] * len(part), part["start"] / 1e3, part["end"] / 1e3, color=OTHER, lw=4)
+    ax.set_ylim(max(exons["transcript"].nunique(), 1) - 0.5, -0.5)
+    ax.set_axis_off()
+    if exons.empty:
+        ax.text(0, 0.5, "no exons known", transform=ax.transAxes, va="center", fontsize=8)
+
+
+def plot_attention(table: pd.DataFrame, maxima: pd.DataFrame, axes: np.ndarray, *, model: str, control: str) -> np.ndarray:
+    """Mean attention of the TSS bin of genes that are on (solid) and off (dashed), a row per head, a column per bin width.
+
+    From `attention.by_label` and `attention.maxima` of one cell type. Diamonds: maxima of either, with the interval of their place;
+    grey: the same of `control`, genes on.
+    """
+    if model not in set(table["model"]):
+        return nothing_to_draw(list(axes.flat), f"no network “{model}”")
+    table = table[table["head"] != "both"]
+    colour = MARK_COLOURS.get(model.removeprefix("without ")) or model_colour(model)
+    for (bin_bp, head), ax in zip(table[["bin_bp", "head"]].drop_duplicates().sort_values("head", kind="stable").to_numpy(), axes.flat, strict=True):
+        here = table[(table["bin_bp"] == bin_bp) & (table["head"] == head)]
+        rest = here[(here["model"] == control) & (here["genes"] == "on")]
+        ax.plot(rest["offset"] / 1e3, rest["value"], color="#aaaaaa", lw=1)
+        for genes, line in (("on", "-"), ("off", "--")):
+            rows = here[(here["model"] == model) & (here["genes"] == genes)]
+            ax.fill_between(rows["offset"] / 1e3, rows["low"], rows["high"], color=colour, alpha=0.25, lw=0)
+            ax.plot(rows["offset"] / 1e3, rows["value"], color=colour, lw=1.3, ls=line)
+            top = maxima[(maxima["bin_bp"] == bin_bp) & (maxima["head"] == head) & (maxima["model"] == model) & (maxima["genes"] == genes)]
+            ax.hlines(top["attention"], top["low"] / 1e3, top["high"] / 1e3, color="black", lw=1)
+            ax.plot(top["offset"] / 1e3, top["attention"], "D", ms=4, mec="black", mfc=colour if genes == "on" else "white", mew=0.8)
+        _mark_body(ax, here["offset"])
+        ax.set_yscale("log", base=2)
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.set_title(f"head {head}, bins of {bin_bp:,} bp", loc="left", fontsize=9)
+    axes.flat[0].figure.supylabel("attention of the TSS bin, over even", fontsize=9)
+    axes.flat[0].figure.supxlabel("distance from TSS (kb)", fontsize=9)
+    return axes
+
+
+def plot_on_less_off(table: pd.DataFrame, planted: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """Attention of the TSS bin of genes that are on less that of genes that are off, heads together, one axis per bin width, from
+    `attention.by_label` of one cell type; filled, where there is something: what was planted, from `attention.planted`, not to scale."""
+    table = table[(table["head"] == "both") & (table["genes"] == "on - off")]
+    for ax, (bin_bp, part) in zip(axes, table.groupby("bin_bp", sort=False), strict=True):
+        for model, rows in part.groupby("model", sort=False):
+            colour = MARK_COLOURS.get(model.removeprefix("without ")) or model_colour(model)
+            ax.fill_between(rows["offset"] / 1e3, rows["low"], rows["high"], color=colour, alpha=0.2, lw=0)
+            ax.plot(rows["offset"] / 1e3, rows["value"], color=colour, lw=1.3, ls=CONTROL_LINES.get(model, "-"), label=model)
+        _mark_body(ax, part["offset"])
+        ax.axhline(0, color="black", lw=0.6, ls=":")
+        ax.set_title(f"bins of {bin_bp:,} bp", loc="left", fontsize=9)
+        if len(planted):
+            below = ax.twinx()
+            below.fill_between(planted["offset"] / 1e3, planted["value"].clip(lower=0), color=MARK_COLOURS["H3K36me3"], alpha=0.25, lw=0)
+            below.set(ylim=(0, 4 * planted["value"].max()), yticks=[])
+    axes[0].set_ylabel("attention over even, on less off")
+    axes[0].figure.supxlabel("distance from TSS (kb)", fontsize=9)
+    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=8, frameon=False)
+    return axes
+
+
+def _mark_body(ax: Axes, offset: pd.Series) -> None:
+    """The TSS, and 4 to 6 kb downstream, where the paper has the maximum of attention; as far as there are bins at these offsets."""
+    ax.set_xlim(offset.min() / 1e3, offset.max() / 1e3)
+    ax.axvline(0, color="black", lw=0.6, ls=":")
+    ax.axvspan(4, 6, color="#f0e6a0", alpha=0.6, lw=0, zorder=0)
+
+
+def plot_drawn(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """By how much one standard deviation more of a mark multiplies the attention of a bin, one axis per bin width, a point with its
+    interval per head, from `attention.drawn_by` of one cell type and model."""
+    table = table[(table["head"] != "both") & (table["genes"] == "on")]
+    all_marks, heads = list(table["mark"].unique()), list(table["head"].unique())
+    for ax, (bin_bp, part) in zip(axes, table.groupby("bin_bp", sort=False), strict=True):
+        ax.axvline(1, color="black", lw=0.6, ls=":")
+        for row in part.itertuples():
+            y = all_marks.index(row.mark) + 0.3 * (heads.index(row.head) - (len(heads) - 1) / 2)
+            colour = MARK_COLOURS.get(row.mark, OTHER)
+            ax.plot(np.exp([row.low, row.high]), [y, y], color=colour, lw=1.4)
+            ax.plot(np.exp(row.value), y, "o" if row.head == heads[0] else "D", ms=4, color=colour)
+        ax.set_xscale("log", base=2)
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.set_yticks(range(len(all_marks)), all_marks)
+        ax.set_ylim(len(all_marks) - 0.5, -0.5)
+        ax.tick_params(axis="y", length=0, labelleft=ax is axes[0])
+        ax.set_title(f"bins of {bin_bp:,} bp", loc="left", fontsize=9)
+    axes[0].figure.supxlabel("attention of a bin with one SD more of the mark, over that of the same bin without", fontsize=9)
+    return axes
+
+
 def plot_enrichment(table: pd.DataFrame, ax: Axes, *, q_max: float = 0.05, n_terms: int = 12) -> Axes:
     """The terms with the least p as bars of -log10 q, each with its overlap and size; from `enrichment.enrich`."""
     if table.empty:
@@ -791,11 +921,11 @@ def plot_enrichment(table: pd.DataFrame, ax: Axes, *, q_max: float = 0.05, n_ter
 
 
 def plot_change_by_label(table: pd.DataFrame, ax: Axes) -> Axes:
-    """Change of predicted expression by pCREs, genes on (filled) and off (empty), by their own and by another gene's; from
+    """Change of predicted expression by pCREs, genes on (filled) and off (empty), by their own and by those of others; from
     `pcri.of_runs`. Line: median, box: quartiles, whiskers: 5 % and 95 %."""
     if table.empty:
         return nothing_to_draw([ax], "no pCREs")[0]
-    kinds = {"change": "its own pCREs", "exchanged": "another gene's pCREs"}
+    kinds = {"pcre_change": "its own pCREs", "others_change": "other genes' pCREs"}
     ax.axhline(0, color="black", lw=0.6, ls=":")
     for x, column in enumerate(kinds):
         for label, side in (("on", -0.2), ("off", 0.2)):
@@ -810,20 +940,22 @@ def plot_change_by_label(table: pd.DataFrame, ax: Axes) -> Axes:
     return ax
 
 
-def plot_pcri(table: pd.DataFrame, ax: Axes) -> Axes:
-    """Change of predicted expression against PCRI, genes on (filled), off (empty) and without pCREs (diamonds); from `pcri.of_runs`."""
+def plot_pcri(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """Change of predicted expression against PCRI, and on the second axis both beyond others' pCREs; genes on (filled), off (empty)
+    and without pCREs (diamonds); from `pcri.of_runs`."""
     if table.empty:
-        return nothing_to_draw([ax], "no pCREs")[0]
-    ax.axhline(0, color="black", lw=0.6, ls=":")
-    kind = table["label"].where(table["n_pcres"] > 0, "without pCREs")
-    for name in ("on", "off", "without pCREs"):
-        colour, marker = KIND_STYLES.get(name, KIND_STYLES["none in view"])
-        part, is_many = table[kind == name], len(table) > MANY_POINTS
-        ax.scatter(part["pcri"], part["change"], s=3 if is_many else 14, marker=marker, ec=colour, lw=0.8, alpha=0.7, rasterized=is_many,
-                   fc="none" if name == "off" else colour, label=f"{name} ({len(part):,})")  # fmt: skip
-    ax.set(xlabel="PCRI", ylabel="change of predicted log2(RPKM + 1)")
-    ax.legend(title="genes", fontsize=8, title_fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    return ax
+        return nothing_to_draw(axes, "")
+    kind, is_many = table["label"].where(table["n_pcres"] > 0, "without pCREs"), len(table) > MANY_POINTS
+    for ax, (x, y, of) in zip(axes, (("pcri", "pcre_change", ""), ("pcri_own", "own_change", ", beyond others' pCREs")), strict=True):
+        ax.axhline(0, color="black", lw=0.6, ls=":")
+        for name in ("on", "off", "without pCREs"):
+            colour, marker = KIND_STYLES.get(name, KIND_STYLES["none in view"])
+            part = table[kind == name]
+            ax.scatter(part[x], part[y], s=3 if is_many else 12, marker=marker, ec=colour, lw=0.8, alpha=0.7, rasterized=is_many,
+                       fc="none" if name == "off" else colour, label=f"genes {name} ({len(part):,})")  # fmt: skip
+        ax.set_xlabel(f"PCRI{of}")
+    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8, frameon=False)
+    return axes
 
 
 def plot_clusters(table: pd.DataFrame, ax: Axes) -> Axes:
@@ -845,11 +977,12 @@ def plot_clusters(table: pd.DataFrame, ax: Axes) -> Axes:
 
 def locus_axes(loci: Sequence[Locus], n_marks: int) -> tuple[Figure, np.ndarray]:
     """A figure with a column of axes for each locus, (1 + mark, locus): arcs on top, then a track per mark."""
+    if not loci:
+        return new_figure(size=(8, 0.4), squeeze=False)
     has_arcs = any(len(locus.regions) > 1 for locus in loci)
     heights = [1.6 if has_arcs else 0.3] + [1] * n_marks
-    n = max(len(loci), 1)
-    width = 8 if n == 1 else 5.5 * n
-    return new_figure(len(heights), n, size=(width, 0.65 * sum(heights)), sharex="col", squeeze=False, height_ratios=heights)
+    n = len(loci)
+    return new_figure(len(heights), n, size=(8 if n == 1 else 5.5 * n, 0.65 * sum(heights)), sharex="col", squeeze=False, height_ratios=heights)
 
 
 def plot_loci(loci: Sequence[Locus], axes: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ Axes: `b` resample, `g` gene, `k` column. A value is NaN where it means nothing:
 from __future__ import annotations
 
 import itertools
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -25,6 +26,17 @@ def resamples(n_genes: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]
         n = min(CHUNK, n_resamples - first)
         drawn = rng.integers(n_genes, size=(n, n_genes)) + n_genes * np.arange(n)[:, None]
         yield np.bincount(drawn.ravel(), minlength=n * n_genes).reshape(n, n_genes).astype(np.float64)
+
+
+def poisson_weights(gene_ids: Sequence[str], n_resamples: int, seed: int) -> np.ndarray:
+    """How often each gene is in each resample, (gene, 1 + b), of genes that pass a few at a time; first comes 1, for all genes.
+
+    Each number is drawn by itself, Poisson with mean 1, which for many genes is the bootstrap. It hangs on the gene's id
+    alone, not on the genes beside it: the resamples of two networks hold the same genes.
+    Source: Hanley & MacGibbon, Comput. Methods Programs Biomed. 83, 57-62 (2006).
+    """
+    draws = [np.random.default_rng([seed, zlib.crc32(gene.encode())]).poisson(1, n_resamples) for gene in gene_ids]
+    return np.insert(np.array(draws, np.float32).reshape(-1, n_resamples), 0, 1, axis=1)
 
 
 def ranks(values: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -220,3 +220,45 @@ def test_transcripts_of_the_real_genes_start_where_abc_says():
     assert len(first) > 20_000 and (whole["name"] == around["name"]).all()
     is_near = (first - (around["start"] + around["end"]) // 2).abs() <= 1
     assert is_near.mean() > 0.99
+
+
+# Exons
+
+TWO_EXONS = "585\tNM_1\tchr1\t-\t100\t900\t100\t900\t2\t100,700,\t300,900,\t0\tA1\tcmpl\tcmpl\t0,0,\n"
+EXONS = [("chr1", 100, 300), ("chr1", 700, 900)]
+
+
+def places(table):
+    return list(table[["chrom", "start", "end"]].itertuples(index=False, name=None))
+
+
+def test_exons_are_those_of_every_transcript_of_the_gene(tmp_path):
+    again = TWO_EXONS.replace("NM_1", "NM_2").replace("\t300,900,", "\t250,900,")
+    path = write(tmp_path / "refGene.gz", "#bin\tname\n" + TWO_EXONS + OR4F5 + again, compress=True)
+    table = readers.read_exons(path, "refgene", "A1")
+    assert places(table) == [*EXONS, ("chr1", 100, 250), ("chr1", 700, 900)]
+    assert table["transcript"].tolist() == ["NM_1", "NM_1", "NM_2", "NM_2"]
+    assert places(readers.read_exons(path, "refgene", "OR4F5")) == [("chr1", 69090, 70008)]
+    assert readers.read_exons(path, "refgene", "A").empty
+
+
+def test_exons_of_a_gtf_are_found_by_name_or_by_the_id_of_a_gene_without_one(tmp_path):
+    text = "".join(gtf("chr1", start + 1, end, "-", XKR4, "exon") for _, start, end in EXONS)
+    text += gtf("chr1", 101, 900, "-", XKR4) + gtf("chr1", 1, 5, "+", attributes("G.2", "T.1", name="Xkr4b"), "exon")
+    path = write(tmp_path / "a.gtf", text)
+    for name in ("Xkr4", "ENSMUSG00000051951"):
+        table = readers.read_exons(path, "gtf", name)
+        assert places(table) == EXONS and set(table["transcript"]) == {"ENSMUST00000070533"}
+    assert readers.read_exons(path, "gtf", "Xkr").empty
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (TWO_EXONS.replace("\t300,900,", "\t300,"), "line 1, NM_1, has 2 starts of exons and 1 ends"),
+        (TWO_EXONS.replace("\t100,700,", "\t100,x,"), "start is 'x', not a whole number"),
+        (TWO_EXONS.replace("\t300,900,", "\t50,900,"), "exon 0, NM_1, has an exon that is not 0 <= start < end"),
+    ],
+)
+def test_wrong_exons_are_refused(tmp_path, bad, message):
+    refused(f"{message}.*expected refgene with the exons", readers.read_exons, write(tmp_path / "r.txt", bad), "refgene", "A1")

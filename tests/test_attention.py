@@ -21,6 +21,7 @@ from chromolib.attention import (
     frame_offset,
     position_table,
 )
+from chromolib.stack import finish_layer
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 N, H, D, L, M = 5, 2, 8, 7, 3  # regions, heads, embedding, bins, marks
@@ -131,6 +132,30 @@ def test_full_map_holds_the_weights_that_the_one_query_uses():
     mean = torch.einsum("nhl,nld->nhd", weight[:, :, tss], embedded)
     u = layer.folded_query(embedded[None, :, tss])[0].unflatten(-1, (H, D))
     torch.testing.assert_close(attend_bins(u, Bins(signal, position, project, is_padding)), mean, **EXACT)
+
+
+def test_weights_are_those_with_which_the_layer_s_answer_is_made():
+    """The answer once more by the textbook: values of embedded bins, averaged with the weights, then the layer's end."""
+    layer = random_weights(BinAttention(2, D, H, 16))
+    _, signal, position, project, is_padding = regions()
+    bins, x = [Bins(signal, position, project, is_padding)] * 2, normal(2, N, D, seed=9)
+    embedded, heard = signal @ project.T + position, []
+    for s, (weight, _) in enumerate(layer.weights(x, bins)):
+        value = F.linear(embedded, layer.value.weight[s]).unflatten(-1, (H, -1))             # (n, l, h, c)
+        heard.append(torch.einsum("nhl,nlhc->nhc", weight, value).flatten(1))
+    found = finish_layer(x, torch.stack(heard), layer.output.weight, layer.output.bias, layer.norm, layer.feed_forward)
+    torch.testing.assert_close(found, layer(x, [bins]), **EXACT)
+
+
+def test_weights_sum_to_one_and_leave_padding_out():
+    layer = random_weights(BinAttention(1, D, H, 16))
+    _, signal, position, project, is_padding = regions()
+    is_padding[4] = True                                                         # the last region is nothing but padding
+    ((weight, _),) = layer.weights(normal(1, N, D), [Bins(signal, position, project, is_padding)])
+    assert weight.shape == (N, H, L)
+    torch.testing.assert_close(weight.sum(-1), torch.ones(N, H, dtype=torch.float64), **EXACT)
+    assert (weight[:4] > 0).eq(~is_padding[:4, None]).all()
+    torch.testing.assert_close(weight[4], torch.full((H, L), 1 / L, dtype=torch.float64), **EXACT)
 
 
 @pytest.mark.parametrize("with_padding", [True, False])

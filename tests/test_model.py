@@ -368,6 +368,41 @@ def test_attention_maps_give_padding_no_weight():
     assert maps[500][0, :, 2:, :2].max() < 1e-12 and maps[500][1, :, :, :2].min() > 0
 
 
+def test_attention_of_the_tss_is_its_row_of_the_maps(data):
+    net = network()
+    net.gain = torch.tensor([[2.0, 0.5, 3.0]] * 3, dtype=torch.float64).unsqueeze(1)
+    for window_bp in (4000, 2000):
+        batch = batch_of(data.select(window_bp=window_bp), range(10))
+        rows, maps = net.tss_attention(batch), net.attention_maps(batch)
+        assert list(rows) == list(BINS)
+        for width, (row, asked) in rows.items():
+            assert row.shape == (10, 2, window_bp // width) and asked.shape == (10, 2, len(MARKS))
+            torch.testing.assert_close(row.sum(-1), torch.ones_like(row[..., 0]), **EXACT)
+            torch.testing.assert_close(row, maps[width][:, :, window_bp // width // 2], **EXACT)
+            assert torch.equal(row, net.tss_attention(batch.pack())[width].weight)
+
+
+def test_a_unit_more_of_a_mark_multiplies_the_attention_of_a_bin(data):
+    """By how much is said by `asked`, whatever the bin, as long as it is not the one that asks."""
+    net, batch = network(), batch_of(data, range(4))
+    before = net.tss_attention(batch)
+    for k in range(len(MARKS)):
+        signal = {width: value.clone() for width, value in batch.promoter.items()}
+        for value in signal.values():
+            value[:, 1, k] += 1
+        for width, (row, _) in net.tss_attention(dataclasses.replace(batch, promoter=signal)).items():
+            odds = [found[..., 1] / found[..., 0] for found in (before[width].weight, row)]
+            torch.testing.assert_close(odds[1] / odds[0], before[width].asked[..., k].exp(), **EXACT)
+
+
+def test_attention_of_the_tss_leaves_out_what_is_off_the_chromosome():
+    store = random_store(2, frame_bp=FRAME_BP, marks=MARKS)
+    store["tss"] = ("gene", [1000, 10**6])
+    rows = network().tss_attention(batch_of(GeneDataset(store, bin_bp=BINS), [0, 1]))
+    row = rows[500].weight
+    assert (row[0, :, :2] == 0).all() and row[0, :, 2:].min() > 0 and row[1].min() > 0
+
+
 def test_narrower_windows_have_fewer_bins_at_the_same_positions(data):
     net = network()
     for window_bp, n_bins in ((4000, 40), (2000, 20), (1000, 10)):
@@ -384,5 +419,7 @@ def test_batch_that_does_not_fit_the_network_is_refused(data):
         network()(batch_of(data.select(bin_bp=[500, 100]), [0]))
     with pytest.raises(InputError, match="batch holds 2 marks, the network reads 3: A, B, C; .*marks"):
         network()(batch_of(data.select(marks=["A", "B"]), [0]))
+    with pytest.raises(InputError, match="batch holds 2 marks, the network reads 3"):
+        network().tss_attention(batch_of(data.select(marks=["A", "B"]), [0]))
     with pytest.raises(InputError, match="promoter window of 8 bins of 500 bp is wider than frame_bp=2,000"):
         network(frame_bp=2000, bin_bp=(500, 100))(batch_of(data, [0]))

@@ -150,10 +150,12 @@ def test_full_attention_maps_match_the_release(pair, data, demo, monkeypatch):
     with peer.on_cpu(), torch.no_grad():
         peer.run(theirs, item)
     expected = maps[: len(ours.config.bin_bp)]  # the three Embedding transformers run first
+    rows = ours.tss_attention(data.batch(range(10)))
     for (bin_bp, found), theirs_map in zip(ours.attention_maps(data.batch(range(10))).items(), expected, strict=True):
         n_bins = 40_000 // bin_bp
         assert found.shape == (10, 2, n_bins, n_bins)
         torch.testing.assert_close(found, theirs_map, atol=1e-6, rtol=1e-4)
+        torch.testing.assert_close(rows[bin_bp].weight, theirs_map[:, :, n_bins // 2], atol=1e-6, rtol=1e-4)
 
 
 def test_inputs_built_from_our_batch_are_the_release_s_own(data, demo):

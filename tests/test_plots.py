@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from chromolib import GeneDataset, load_profile, plots
 from chromolib.analysis import comparison, fold_change
+from chromolib.analysis.tracks import Locus
 from chromolib.config import MARKS
 from tests.stores import random_store
 
@@ -500,6 +501,70 @@ def test_models_of_one_kind_share_a_colour():
     assert plots.model_colour("Chromoformer on GC-MERGE's genes") == plots.model_colour("Chromoformer")
 
 
+def curves(model, height, groups=("on", "off", "on - off")):
+    """Attention with one peak of this height, 5 kb downstream, in bins of 2,000 bp, as `attention.by_label` gives it."""
+    offset = np.arange(-19_000, 20_000, 2000)
+    value = np.where(offset == 5000, height, 1.0)
+    keys = pd.MultiIndex.from_product([(2000,), ("1", "2", "both"), groups, range(20)], names=["bin_bp", "head", "genes", "at"])
+    table = keys.to_frame(index=False)
+    table = table.assign(model=model, cell_type="S01", offset=offset[table["at"]], value=value[table["at"]], n=9)
+    return table.assign(low=table["value"] * 0.9, high=table["value"] * 1.1)
+
+
+def test_attention_shows_both_labels_beside_a_control_and_where_they_are_highest():
+    table = pd.concat([curves("Chromoformer", 4), curves("without signal", 2)])
+    maxima = table[table["offset"] == 5000].assign(attention=lambda rows: rows["value"], low=3000, high=7000)
+    _, axes = plots.new_figure(2, 1, size=(3, 4), sharex=True)
+    plots.plot_attention(table, maxima, axes, model="Chromoformer", control="without signal")
+    for ax, head in zip(axes, ("1", "2"), strict=True):
+        assert ax.get_title(loc="left") == f"head {head}, bins of 2,000 bp"
+        control, on, off = (line for line in ax.lines if len(line.get_xdata()) == 20)
+        assert control.get_ydata().max() == 2 and on.get_ydata().max() == off.get_ydata().max() == 4
+        assert on.get_linestyle() == "-" and off.get_linestyle() == "--"
+        assert [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "D"] == [5, 5]
+    _, axes = plots.new_figure(2, 1, size=(3, 4))
+    plots.plot_attention(table, maxima, axes, model="without H3K36me3", control="untrained")
+    assert axes[0].texts[0].get_text() == "no network “without H3K36me3”"
+
+
+def test_on_less_off_draws_what_was_planted_where_there_is_something():
+    table = pd.concat([curves("Chromoformer", 4), curves("without H3K36me3", 3), curves("untrained", 1)])
+    planted = pd.DataFrame({"offset": np.arange(-19_000, 20_000, 2000), "value": 1.0})
+    for known in (planted, planted[:0]):
+        figure, ax = plots.new_figure(size=(3, 3))
+        plots.plot_on_less_off(table, known, [ax])
+        assert len(figure.axes) == 1 + bool(len(known))
+        lines = {line.get_label(): line for line in ax.lines if len(line.get_xdata()) == 20}
+        assert lines["without H3K36me3"].get_color() == plots.MARK_COLOURS["H3K36me3"]
+        assert lines["untrained"].get_linestyle() == ":" and lines["Chromoformer"].get_ydata().max() == 4
+
+
+def test_marks_that_draw_attention_lie_to_the_right_of_one():
+    value = {"H3K4me3": -1.0, "H3K36me3": np.log(2)}
+    table = pd.DataFrame([(2000, head, "on", mark, v, v - 0.1, v + 0.1) for head in ("1", "2") for mark, v in value.items()],
+                         columns=["bin_bp", "head", "genes", "mark", "value", "low", "high"])  # fmt: skip
+    _, ax = plots.new_figure(size=(3, 3))
+    plots.plot_drawn(table, [ax])
+    points = {line.get_color(): line.get_xdata()[0] for line in ax.lines if line.get_marker() in "oD"}
+    assert points[plots.MARK_COLOURS["H3K36me3"]] == pytest.approx(2) and points[plots.MARK_COLOURS["H3K4me3"]] < 1
+
+
+def test_attention_maps_lie_below_exons_and_marks():
+    offset = np.array([-3000.0, -1000.0, 1000.0, 3000.0])
+    at = pd.MultiIndex.from_product([(2000,), (1, 2), offset, offset], names=["bin_bp", "head", "query", "key"]).to_frame(index=False)
+    maps = at.assign(attention=np.where(at["key"] == 3000, 4.0, 0.0))            # all look there, and nowhere else
+    signal = pd.DataFrame({"bin_bp": 2000, "mark": "H3K36me3", "offset": offset, "signal": 1.0})
+    exons = pd.DataFrame({"transcript": ["A", "A", "B"], "start": [0, 2000, 0], "end": [500, 2500, 900]})
+    for known, n_lines in ((exons, 4), (exons[:0], 0)):
+        _, axes = plots.new_figure(4, 1, size=(3, 6), squeeze=False)
+        plots.plot_attention_maps(maps, signal, known, axes)
+        assert len(axes[0, 0].collections) == n_lines and bool(axes[0, 0].texts) == (n_lines == 0)
+        for ax in axes[2:, 0]:
+            image = ax.images[0].get_array()
+            assert image.mask[:, :3].all() and (image[:, 3] == 2).all()          # log2 of 4; grey where there is none
+            assert ax.images[0].get_extent() == [-4, 4, 4, -4]
+
+
 def test_terms_stand_by_p_with_their_overlap_and_grey_where_q_is_large():
     table = pd.DataFrame(
         {"term": ["planted (SIM:1)", "b" * 60], "overlap": [4, 1], "size": [5, 9], "p": [1e-4, 0.5], "q": [2e-4, 0.5]}
@@ -541,3 +606,58 @@ def test_figures_of_a_profile_without_kinds_of_pcres_say_so(draw):
     _, ax = plots.new_figure(size=(4, 2))
     draw(ax)
     assert [text.get_text() for text in ax.texts] == ["no kinds of pCREs are known"]
+
+
+# PCRI
+
+
+def moved():
+    """One gene on, one off and one without pCREs, as pcri.of_runs has them."""
+    return pd.DataFrame({"label": ["on", "off", "on"], "n_pcres": [2, 3, 0], "pcri": [5.0, 6, 9], "pcre_change": [1.0, -1, 0],
+                         "others_change": [0.5, 0.25, 0], "pcri_own": [4.0, 2, 0], "own_change": [0.5, -1.25, 0]})  # fmt: skip
+
+
+def test_changes_are_boxes_by_label_and_by_whose_pcres_they_are():
+    table = pd.concat([moved()] * 3)
+    ax = plots.plot_change_by_label(table[table["n_pcres"] > 0], Figure().subplots())
+    colour = {name: plots.KIND_STYLES[name][0] for name in ("on", "off")}
+    fills = [plots.plt.matplotlib.colors.to_hex(box.get_facecolor()) for box in ax.patches]
+    assert fills == [colour["on"], "#ffffff"] * 2
+    medians = [line.get_ydata()[0] for line in ax.lines if line.get_color() == "black" and line.get_linestyle() == "-"]
+    assert medians == [1, -1, 0.5, 0.25]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["its own pCREs", "other genes' pCREs"]
+    assert plots.plot_change_by_label(table.iloc[:0], Figure().subplots()).texts[0].get_text() == "no pCREs"
+
+
+def test_each_gene_is_a_point_with_all_its_pcres_and_beyond_those_of_others():
+    axes = plots.plot_pcri(moved(), plots.new_figure(1, 2, size=(4, 2))[1])
+    points = [[part.get_offsets().tolist() for part in ax.collections] for ax in axes]
+    assert points == [[[[5, 1]], [[6, -1]], [[9, 0]]], [[[4, 0.5]], [[2, -1.25]], [[0, 0]]]]
+    assert [text.get_text() for text in axes[0].figure.legends[0].get_texts()] == ["genes on (1)", "genes off (1)", "genes without pCREs (1)"]
+
+
+def test_clusters_are_rows_in_order_with_a_line_between_them():
+    table = pd.DataFrame({"gene_id": list("abc"), "cluster": [1, 1, 2], "order": [0, 1, 2]}).merge(pd.DataFrame({"cell_type": ["E2", "E1"]}), how="cross")
+    ax = plots.plot_clusters(table.assign(z=[1.0, -1, 0.5, -0.5, -1, 1]), Figure().subplots())
+    assert ax.images[0].get_array().tolist() == [[1, -1], [0.5, -0.5], [-1, 1]] and ax.images[0].get_clim() == (-1, 1)
+    assert [line.get_ydata()[0] for line in ax.lines] == [1.5] and ax.get_yticks().tolist() == [0.5, 2]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["E2", "E1"]
+    assert "fewer than three cell types" in plots.plot_clusters(table.iloc[:0], Figure().subplots()).texts[0].get_text()
+
+
+def test_loci_side_by_side_have_a_mark_at_one_scale():
+    regions = pd.DataFrame({"contact": [np.nan], "distance": [0], "x_start": [0], "x_end": [400]})
+    tracks = pd.DataFrame({"region": "a", "mark": "H3K9ac", "x": [100, 300], "depth": [1.0, 2]})
+    loci = [Locus("E1", "+", regions, tracks), Locus("E2", "+", regions, tracks.assign(depth=[7.0, 3]))]
+    _, axes = plots.locus_axes(loci, 1)
+    plots.plot_loci(loci, axes)
+    assert axes.shape == (2, 2) and [ax.get_ylim() for ax in axes[1]] == [(0, 7)] * 2
+    assert [ax.get_title(loc="left") for ax in axes[0]] == ["E1", "E2"]
+    assert plots.plot_loci([], plots.locus_axes([], 1)[1])[0].texts[0].get_text() == "no such gene"
+
+
+def test_means_around_something_else_than_a_tss_say_so():
+    table = pd.DataFrame({"mark": "H3K9ac", "label": ["on", "off"], "offset": 50, "mean": 1.0, "low": 0.5, "high": 1.5})
+    axes = plots.plot_mean_by_label(table, plots.panels(1, size=(2, 2))[1], unit="u", around="middle of the pCRE")
+    assert axes[0].figure._supxlabel.get_text() == "distance from middle of the pCRE (kb)"
+    assert plots.plot_mean_by_label(table.iloc[:0], plots.panels(1, size=(2, 2))[1], unit="u")[0].texts[0].get_text() == "too few genes"

@@ -56,3 +56,21 @@ def test_what_means_nothing_is_nan():
 def test_ranks_are_mid_ranks():
     values = np.array([[3.0], [1], [3], [2]])
     np.testing.assert_array_equal(resampling.ranks(values, np.ones((1, 4)))[0, :, 0], stats.rankdata(values) - 0.5)
+
+
+def test_weights_of_genes_that_pass_are_poisson_and_hang_on_the_gene_alone():
+    ids = [f"ENSG{i:011d}" for i in range(300)]
+    weight = resampling.poisson_weights(ids, 400, seed=1)
+    assert weight.shape == (300, 401) and (weight[:, 0] == 1).all()
+    assert weight[:, 1:].mean() == pytest.approx(1, abs=0.01) and weight[:, 1:].var() == pytest.approx(1, abs=0.02)
+    assert abs(np.corrcoef(weight[:50, 1:])[np.triu_indices(50, 1)]).max() < 0.25
+    assert np.array_equal(resampling.poisson_weights(ids[:100:-7], 400, seed=1), weight[:100:-7])
+    assert not np.array_equal(resampling.poisson_weights(ids, 400, seed=2), weight)
+
+
+def test_mean_over_poisson_weights_spreads_as_over_resamples():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=400)
+    weight = resampling.poisson_weights([str(i) for i in range(400)], 2000, seed=0)[:, 1:]
+    spread = (values @ weight / weight.sum(0)).std()
+    assert spread == pytest.approx(values.std() / np.sqrt(400), rel=0.06)

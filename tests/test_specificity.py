@@ -69,10 +69,10 @@ def two():
 
 
 def test_difference_is_of_the_second_less_the_first(two):
-    table = pd.concat([genes_of(12, cell_types=(name,), pcri_scaled=float(k), predicted=3.0 * k, change=1.0, measured=k * np.arange(12.0)) for k, name in enumerate(two)])
+    table = pd.concat([genes_of(12, cell_types=(name,), pcri_scaled=float(k), own_scaled=2.0 * k, predicted=3.0 * k, own_change=1.0, measured=k * np.arange(12.0)) for k, name in enumerate(two)])
     table["gene_id"] = np.tile(two["T01"].genes["gene_id"], 2)
     found = specificity.differences(table, two)
-    assert found[["pcri", "predicted", "change"]].drop_duplicates().values.tolist() == [[1, 3, 0]]
+    assert found[["pcri", "own", "predicted", "own_change"]].drop_duplicates().values.tolist() == [[1, 2, 3, 0]]
     assert found["measured"].tolist() == list(range(12))
     assert found["marks"].argmax() == 1 and found["marks"].drop(1).max() < 1e-6  # the others have the same signal
     assert found["pcre_marks"].tolist() == pytest.approx([0] * 12, abs=1e-6)     # gene 5 has none in the second
@@ -99,12 +99,16 @@ def test_rankings_are_judged_by_the_planted_genes_whatever_the_sign(monkeypatch)
     assert specificity.aberrant(load_profile("h1-demo"), ("a", "b"), table).empty
 
 
-def test_claims_get_the_same_scores_in_each_cell_type():
+def test_claims_get_what_is_beside_the_mean_over_cell_types_of_genes_that_all_have():
     table = three(30)
+    table.loc[0, "own_change"] = np.nan                                          # G000 of T01
     differences = pd.DataFrame({"gene_id": ["G000"], "fold": [1], "pcri": [2.0], "predicted": [1.0], "measured": [3.0]})
     scores = specificity.for_claims(table, differences)
-    assert scores.groupby("model").size().to_dict() == {"SD of PCRI over cell types": 81, "difference of PCRI": 3, "difference of predicted expression": 3}
-    part = table[table["gene_id"] == "G004"]
+    name = "change beyond others' pCREs, less its mean over cell types"
+    assert scores.groupby("model").size().to_dict() == {name: 87, "difference of PCRI": 3}
+    part = table[table["gene_id"] == "G004"].set_index("cell_type")
     row = scores[(scores["gene_id"] == "G004") & (scores["cell_type"] == "T03")].iloc[0]
-    assert row["score"] == pytest.approx(part["pcri_scaled"].std(ddof=0)) and row["target"] == pytest.approx(part["measured"].std(ddof=0))
+    assert row["score"] == pytest.approx(part["own_change"]["T03"] - part["own_change"].mean())
+    assert row["target"] == pytest.approx(part["measured"]["T03"] - part["measured"].mean())
+    assert specificity.for_claims(table[table["cell_type"] == "T01"], differences.iloc[:0]).empty
     assert specificity.for_claims(table.iloc[:0], differences.iloc[:0]).empty

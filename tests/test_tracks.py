@@ -104,3 +104,12 @@ def test_mean_by_label_averages_genes_in_the_direction_of_transcription():
     np.testing.assert_allclose(on["high"] - on["mean"], half, rtol=1e-4)
     np.testing.assert_allclose(on["mean"] - on["low"], half, rtol=1e-4)
     assert on["n"].tolist() == [2] * 8 and on["offset"].tolist() == [-350, -250, -150, -50, 50, 150, 250, 350]
+
+
+def test_loci_are_each_gene_in_each_cell_type():
+    data = {"T1": hand_data(), "T2": hand_data().select(max_pcres=1)}
+    loci = tracks.loci(data, ["G0", "G1"])
+    assert [(locus.cell_type, locus.strand, len(locus.regions)) for locus in loci] == [("T1", "+", 3), ("T2", "+", 2), ("T1", "-", 2), ("T2", "-", 2)]
+    table = tracks.together(loci[:2])
+    assert len(table) == sum(len(locus.tracks) for locus in loci[:2]) and table.columns.tolist()[:3] == ["cell_type", "region", "mark"]
+    assert tracks.loci(data, []) == [] and tracks.together([]).columns.equals(table.columns)

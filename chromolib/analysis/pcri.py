@@ -6,6 +6,7 @@ dimension of an embedding, changes in what the network predicts (reg: log2 RPKM 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple, get_args
@@ -16,7 +17,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from .. import evaluation, resampling, studies
+from .. import companions, evaluation, resampling, studies
 from ..attention import frame_offset
 from ..batch import Batch
 from ..config import InputError
@@ -26,7 +27,7 @@ from ..runs import Run
 from ..train import check_fits
 from . import enrichment, pcres
 
-# How the two embeddings are put on one scale; see `distance`.
+# How two embeddings are put on one scale; see `distance`.
 Standard = Literal["together", "apart"]
 PAPER_TOP, PAPER_GENES, PAPER_FOLDS = 250, 18_955, 4  # the paper's top genes of each fold and label
 TOP_SHARE = PAPER_TOP / (PAPER_GENES / PAPER_FOLDS / 2)
@@ -35,26 +36,36 @@ REACH_BP = 5_000       # of averages around the middle of a pCRE
 MIN_GENES = 5          # that an average holds
 N_EXCHANGES = 4        # other genes whose pCREs each gene is read with
 LABELS = ("on", "off")
-# Sets that claims are about, by how their terms begin: those planted in simulated profiles -> label of their genes.
-PLANTED_SETS = {"housekeeping": "on", "developmental": "off"}
-# Other ways to measure the same, beside column pcri: what they are called on the page.
+# Sets that claims are about, by how their terms begin: those planted in simulated profiles.
+PLANTED_SETS = ("housekeeping", "developmental")
+BEYOND = "beyond others' pCREs"
+# Columns that measure how far a gene is moved, and what the page calls them; pcri is the one that is taken for the paper's.
 CHOICES = {
-    "pcri": "standardised together", "pcri_apart": "standardised apart", "pcri_added": "with the promoter's embedding added",
-    "shift": "from the gene without its pCREs",
+    "pcri": "as heads read it, standardised apart", "pcri_bare": "without the promoter added, standardised apart",
+    "pcri_together": "without the promoter added, standardised together", "pcri_sum": "as heads read it, standardised together",
+    "shift": "from the gene without its pCREs", "pcri_own": "from the gene with others' pCREs",
 }  # fmt: skip
-COLUMNS = ("cell_type", "fold", "gene_id", "symbol", "label", "n_pcres", "measured", "predicted", "change", "exchanged", "pcri",
-           "pcri_alone", "pcri_apart", "pcri_added", "shift", "pcri_scaled")  # fmt: skip
+PAIRS = (("pcri", "pcre_change"), ("pcri_own", "own_change"))  # the paper's, and its control
+WORDS = {
+    "pcri": "PCRI", "pcri_own": f"PCRI {BEYOND}", "pcre_change": "change by pCREs", "others_change": "change by others' pCREs",
+    "own_change": f"change {BEYOND}",
+}  # fmt: skip
+BY_LABEL = ("pcre_change", "others_change", "own_change", "pcri", "pcri_own")
+NAMES = ("cell_type", "gene_id", "symbol", "label")
+COLUMNS = (*NAMES[:1], "fold", *NAMES[1:], "n_pcres", "measured", "predicted", "pcre_change", "others_change", "own_change",
+           "pcri", "pcri_alone", "pcri_own", "pcri_bare", "pcri_together", "pcri_sum", "shift", "pcri_scaled", "own_scaled")  # fmt: skip
 
 
 class Embedded(NamedTuple):
-    """What one network makes of some genes, (g, s * d) with resolutions side by side, and what it predicts, (g,)."""
+    """What one network makes of some genes: embeddings, (g, s * d) with resolutions side by side, and predictions, (g,)."""
 
     promoter: np.ndarray
     regulatory: np.ndarray   # as the Regulation transformer leaves it
     alone: np.ndarray        # the same of a gene that is read without its pCREs
+    others: np.ndarray       # the same with the pCREs of other genes, mean over some; NaN where there is no other
     predicted: np.ndarray
     without: np.ndarray      # its pCREs
-    exchanged: np.ndarray    # with the pCREs of another gene, mean over some; NaN where there is no other
+    exchanged: np.ndarray    # with those of other genes
 
 
 # Embeddings and their distance
@@ -64,8 +75,8 @@ class Embedded(NamedTuple):
 def embed(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> Embedded:
     """Embeddings and predictions of genes as they are, without their pCREs, and with those of other genes.
 
-    Genes change pCREs with others of about as many, so that neither number nor kind of pCREs changes over all genes: what is
-    left of a change with label or PCRI then cannot come from whose pCREs they are.
+    Genes exchange pCREs with others that have about as many. Where it does not matter whose pCREs a gene has, it lies on any side
+    of what it is with those of others, whatever the network makes of promoters and of pCREs in general.
 
     Raises
     ------
@@ -81,21 +92,24 @@ def embed(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> Embedded:
     order = np.lexsort((np.random.default_rng(seed).random(len(data)), pcres.per_gene(data)))
     parts = []
     for positions in torch.from_numpy(order).split(BATCH):
-        batch, alone = data.batch(positions), bare.batch(positions)
-        full, single = model.embed(batch), model.embed(alone)
-        tensors = *map(_side_by_side, (*full, single.regulatory)), _score(model(batch)), _score(model(alone)), _exchanged(model, batch)
+        batch, single = data.batch(positions), bare.batch(positions)
+        promoter, regulatory = model.embed(batch)
+        others, exchanged = _with_others(model, batch)
+        tensors = [*map(_side_by_side, (promoter, regulatory, model.embed(single).regulatory)), others,
+                   _score(model(batch)), _score(model(single)), exchanged]  # fmt: skip
         parts.append([tensor.double().cpu().numpy() for tensor in tensors])
     found = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Embedded(*(array[np.argsort(order)] for array in found))
 
 
-def distance(promoter: np.ndarray, regulatory: np.ndarray, standard: Standard = "together", moved: np.ndarray | None = None) -> np.ndarray:
+def distance(promoter: np.ndarray, regulatory: np.ndarray, standard: Standard, moved: np.ndarray | None = None) -> np.ndarray:
     """Euclidean distance of standardised embeddings, (g,) of (g, d) each.
 
     "together": each dimension has one mean and SD over both embeddings of all genes. The distance is 0 if and only if nothing
     happened to a gene, and that of a gene without pCREs is what the transformer does to a promoter alone.
-    "apart": each embedding has its own means and SDs. What happens to all genes alike then does not count, but a gene to which
-    nothing happens seems to move where most others do, backwards: its distance is not 0, and means nothing by itself.
+    "apart": each embedding has its own means and SDs. What happens to all genes alike does not count: what is left is how far
+    a gene changes its place among them. A gene to which nothing happens seems to move where most others do, backwards, so that
+    the distance of a gene without pCREs means nothing by itself.
 
     Parameters
     ----------
@@ -117,43 +131,48 @@ def distance(promoter: np.ndarray, regulatory: np.ndarray, standard: Standard = 
 def of_network(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> pd.DataFrame:
     """PCRI of genes held out from one network.
 
-    The network adds the promoter's embedding to what the Regulation transformer makes of it before its heads read it; PCRI
-    takes the regulatory embedding from before. It leaves a LayerNorm, so that its length is nearly the same for all genes: as
-    the distance of the sum from the promoter, that length is all that would be measured.
+    The regulatory embedding is taken as the network's heads read it, the promoter's embedding added to what the Regulation
+    transformer leaves. That ends in a LayerNorm, so that it has nearly the same length for all genes: standardised together,
+    the sum lies that far from the promoter whatever the pCREs are. So embeddings are standardised apart.
+    A gene without pCREs then has a PCRI that means nothing; `pcri_own` is 0 there, and measures what its own pCREs do.
 
     Returns
     -------
     DataFrame
         gene_id, symbol, label (on, off), n_pcres
-        measured (target), predicted, change (of the prediction by its pCREs: with minus without), exchanged (the same with the
-        pCREs of other genes)
-        pcri: distance of the regulatory from the promoter's embedding, standardised together over these genes
-        pcri_alone: the same of the gene without its pCREs
-        pcri_apart, pcri_added: pcri standardised apart; and after the promoter's embedding was added, as the heads read it
-        shift: distance of the regulatory embedding from that of the gene without its pCREs; 0 where it has none
-        pcri_scaled: pcri less its mean over its SD, so that networks can be compared
+        measured (target), predicted
+        pcre_change (of the prediction by its pCREs: with them minus without), others_change (the same with the pCREs of other
+        genes), own_change (the one less the other)
+        pcri: distance of the regulatory from the promoter's embedding
+        pcri_alone: the same of the gene without its pCREs, on the same scale
+        pcri_own: distance of the regulatory embedding from its mean with the pCREs of others, on that scale; NaN without others
+        pcri_bare, pcri_together, pcri_sum: pcri by other choices (see CHOICES)
+        shift: distance of the regulatory embedding from that of the gene without its pCREs
+        pcri_scaled, own_scaled: pcri and pcri_own less their mean over their SD, so that networks can be compared
 
     Source: paper, Results on figure 5, in words; the release computes no PCRI.
     """
+    # Deviates: perhaps. Our sources say neither which regulatory embedding the paper takes nor what is standardised together.
     found = embed(model, data, seed=seed)
-    # Deviates: our sources do not say which embeddings are standardised together; see `distance`.
-    pcri = distance(found.promoter, found.regulatory)
-    scale = _sd(np.concatenate([found.promoter, found.regulatory]))
+    read, alone, others = (found.promoter + part for part in (found.regulatory, found.alone, found.others))
+    pcri = distance(found.promoter, read, "apart")
+    own = np.linalg.norm((read - others) / _sd(read), axis=1)
+    change, by_others = found.predicted - found.without, found.exchanged - found.without
     genes = data.genes[["gene_id", "symbol"]].reset_index(drop=True)
     return genes.assign(
         label=np.where(data.genes["label"] == 1, *LABELS),
         n_pcres=pcres.per_gene(data),
         measured=data.select(task=model.config.task).targets.cpu().numpy().astype(float),
-        predicted=found.predicted,
-        change=found.predicted - found.without,
-        exchanged=found.exchanged - found.without,
+        predicted=found.predicted, pcre_change=change, others_change=by_others, own_change=change - by_others,
         pcri=pcri,
-        pcri_alone=distance(found.promoter, found.regulatory, moved=found.alone),
-        pcri_apart=distance(found.promoter, found.regulatory, "apart"),
-        pcri_added=distance(found.promoter, found.promoter + found.regulatory),
-        shift=np.linalg.norm((found.regulatory - found.alone) / scale, axis=1),
-        pcri_scaled=(pcri - pcri.mean()) / _sd(pcri),
-    )
+        pcri_alone=distance(found.promoter, read, "apart", moved=alone),
+        pcri_own=own,
+        pcri_bare=distance(found.promoter, found.regulatory, "apart"),
+        pcri_together=distance(found.promoter, found.regulatory, "together"),
+        pcri_sum=distance(found.promoter, read, "together"),
+        shift=np.linalg.norm((read - alone) / _sd(read), axis=1),
+        pcri_scaled=_scaled(pcri, pcri), own_scaled=_scaled(own, own[~np.isnan(own)]),
+    )  # fmt: skip
 
 
 def of_runs(runs: Iterable[Run], *, seed: int = 0) -> pd.DataFrame:
@@ -162,7 +181,10 @@ def of_runs(runs: Iterable[Run], *, seed: int = 0) -> pd.DataFrame:
         of_network(model, held_out, seed=seed).assign(cell_type=run.cell_type, fold=run.fold)
         for run, model, held_out in studies.networks(runs)
     ]
-    return pd.concat(tables, ignore_index=True)[list(COLUMNS)] if tables else pd.DataFrame(columns=list(COLUMNS))
+    if tables:
+        return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+    numbers = {name: int if name in ("fold", "n_pcres") else float for name in COLUMNS if name not in NAMES}
+    return pd.DataFrame(columns=list(COLUMNS)).astype(numbers)
 
 
 def _side_by_side(embedding: Tensor) -> Tensor:
@@ -175,19 +197,22 @@ def _score(out: Tensor) -> Tensor:
     return out[:, 1] - out[:, 0] if out.ndim == 2 else out
 
 
-def _exchanged(model: Chromoformer, batch: Batch) -> Tensor:
-    """Predictions of promoters with the pCREs of others of the batch, mean over those that stand before them, (b,)."""
+def _with_others(model: Chromoformer, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Regulatory embeddings (b, s * d) and predictions (b,) of promoters with the pCREs of others, mean over those that stand
+    before them in the batch."""
     has_any = torch.nonzero((batch.contact > 0).any(1)).squeeze(1)
-    scores = []
+    embeddings, scores = [], []
     for step in range(1, 1 + min(N_EXCHANGES, max(len(has_any) - 1, 1))):
         source = torch.arange(len(batch), device=batch.contact.device)
         source[has_any] = has_any.roll(step)
         pcre, is_padding = ({width: tensor[source] for width, tensor in part.items()} for part in (batch.pcre, batch.is_padding))
-        scores.append(_score(model(replace(batch, pcre=pcre, is_padding=is_padding, contact=batch.contact[source]))))
-    mean = torch.stack(scores).mean(0)
+        given = replace(batch, pcre=pcre, is_padding=is_padding, contact=batch.contact[source])
+        embeddings.append(_side_by_side(model.embed(given).regulatory))
+        scores.append(_score(model(given)))
+    embedding, score = torch.stack(embeddings).mean(0), torch.stack(scores).mean(0)
     if len(has_any) == 1:
-        mean[has_any] = float("nan")
-    return mean
+        embedding[has_any], score[has_any] = float("nan"), float("nan")
+    return embedding, score
 
 
 def _sd(values: np.ndarray) -> np.ndarray:
@@ -204,64 +229,73 @@ def _scaled(values: np.ndarray, over: np.ndarray) -> np.ndarray:
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """PCRI of genes with and without pCREs: cell_type, pcres (with, without), genes, pcri, pcri_alone, change (medians), up (share
+    """PCRI of genes with and without pCREs: cell_type, pcres (with, without), genes, pcri, pcri_alone, pcre_change (medians), up (share
     whose prediction rises by more than 0)."""
     rows = []
     for (cell_type, has_any), part in table.groupby(["cell_type", table["n_pcres"] > 0], sort=False):
-        medians = part[["pcri", "pcri_alone", "change"]].median()
-        rows.append((cell_type, "with" if has_any else "without", len(part), *medians, (part["change"] > 0).mean() if has_any else np.nan))
-    columns = ["cell_type", "pcres", "genes", "pcri", "pcri_alone", "change", "up"]
+        medians = part[["pcri", "pcri_alone", "pcre_change"]].median()
+        rows.append((cell_type, "with" if has_any else "without", len(part), *medians, (part["pcre_change"] > 0).mean() if has_any else np.nan))
+    columns = ["cell_type", "pcres", "genes", "pcri", "pcri_alone", "pcre_change", "up"]
     return pd.DataFrame(rows, columns=columns).sort_values(["cell_type", "pcres"], ignore_index=True)
 
 
-def choices(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """How much the order of genes depends on the way PCRI is measured.
+def choices(table: pd.DataFrame) -> pd.DataFrame:
+    """How much the order of genes depends on the way PCRI is measured, of genes with pCREs.
 
     Returns
     -------
     DataFrame
-        choice (see CHOICES), with_pcri, with_size: Spearman's correlation over genes with pCREs with column pcri, and with the
-        size of the change of prediction, means over networks, low and high of the latter (95 % bootstrap interval over genes);
-        with_promoter: correlation with what the transformer does to the promoter alone; without_to_with: median of genes
-        without pCREs over that of genes with; n, parts (networks)
+        choice (see CHOICES); Spearman's correlations, means over networks: with_pcri; with_level (predicted expression) and
+        with_alone (pcri_alone), which pCREs have no part in or little; with_size and with_own_size (of pcre_change and own_change,
+        without sign); without_to_with: median of genes without pCREs over that of genes with; n, parts (networks)
     """
     rows = []
-    connected = table[table["n_pcres"] > 0].assign(size=table["change"].abs())
+    connected = table[table["n_pcres"] > 0].assign(size=table["pcre_change"].abs(), own_size=table["own_change"].abs()).dropna(subset="own_size")
+    beside = {"with_pcri": "pcri", "with_level": "predicted", "with_alone": "pcri_alone", "with_size": "size", "with_own_size": "own_size"}
     for name, choice in CHOICES.items() if len(connected) else ():
-        size = _over_networks(connected, name, "size", "spearman", n_resamples, seed)
-        same, promoter = (_over_networks(connected, name, other, "spearman", 0, seed)["value"] for other in ("pcri", "pcri_alone"))
-        lone = table.loc[table["n_pcres"] == 0, name].median()
-        rows.append({"choice": choice, "with_pcri": same, "with_promoter": promoter, "with_size": size["value"], "low": size["low"],
-                     "high": size["high"], "without_to_with": lone / connected[name].median(), "n": size["n"], "parts": size["parts"]})  # fmt: skip
-    columns = ["choice", "with_pcri", "with_promoter", "with_size", "low", "high", "without_to_with", "n", "parts"]
-    return pd.DataFrame(rows, columns=columns)
+        found = {column: _over_networks(connected, name, other, "spearman", 0, 0) for column, other in beside.items()}
+        ratio = table.loc[table["n_pcres"] == 0, name].median() / connected[name].median()
+        rows.append({"choice": choice, **{column: values["value"] for column, values in found.items()}, "without_to_with": ratio,
+                     "n": found["with_pcri"]["n"], "parts": found["with_pcri"]["parts"]})  # fmt: skip
+    return pd.DataFrame(rows, columns=["choice", *beside, "without_to_with", "n", "parts"])
 
 
 def correlations(
-    table: pd.DataFrame, score: str = "pcri", target: str = "change", *, n_resamples: int = 1000, seed: int = 0
+    table: pd.DataFrame, pairs: Sequence[tuple[str, str]] = PAIRS, *, n_resamples: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
     """Spearman's correlation of PCRI with the change of predicted expression, of genes with pCREs, by label (figure 5c).
+
+    Where it does not matter whose pCREs a gene has, that of pcri_own with own_change is 0 but for chance: the one is a distance,
+    the other has either sign alike.
+
+    Parameters
+    ----------
+    pairs : sequence of (str, str)
+        Columns to correlate.
 
     Returns
     -------
     DataFrame
-        cell_type, genes (on, off, all), value (mean over networks), low, high (95 % bootstrap interval over genes), p
-        (two-sided), n (genes), parts (networks), q (p adjusted over the rows)
+        cell_type, score, target (in words), genes (on, off, all), value (mean over networks), low, high (95 % bootstrap interval
+        over genes), p (two-sided), n (genes), parts (networks), q (p adjusted over the rows)
     """
     rows = []
-    for cell_type, genes, part in _groups(table[table["n_pcres"] > 0]):
-        rows.append({"cell_type": cell_type, "genes": genes, **_over_networks(part, score, target, "spearman", n_resamples, seed)})
-    found = pd.DataFrame(rows, columns=["cell_type", "genes", "value", "low", "high", "p", "n", "parts"])
+    for cell_type, part in table[table["n_pcres"] > 0].groupby("cell_type", sort=False):
+        groups = {label: part[part["label"] == label] for label in LABELS} | {"all": part}
+        for (score, target), (genes, chosen) in itertools.product(pairs, groups.items()):
+            found = _over_networks(chosen.dropna(subset=[score, target]), score, target, "spearman", n_resamples, seed)
+            rows.append({"cell_type": cell_type, "score": WORDS.get(score, score), "target": WORDS.get(target, target), "genes": genes, **found})
+    found = pd.DataFrame(rows, columns=["cell_type", "score", "target", "genes", "value", "low", "high", "p", "n", "parts"])
     return found.assign(q=evaluation.adjusted(found["p"].astype(float)))
 
 
-def by_label(table: pd.DataFrame, columns: Sequence[str] = ("change", "exchanged", "pcri"), *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+def by_label(table: pd.DataFrame, columns: Sequence[str] = BY_LABEL, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
     """What differs between genes that are on and off, of those with pCREs: Wilcoxon's rank-sum test (figure 5b).
 
     Returns
     -------
     DataFrame
-        cell_type, what (column), on, off (medians), roc_auc: the chance that a gene that is on has more than one that is off,
+        cell_type, what (in words), on, off (medians), roc_auc: the chance that a gene that is on has more than one that is off,
         mean over networks, which is the statistic of the test; low, high (95 % bootstrap interval over genes), p_wilcoxon (of
         all networks' genes together, as if independent), n, parts
     """
@@ -272,25 +306,17 @@ def by_label(table: pd.DataFrame, columns: Sequence[str] = ("change", "exchanged
             known = part.dropna(subset=what).assign(is_on=is_on.astype(float))
             on, off = (known.loc[known["label"] == label, what] for label in LABELS)
             found = _over_networks(known, what, "is_on", "roc_auc", n_resamples, seed, beside=0.5)
-            rows.append({"cell_type": cell_type, "what": what, "on": on.median(), "off": off.median(), "roc_auc": found["value"],
+            rows.append({"cell_type": cell_type, "what": WORDS.get(what, what), "on": on.median(), "off": off.median(), "roc_auc": found["value"],
                          "low": found["low"], "high": found["high"], "p_wilcoxon": stats.ranksums(on, off).pvalue if len(on) and len(off) else np.nan,
                          "n": found["n"], "parts": found["parts"]})  # fmt: skip
     return pd.DataFrame(rows, columns=["cell_type", "what", "on", "off", "roc_auc", "low", "high", "p_wilcoxon", "n", "parts"])
 
 
-def _groups(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Cell type, name of the genes and their rows: those on, off and all of each cell type."""
-    for cell_type, part in table.groupby("cell_type", sort=False):
-        for label in LABELS:
-            yield cell_type, label, part[part["label"] == label]
-        yield cell_type, "all", part
-
-
 def _over_networks(
     table: pd.DataFrame, score: str, target: str, metric: str, n_resamples: int, seed: int, beside: float = 0.0
 ) -> dict[str, float]:
-    """A metric of two columns, mean over networks: value, low, high, p (of `beside`), n, parts. Networks in which it means
-    nothing are passed over; NaN where none is left, or of low, high and p where a resample has none."""
+    """A metric of two columns, mean over networks: value, low, high, p (of `beside`), n, parts. A network is passed over where the
+    metric means nothing of its genes, and in those resamples in which it does; NaN where none is left."""
     parts = [
         [part.set_index("gene_id")[[score, target]].set_axis(["score", "target"], axis=1)]
         for _, part in table.groupby(["cell_type", "fold"])
@@ -298,18 +324,18 @@ def _over_networks(
     parts = [part for part in parts if not np.isnan(resampling.of_parts([part], metric, 0, seed)[0]).any()]
     if not parts:
         return {"value": np.nan, "low": np.nan, "high": np.nan, "p": np.nan, "n": 0, "parts": 0}
-    draws, n = resampling.of_parts(parts, metric, n_resamples, seed)
-    draws = draws[..., 0].mean(1)
+    of_networks, n = resampling.of_parts(parts, metric, n_resamples, seed)
+    has_value = ~np.isnan(of_networks[..., 0])                                              # (1 + b, network)
+    draws = np.nanmean(of_networks[has_value.any(1), :, 0], axis=1)
     low, high = np.quantile(draws[1:], (0.025, 0.975)) if n_resamples else (np.nan, np.nan)
     short = min((draws[1:] <= beside).sum(), (draws[1:] >= beside).sum())
-    p = np.nan if np.isnan(draws).any() else min(1.0, 2 * (1 + short) / len(draws))
-    return {"value": draws[0], "low": low, "high": high, "p": p, "n": n, "parts": len(parts)}
+    return {"value": draws[0], "low": low, "high": high, "p": min(1.0, 2 * (1 + short) / len(draws)), "n": n, "parts": len(parts)}
 
 
 # The genes that are moved most
 
 
-def top(table: pd.DataFrame, share: float = TOP_SHARE) -> pd.DataFrame:
+def top(table: pd.DataFrame, share: float = TOP_SHARE, by: str = "pcri") -> pd.DataFrame:
     """The genes with the highest PCRI of each cell type, fold and label, of those with pCREs.
 
     The paper takes 250 of each fold and label, which is about one in ten; here it is that share, rounded up.
@@ -321,9 +347,9 @@ def top(table: pd.DataFrame, share: float = TOP_SHARE) -> pd.DataFrame:
     """
     rows = []
     for _, part in table[table["n_pcres"] > 0].groupby(["cell_type", "fold", "label"], sort=False):
-        rows.append(part.nlargest(int(np.ceil(share * len(part))), "pcri"))
+        rows.append(part.nlargest(int(np.ceil(share * len(part))), by))
     found = pd.concat(rows) if rows else table.iloc[:0]
-    return found.sort_values(["cell_type", "label", "pcri_scaled"], ascending=[True, False, False], kind="stable", ignore_index=True)
+    return found.sort_values(["cell_type", "label", by], ascending=[True, False, False], kind="stable", ignore_index=True)
 
 
 def enriched(table: pd.DataFrame, chosen: pd.DataFrame, sets: pd.DataFrame) -> pd.DataFrame:
@@ -413,9 +439,8 @@ def around_pcres(data: GeneDataset, groups: Mapping[str, Sequence[str]], *, reac
         curve = np.stack(curves)                                                            # (g, l, m), NaN beyond reach
         n = (~np.isnan(curve[..., 0])).sum(0)
         is_shown = n >= MIN_GENES
-        with np.errstate(invalid="ignore"):
-            mean = np.nanmean(curve[:, is_shown], axis=0)
-            half = 1.96 * np.nanstd(curve[:, is_shown], axis=0, ddof=1) / np.sqrt(n[is_shown])[:, None]
+        mean, half = np.nanmean(curve[:, is_shown], axis=0), np.nanstd(curve[:, is_shown], axis=0)
+        half *= 1.96 / np.sqrt(np.maximum(n[is_shown] - 1, 1))[:, None]
         offset = _offsets(min(view.bin_bp), reach_bp)[is_shown]
         for k, mark in enumerate(view.marks):
             tables.append(pd.DataFrame({"mark": mark, "label": name, "offset": offset, "mean": mean[:, k],
@@ -458,16 +483,16 @@ def cell_types(study: studies.Study) -> tuple[str, ...]:
     return studies.with_contacts(replace(study, cell_types=tuple(study.record.cell_types)))
 
 
-def left_out(study: studies.Study, sets: pd.DataFrame) -> pd.DataFrame:
+def left_out(study: studies.Study) -> pd.DataFrame:
     """What a profile has nothing to show of: figure, what, why."""
     connected = cell_types(study)
     rows = [("5, 6", f"PCRI of {name}", "no contacts") for name in study.record.cell_types if name not in connected]
-    if sets.empty:
-        rows.append(("5e, g, 6a, S12", "enriched terms", "no gene sets"))
+    missing = companions.left_out(study.record, study.cell_types[0])
+    rows += [("5e, g, 6a, S12", "enriched terms", f"gene sets: {why}") for what, why in missing.itertuples(index=False) if what == companions.GENE_SETS]
     if len(connected) < 3:
-        rows.append(("6a, S12", "clusters over cell types", f"{len(connected)} cell types with contacts, expected three or more: z-scores over two are a sign"))
+        rows.append(("6a, S12", "clusters over cell types", f"cell types with contacts: {len(connected)}, expected three or more; z-scores over two are a sign"))
     if len(connected) < 2:
-        rows.append(("6b, S13", "genes that differ between two cell types", f"{len(connected)} cell types with contacts"))
+        rows.append(("6b, S13", "genes that differ between two cell types", f"cell types with contacts: {len(connected)}"))
     return pd.DataFrame(rows, columns=["figure", "what", "why"])
 
 
@@ -483,7 +508,7 @@ def in_words(genes: pd.DataFrame) -> str:
     """A sentence on each gene of a few rows of `of_runs`; that there is none, of no rows."""
     return " ".join(
         f"{row.symbol} in {row.cell_type}, {row.label}, {row.n_pcres} pCREs: PCRI {row.pcri:.1f}, predicted log2(RPKM + 1) {row.predicted:.1f}, "
-        f"by its pCREs {row.change:+.2f}; measured {row.measured:.1f}." for row in genes.itertuples()
+        f"by its pCREs {row.pcre_change:+.2f}; measured {row.measured:.1f}." for row in genes.itertuples()
     ) or "There is no such gene."  # fmt: skip
 
 
@@ -493,22 +518,25 @@ def for_claims(table: pd.DataFrame, carried: pd.DataFrame, sets: pd.DataFrame) -
     Returns
     -------
     DataFrame
-        cell_type, task, model, gene_id, fold, score, target. clf, label as target: "change by its pCREs", "change by others'
-        pCREs", "<mark> at pCREs" (of genes with pCREs); clf, membership as target: "PCRI, <set> genes". reg: "PCRI" with the
-        change as target.
+        cell_type, task, model, gene_id, fold, score, target
+        clf, label as target: "change by its pCREs", "change beyond others' pCREs", "<mark> at pCREs" (of genes with pCREs)
+        clf, membership as target: "PCRI, <set> genes", of PLANTED_SETS in the first cell type, by whose truth they are planted
+        reg: "PCRI" with the change as target, "PCRI beyond others' pCREs" with the change beyond these
     """
     is_on = (table["label"] == "on").astype(float)
-    is_known = table["exchanged"].notna()
+    known = table[table["own_change"].notna()]
     parts = [
-        table.assign(task="clf", model="change by its pCREs", score=table["change"], target=is_on),
-        table.assign(task="clf", model="change by others' pCREs", score=table["exchanged"], target=is_on)[is_known],
-        table.assign(task="reg", model="PCRI", score=table["pcri_scaled"], target=table["change"]),
+        table.assign(task="clf", model="change by its pCREs", score=table["pcre_change"], target=is_on),
+        known.assign(task="clf", model=f"change {BEYOND}", score=known["own_change"], target=is_on[known.index]),
+        table.assign(task="reg", model="PCRI", score=table["pcri_scaled"], target=table["pcre_change"]),
+        known.assign(task="reg", model=f"PCRI {BEYOND}", score=known["own_scaled"], target=known["own_change"]),
     ]
+    first = table[table["cell_type"].isin(table["cell_type"].head(1))]
     for name in PLANTED_SETS:
         members = sets.loc[sets["term"].str.startswith(name), "gene"]
         if len(members):
-            is_in = table["gene_id"].isin(members).astype(float)
-            parts.append(table.assign(task="clf", model=f"PCRI, {name} genes", score=table["pcri_scaled"], target=is_in))
+            is_in = first["gene_id"].isin(members).astype(float)
+            parts.append(first.assign(task="clf", model=f"PCRI, {name} genes", score=first["pcri_scaled"], target=is_in))
     for mark in carried.columns.drop(table.columns):
         parts.append(carried.assign(task="clf", model=f"{mark} at pCREs", score=carried[mark], target=(carried["label"] == "on").astype(float)))
     return pd.concat(parts, ignore_index=True)[studies.SCORES]

@@ -22,7 +22,7 @@ PAPER_VARIABLE = 1000   # of the paper's genes
 LEAST_VARIABLE = 60     # where there are few genes, so that clusters have members
 MIN_CELL_TYPES = 3      # for z-scores over them that say more than a sign
 RANKINGS = {
-    "pcri": "PCRI", "predicted": "predicted expression", "change": "change by pCREs", "marks": "marks at the TSS",
+    "pcri": "PCRI", "own": "PCRI beyond others' pCREs", "predicted": "predicted expression", "own_change": "change beyond others' pCREs", "marks": "marks at the TSS",
     "pcre_marks": "marks at pCREs", "measured": "measured expression",
 }  # fmt: skip
 
@@ -101,7 +101,7 @@ def differences(table: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.Data
     Returns
     -------
     DataFrame
-        gene_id, symbol, fold; of the second less the first: pcri (scaled), predicted, change, measured (expression); and without
+        gene_id, symbol, fold; of the second less the first: pcri, own (scaled), predicted, own_change, measured (expression); and without
         sign: marks (Euclidean distance of their mean signal within 2 kb of the TSS, each in SDs over genes and cell types),
         pcre_marks (the same of their mean over pCREs; 0 where a gene has none in one of the two). No rows of one cell type.
     """
@@ -110,7 +110,7 @@ def differences(table: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.Data
     if len(data) < 2:
         return pd.DataFrame(columns=["gene_id", "symbol", "fold", *RANKINGS])
     keys = ["gene_id", "symbol", "fold"]
-    columns = {"pcri_scaled": "pcri", "predicted": "predicted", "change": "change", "measured": "measured"}
+    columns = {"pcri_scaled": "pcri", "own_scaled": "own", "predicted": "predicted", "own_change": "own_change", "measured": "measured"}
     first, second = (table[table["cell_type"] == name].set_index(keys)[list(columns)].rename(columns=columns) for name in data)
     found = (second - first).dropna()
     ids = found.index.get_level_values("gene_id")
@@ -168,22 +168,20 @@ def _apart(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def for_claims(table: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
     """Scores of genes as `claims.evaluate` takes them, of what claims on figures 6 and S13 name.
 
-    They are on genes, not on a cell type, and stand the same in each, so that no claim leaves one out.
-
     Returns
     -------
     DataFrame
-        cell_type, task ("reg"), model ("SD of PCRI over cell types", with that of measured expression as target; "difference of
-        PCRI" and "difference of predicted expression", of two cell types, with that of measured expression as target), gene_id,
-        fold, score, target.
+        cell_type, task ("reg"), gene_id, fold, score, target, and model: "change beyond others' pCREs, less its mean over cell
+        types", of genes that have one in every cell type, with measured expression less its mean as target; "difference of PCRI"
+        of two cell types, which stands the same in each, with that of measured expression as target.
     """
-    cell_types = table["cell_type"].unique()
-    parts = [table.iloc[:0].assign(task="", model="", score=0.0, target=0.0)]
-    if len(cell_types) > 1:
-        spread = table[table["gene_id"].isin(across(table).index)].groupby(["gene_id", "fold"])[["pcri_scaled", "measured"]].std(ddof=0)
-        parts.append(spread.set_axis(["score", "target"], axis=1).reset_index().assign(model="SD of PCRI over cell types"))
-    for column, name in (("pcri", "PCRI"), ("predicted", "predicted expression")) if len(differences) else ():
-        rows = differences[["gene_id", "fold"]].assign(score=differences[column], target=differences["measured"])
-        parts.append(rows.assign(model=f"difference of {name}"))
-    scores = pd.concat(parts, ignore_index=True).assign(task="reg")
-    return pd.concat([scores.assign(cell_type=name) for name in cell_types] or [scores], ignore_index=True)[studies.SCORES]
+    numbers = ["own_change", "measured"]
+    known = table[["cell_type", "gene_id", "fold", *numbers]].dropna()
+    n = known["cell_type"].nunique()
+    known = known[known.groupby("gene_id")["gene_id"].transform("size") == n] if n > 1 else known.iloc[:0]
+    centred = (known[numbers] - known.groupby("gene_id")[numbers].transform("mean")).set_axis(["score", "target"], axis=1)
+    parts = [known.join(centred).assign(model=f"change {pcri.BEYOND}, less its mean over cell types")]
+    for cell_type in table["cell_type"].unique() if len(differences) else ():
+        rows = differences[["gene_id", "fold"]].assign(score=differences["pcri"], target=differences["measured"])
+        parts.append(rows.assign(cell_type=cell_type, model="difference of PCRI"))
+    return pd.concat(parts, ignore_index=True).assign(task="reg")[studies.SCORES]

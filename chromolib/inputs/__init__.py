@@ -17,7 +17,7 @@ from ..genome import Genome
 from ..integrity import sha256_of
 from ..readers import published as tables
 from . import demo, published, raw
-from .files import files_of
+from .files import annotation_file, files_of
 from .parts import Parts
 
 _SOURCES = {"raw": raw, "own": raw, "release-demo": demo, "published": published}
@@ -42,6 +42,13 @@ def others_expression(profile: Profile, cell_type: str) -> pd.DataFrame | None:
         genes = sources.fetch(sources.GENE_LIST, profile.raw_dir) if paths else None
         table = tables.read_targets(paths, genes) if paths else None
     return None if table is None else np.log2(table + 1)
+
+
+def exons(profile: Profile, symbol: str) -> pd.DataFrame | None:
+    """Exons of one gene as `readers.read_exons` gives them; None where the profile has no annotation with exons."""
+    if not isinstance(profile.inputs, (RawInputs, OwnInputs)) or profile.inputs.annotation_format == "table":
+        return None
+    return readers.read_exons(annotation_file(profile), profile.inputs.annotation_format, symbol)
 
 
 def check_there(profile: Profile, cell_type: str) -> list[Path]:

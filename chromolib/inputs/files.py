@@ -83,6 +83,11 @@ def expression_files(profile: Profile, cell_types: Iterable[str]) -> dict[Path, 
     return paths
 
 
+def annotation_file(profile: Profile) -> Path:
+    """The file with genes; no other is fetched."""
+    return place_of(profile)(profile.inputs.annotation)
+
+
 def place_of(profile: Profile) -> Callable[[str], Path]:
     """Function from a name in inputs or companions to a path: beside a user's profile, below the raw folder, or fetched as a source."""
 

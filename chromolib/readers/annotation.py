@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..config import InputError
 from ..genome import Genome
-from .table import checked, chrom_sizes, numbered_lines, parse_table, read_table, reading, refuse_first
+from .table import as_numbers, checked, chrom_sizes, numbered_lines, parse_table, read_table, reading, refuse_first
 
 # What counts as the TSS. first-base: start on "+", end - 1 on "-". base-before: the one upstream of it.
 TssRule = Literal["first-base", "base-before"]
@@ -57,7 +57,7 @@ def read_gtf(
     """
     types = {"chrom": str, "first": int, "last": int, "strand": str, "attributes": str}
     with reading(path, 'GTF: 9 columns, transcripts among the features, attributes as key "value";'):
-        table = parse_table(_transcript_lines(path), types, positions=(0, 3, 4, 6, 8))
+        table = parse_table(_lines_of(path, "transcript"), types, positions=(0, 3, 4, 6, 8))
         refuse_first(~table["strand"].isin(["+", "-"]), table["chrom"], "has a strand other than + and -")
         refuse_first(
             (table["first"] < 1) | (table["last"] < table["first"]), table["chrom"], "is not 1 <= start <= end"
@@ -88,21 +88,65 @@ def read_gtf(
     return _with_tss(path, found, genome, tss_rule, {f"gene is not {biotype}": (~is_wanted).sum()})
 
 
-def _transcript_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines of a GTF file whose feature is a transcript: a tenth of a file of 1.5 million."""
+def _lines_of(path: Path, feature: str) -> Iterator[tuple[int, str]]:
+    """Lines of a GTF file of one feature: transcripts are a tenth of a file of 1.5 million."""
     for number, line in numbered_lines(path):
         if line.startswith("#"):
             continue
         fields = line.split("\t", 3)
         if len(fields) < 4:
             raise ValueError(f"line {number:,}, {line[:40]}, has {len(fields)} fields, not 9")
-        if fields[2] == "transcript":
+        if fields[2] == feature:
             yield number, line
 
 
 def _attribute(text: pd.Series, key: str) -> pd.Series:
     """The first value of a key in the attributes of each row, missing where there is none."""
     return text.str.extract(rf'(?:^|;)\s*{key} "([^"]*)"', expand=False)
+
+
+def read_exons(path: Path, form: Literal["refgene", "gtf"], symbol: str) -> pd.DataFrame:
+    """Read the exons of one gene from UCSC's refGene table or a GTF file, whatever its biotype.
+
+    Parameters
+    ----------
+    symbol : str
+        As the tables of transcripts call it; of a GTF also the id of a gene without a name.
+
+    Returns
+    -------
+    DataFrame
+        transcript, chrom, start, end; no rows where the file has no such gene.
+    """
+    with reading(path, f"{form} with the exons of each transcript"):
+        found = _refgene_exons(path, symbol) if form == "refgene" else _gtf_exons(path, symbol)
+        wrong = (found["start"] < 0) | (found["end"] <= found["start"])
+        refuse_first(wrong, found["transcript"], "has an exon that is not 0 <= start < end", unit="exon")
+    return found
+
+
+def _refgene_exons(path: Path, symbol: str) -> pd.DataFrame:
+    rows = []
+    for number, line in numbered_lines(path):
+        fields = line.split("\t")
+        if line.startswith("#") or symbol not in fields[12:13]:
+            continue
+        starts, ends = (field.rstrip(",").split(",") for field in fields[9:11])
+        if len(starts) != len(ends):
+            raise ValueError(f"line {number:,}, {fields[1]}, has {len(starts)} starts of exons and {len(ends)} ends")
+        rows += [(fields[1], fields[2], start, end) for start, end in zip(starts, ends, strict=True)]
+    table = pd.DataFrame(rows, columns=["transcript", "chrom", "start", "end"])
+    return table.assign(start=as_numbers(table["start"], int), end=as_numbers(table["end"], int))
+
+
+def _gtf_exons(path: Path, symbol: str) -> pd.DataFrame:
+    rows = [line.split("\t") for _, line in _lines_of(path, "exon") if f'"{symbol}' in line]
+    table = pd.DataFrame([[row[i] for i in (0, 3, 4, 8)] for row in rows], columns=["chrom", "start", "end", "text"], dtype="str")
+    ids = {name: _attribute(table["text"], name) for name in ("gene_id", "gene_name", "transcript_id")}
+    is_gene = (ids["gene_name"] == symbol) | (without_version(ids["gene_id"]) == symbol)
+    table = table.assign(transcript=without_version(ids["transcript_id"]))[is_gene].reset_index(drop=True)
+    table = table.assign(start=as_numbers(table["start"], int) - 1, end=as_numbers(table["end"], int))
+    return table[["transcript", "chrom", "start", "end"]]
 
 
 def read_gene_info(path: Path) -> pd.DataFrame:
