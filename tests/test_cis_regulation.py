@@ -108,6 +108,16 @@ def test_the_curve_that_was_planted_wins_and_the_control_has_none(effect, verdic
         assert row["low"] > 0 and 2 <= row["midpoint"] <= 3 and row["size_low"] < 3 < row["size_high"] and row["p_switch"] > 0.01 > row["p_additive"]
 
 
+def test_a_cell_type_without_peaks_still_counts_for_active_pcres():
+    values, table, promoter = made(lambda n: 0.7 * n)
+    parts = [(part.assign(cell_type="D"), part) for part in (values["value"], table, promoter)]
+    both = [pd.concat([own, other], ignore_index=True) for other, own in parts]
+    both[1].loc[both[1]["cell_type"] == "D", "EZH2"] = np.nan
+    both[0]["group"] = both[0]["cell_type"]
+    found = cis.compare({"value": both[0]}, *both[1:], n_refits=0).set_index("kind")
+    assert found["n"].to_dict() == {"active": 1200, "EZH2": 600, "other": 1200} and found.loc["active", "verdict"] == "additive"
+
+
 def test_fits_are_those_of_statsmodels_and_a_switch_costs_two_parameters_more():
     values, table, promoter = made(step, n_genes=200)
     given = cis.problem(values["value"], table, promoter, "active")

@@ -258,14 +258,15 @@ def problem(values: pd.DataFrame, table: pd.DataFrame, promoter: pd.DataFrame, k
     protein beside active ones, the control beside both.
     """
     others = [name for name in main_kinds(table) if name != OTHER and (kind == OTHER or (name == ACTIVE) != (kind == ACTIVE))]
-    known = table[table["pcres"] > 0].dropna(subset=[kind, *others])
+    known = table[table["pcres"] > 0].dropna(subset=[kind])
     known = values.merge(known, on=_KEYS).merge(promoter, on=_KEYS)
     if len(known) < MIN_ROWS:
         return None
     n = _capped(known[kind])
     if not len(_midpoints(n)) or known["value"].std() == 0:
         return None
-    levels = [pd.get_dummies(_capped(known[name]), drop_first=True) for name in others]
+    # A cell type of which another kind is not known has one level of it: its groups stand for that.
+    levels = [pd.get_dummies(_capped(known[name].fillna(0)), drop_first=True) for name in others]
     own = known[promoter.columns.drop(_KEYS)]
     base = np.column_stack([pd.get_dummies(known["group"]), *levels, own]).astype(float)
     return Problem(known["value"].to_numpy(), n, base, known[_KEYS])
@@ -312,7 +313,8 @@ def compare(
     """
     rows = []
     for response, kind, given in _problems(values, table, promoter):
-        fits, aic = fit(given), fit(given).aic()
+        fits = fit(given)
+        aic = fits.aic()
         rows.append({
             "response": response, "kind": kind, "n": len(given.y), "most": int(given.n.max()), **_parameters(given, fits, n_refits, seed),
             "aic_additive": aic[ADDITIVE] - aic[NOTHING], "aic_switch": aic[SWITCH] - aic[NOTHING],
