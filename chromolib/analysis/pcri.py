@@ -152,7 +152,7 @@ def of_network(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> pd.D
 
     Source: paper, Results on figure 5, in words; the release computes no PCRI.
     """
-    # Deviates: perhaps. Our sources say neither which regulatory embedding the paper takes nor what is standardised together.
+    # Deviates: perhaps; our sources say neither which regulatory embedding the paper takes nor what it standardises together.
     found = embed(model, data, seed=seed)
     read, alone, others = (found.promoter + part for part in (found.regulatory, found.alone, found.others))
     pcri = distance(found.promoter, read, "apart")
@@ -265,8 +265,9 @@ def correlations(
 ) -> pd.DataFrame:
     """Spearman's correlation of PCRI with the change of predicted expression, of genes with pCREs, by label (figure 5c).
 
-    Where it does not matter whose pCREs a gene has, that of pcri_own with own_change is 0 but for chance: the one is a distance,
-    the other has either sign alike.
+    Where it does not matter whose pCREs a gene has, that of pcri_own with own_change is 0 but for chance beside one other gene: the
+    one is a distance, the other has either sign alike. Beside the mean of several, pCREs that stand out in one direction leave a
+    correlation, but the same in genes on and off: opposite signs are what pCREs leave that go with the label.
 
     Parameters
     ----------
