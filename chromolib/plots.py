@@ -59,6 +59,9 @@ KIND_STYLES = {
     "nearest TSS within 5 kb": ("#7a3e9d", "s"), "nearest TSS 5 to 20 kb away": ("#d55e00", "o"), "nearest TSS beyond 20 kb": (OTHER, "D"),
     "on": ("#d55e00", "o"), "off": ("#0072b2", "s"), "none in view": (OTHER, "D"),
 }  # fmt: skip
+# Kinds of pCREs in the colour of the mark that they carry; those that a protein of Polycomb binds in that of H3K27me3.
+KIND_COLOURS = {"active": MARK_COLOURS["H3K27ac"], "other": OTHER}
+LINE_OF_CURVE = {"additive": "--", "switch": "-"}
 MANY_FOLDS = 8  # points of a model; fewer are drawn without a box
 MANY_POINTS = 3000  # more are drawn as an image inside of the SVG: a page of megabytes opens slowly
 COLUMN_NAMES = METRIC_NAMES | {
@@ -79,6 +82,8 @@ COLUMN_NAMES = METRIC_NAMES | {
     "odds_ratio": "odds ratio", "pcre_marks": "marks at pCREs",
     "most": "most there is to lose", "change": "change of ROC-AUC",
     "window_kb": "window (kb)", "memory_gb": "memory (GB)", "not_told_apart": "not told apart",
+    "p_any": "p, any effect", "p_additive": "p, levels beside the line", "p_switch": "p, levels beside the switch",
+    "aic_additive": "AIC, line", "aic_switch": "AIC, switch", "with_any": "genes with any",
     "q_t": "q, paired t-test", "q_corrected": "q, corrected t-test", "q_wilcoxon": "q, Wilcoxon",
 }  # fmt: skip
 GAP_NAMES = {
@@ -996,3 +1001,49 @@ def plot_loci(loci: Sequence[Locus], axes: np.ndarray) -> np.ndarray:
         for ax in row[1:]:
             ax.set_ylabel("")
     return axes
+
+
+def plot_numbers(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """Means by the number of pCREs of a kind with their intervals, an axis for each response and kind in the order of the
+    table; from `cis_regulation.by_number`, or from `cis_regulation.curves`, then with the line and the switch through them."""
+    if table.empty:
+        return nothing_to_draw(axes, "no kinds of pCREs are known")
+    kinds = list(table["kind"].unique())
+    panels = table.groupby("response", sort=False)
+    for row, (response, part) in enumerate(panels):
+        low, high = part["low"].min(), part["high"].max()
+        for ax, kind in zip(axes[row * len(kinds) :], kinds, strict=False):
+            rows = part[part["kind"] == kind]
+            if rows.empty:
+                ax.set_visible(False)
+                continue
+            colour = KIND_COLOURS.get(kind, MARK_COLOURS["H3K27me3"])
+            for name, style in LINE_OF_CURVE.items() if "additive" in rows else ():
+                ax.plot(rows["number"], rows[name], color="black", lw=1.1, ls=style, label=name)
+            ax.errorbar(rows["number"], rows["value"], yerr=[rows["value"] - rows["low"], rows["high"] - rows["value"]], fmt="o", ms=4, capsize=2, lw=1.2, color=colour)
+            ax.set(ylim=(low - 0.05 * (high - low), high + 0.05 * (high - low)), xlabel=f"{kind} pCREs" if row == len(panels) - 1 else "")
+            ax.xaxis.set_major_locator(MultipleLocator(1))
+            if kind == kinds[0]:
+                ax.set_ylabel(response, fontsize=8)
+    for ax in axes[len(panels) * len(kinds) :]:
+        ax.set_visible(False)
+    if "additive" in table:
+        axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8, frameon=False)
+    return axes
+
+
+def plot_curve_test(table: pd.DataFrame, ax: Axes) -> Axes:
+    """AIC of a line less that of a switch, with its interval, a row for each response and kind; from `cis_regulation.compare`."""
+    if table.empty:
+        return nothing_to_draw([ax], "no kinds of pCREs are known")[0]
+    for y, row in enumerate(table.itertuples()):
+        colour = KIND_COLOURS.get(row.kind, MARK_COLOURS["H3K27me3"])
+        is_told = row.verdict in LINE_OF_CURVE
+        ax.errorbar(row.value, y, xerr=[[max(row.value - row.low, 0)], [max(row.high - row.value, 0)]], fmt="o", ms=4.5, capsize=2, lw=1.2,
+                    color=colour, mfc=colour if is_told else "white")  # fmt: skip
+        ax.annotate(row.verdict, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=7)
+    ax.axvline(0, color="black", lw=0.8, ls=":")
+    ax.set_xscale("symlog", linthresh=10)
+    ax.set_yticks(range(len(table)), [f"{row.response}, {row.kind}" for row in table.itertuples()], fontsize=8)
+    ax.set(ylim=(len(table) - 0.5, -0.5), xlabel="AIC of the line - AIC of the switch\nleft: a line is better, right: a switch is better")
+    return ax

@@ -149,6 +149,12 @@ def test_preprocess_prints_the_feature_stores(chromolib):
     assert status == 0 and lines == [str(folder / name / "features.zarr") for name in ("S01", "S02", "S03")]
 
 
+def test_fetch_go_lists_the_packages_that_it_would_take(chromolib):
+    status, lines, _ = chromolib("fetch", "go", "--dry-run")
+    assert status == 0 and [line.split()[4] for line in lines[:2]] == ["debian-org-hs", "debian-go"]
+    assert lines[-1] == "to fetch: 2 of 2 files, about 49 MB"
+
+
 def test_fetch_says_that_a_simulated_profile_needs_nothing(chromolib):
     assert chromolib("fetch", "smoke")[:2] == (0, ["profile smoke needs no download"])
 

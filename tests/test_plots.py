@@ -579,6 +579,35 @@ def test_terms_stand_by_p_with_their_overlap_and_grey_where_q_is_large():
     assert plots.plot_enrichment(table.iloc[:0], ax).texts[0].get_text() == "no set has a chosen gene"
 
 
+def test_numbers_stand_in_a_panel_per_response_and_kind_with_curves_where_there_are_any():
+    rows = [(response, kind, n, n + 1.0, n + 0.5, n + 1.5) for response in ("a", "b") for kind in ("active", "other") for n in range(3)]
+    table = pd.DataFrame(rows, columns=["response", "kind", "number", "value", "low", "high"])
+    for curves, n_lines in (({}, 0), ({"additive": 1.0, "switch": 2.0}, 2)):
+        figure, axes = plots.panels(4, 2, size=(2, 2), sharex=False)
+        plots.plot_numbers(table.assign(**curves), axes)
+        assert [ax.get_ylabel() for ax in axes] == ["a", "", "b", ""] and [ax.get_xlabel() for ax in axes] == ["", "", "active pCREs", "other pCREs"]
+        assert all(len(ax.lines) == n_lines + 3 for ax in axes)                  # points and two caps each
+        assert bool(figure.legends) == bool(n_lines)
+
+
+def test_curves_that_are_told_apart_have_full_points_and_each_row_its_verdict():
+    rows = [("measured", "active", -50.0, -80.0, -20.0, "additive"), ("measured", "EZH2", 5.0, -3.0, 12.0, "not told apart")]
+    table = pd.DataFrame(rows, columns=["response", "kind", "value", "low", "high", "verdict"])
+    _, ax = plots.new_figure(size=(4, 2))
+    plots.plot_curve_test(table, ax)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["measured, active", "measured, EZH2"]
+    assert [text.get_text() for text in ax.texts] == ["additive", "not told apart"]
+    points = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [point.get_markerfacecolor() for point in points] == [plots.KIND_COLOURS["active"], "white"]
+
+
+@pytest.mark.parametrize("draw", [lambda ax: plots.plot_numbers(pd.DataFrame(), [ax]), lambda ax: plots.plot_curve_test(pd.DataFrame(), ax)])
+def test_figures_of_a_profile_without_kinds_of_pcres_say_so(draw):
+    _, ax = plots.new_figure(size=(4, 2))
+    draw(ax)
+    assert [text.get_text() for text in ax.texts] == ["no kinds of pCREs are known"]
+
+
 # PCRI
 
 

@@ -1,7 +1,8 @@
 """What the number of active and of silenced pCREs does to a gene: does each add its share, or do several throw a switch?
 
 In: datasets, chromatin states, peaks, and a value per gene to explain: measured expression, or what a network makes of its
-pCREs. Out: tidy tables; numbers of pCREs without unit, expression and its changes in log2(RPKM + 1).
+pCREs. Out: tidy tables; numbers of pCREs without unit, measured expression in log2(RPKM + FLOOR), what networks predict in
+log2(RPKM + 1).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ..config import Profile
 from ..dataset import GeneDataset
 from ..evaluation import adjusted
 from ..resampling import resamples
-from ..simulate import read_truth
+from ..simulate import read_truth, truth
 from ..studies import Study, with_contacts
 from . import marks, pcres
 
@@ -29,7 +30,11 @@ from . import marks, pcres
 # Deviates: the paper names these three kinds in words, not the states.
 ACTIVE_STATES = ("TssA", "Tx", "EnhG1", "EnhG2", "EnhA1", "EnhA2")
 ACTIVE, OTHER = "active", "other"  # kinds of pCREs beside those that a protein binds; other, the control: none of these
-MEASURED, CHANGE, PCRI, PLANTED = "measured expression", "predicted change", "PCRI", "planted effect"  # what is explained
+MEASURED, CHANGE, PCRI = "measured expression", "predicted change", "PCRI"  # what is explained
+PLANTED, BEST = "planted effect", "best possible change"  # and beside it, where the truth is known
+# Of measured expression, RPKM: 1, as the network reads it, would hide what brings a gene that is nearly off further down, and a
+# line that runs into a floor looks like a switch.
+FLOOR = 0.05
 OWN_PROMOTER = ((-2000, 0), (0, 2000), (2000, 10_000))  # bp from the TSS, in which a gene's own window is read
 NOTHING, ADDITIVE, SWITCH = "no effect", "additive", "switch"
 MIN_ROWS = 60              # fewer genes tell no curve
@@ -114,8 +119,15 @@ def overlapping(regions: pd.Series, spans: pd.DataFrame) -> np.ndarray:
 
 def kinds(table: pd.DataFrame) -> list[str]:
     """Kinds of pCREs that a table of `numbers` tells apart, the control last."""
-    known = [name for name in table.columns.drop([*_KEYS, "label", "pcres", OTHER]) if table[name].notna().any()]
+    known = [name for name in table if name not in (*_KEYS, "label", "pcres", OTHER) and table[name].notna().any()]
     return [*known, OTHER] if known else []
+
+
+def main_kinds(table: pd.DataFrame) -> list[str]:
+    """Of these kinds the active ones, those of the first protein, and the control."""
+    known = kinds(table)
+    first = [name for name in known if name not in (ACTIVE, OTHER)][:1]
+    return [name for name in known if name in (ACTIVE, *first, OTHER)]
 
 
 def spread(table: pd.DataFrame) -> pd.DataFrame:
@@ -151,10 +163,10 @@ def own_promoter(data: Mapping[str, GeneDataset]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def measured(data: Mapping[str, GeneDataset]) -> pd.DataFrame:
-    """Expression, log2(RPKM + 1): columns VALUES, a group per cell type. No network is asked, so of all genes."""
+def measured(data: Mapping[str, GeneDataset], floor: float = FLOOR) -> pd.DataFrame:
+    """Expression, log2(RPKM + floor): columns VALUES, a group per cell type. No network is asked, so of all genes."""
     tables = [
-        genes.genes[["gene_id"]].assign(cell_type=name, group=name, value=np.log2(genes.genes["expression"] + 1))
+        genes.genes[["gene_id"]].assign(cell_type=name, group=name, value=np.log2(genes.genes["expression"] + floor))
         for name, genes in data.items()
     ]
     return pd.concat([pd.DataFrame(columns=VALUES), *tables], ignore_index=True)[VALUES].astype({"value": float})
@@ -166,14 +178,50 @@ def of_network(table: pd.DataFrame, column: str) -> pd.DataFrame:
     return table[_KEYS].assign(group=group, value=table[column])[VALUES].astype({"value": float})
 
 
+def of_label(values: pd.DataFrame, table: pd.DataFrame, label: str) -> pd.DataFrame:
+    """Those of the values that are of genes on or off, by a table of `numbers`."""
+    chosen = table.loc[table["label"] == label, _KEYS]
+    return values.merge(chosen, on=_KEYS)
+
+
 def planted(profile: Profile, data: Mapping[str, GeneDataset]) -> pd.DataFrame:
-    """What was planted for the pCREs of a simulated gene, activation minus repression (log2 RPKM): columns VALUES, a group per
+    """What was planted for the pCREs of a simulated gene, activation minus repression in log2 RPKM: columns VALUES, a group per
     cell type; no rows where the profile is not simulated."""
     tables = []
     for name in data if profile.simulated else ():
-        truth = read_truth(profile, "genes", name)
-        tables.append(truth[["gene_id"]].assign(cell_type=name, group=name, value=truth["activation"] - truth["repression"]))
+        terms = read_truth(profile, "genes", name)
+        tables.append(terms[["gene_id"]].assign(cell_type=name, group=name, value=terms["activation"] - terms["repression"]))
     return pd.concat([pd.DataFrame(columns=VALUES), *tables], ignore_index=True)[VALUES].astype({"value": float})
+
+
+def best_change(profile: Profile, predicted: pd.DataFrame) -> pd.DataFrame:
+    """What the best possible regressor would predict as change of log2(RPKM + 1) by pCREs, of the genes and groups of
+    `predicted`: what is expected under the planted noise with all planted terms, less without those of pCREs. No rows where the
+    profile is not simulated."""
+    known = [read_truth(profile, "genes", name).assign(cell_type=name) for name in predicted["cell_type"].unique() if profile.simulated]
+    if not known:
+        return predicted.iloc[:0]
+    terms = predicted.drop(columns="value").merge(pd.concat(known), on=_KEYS)
+    node, weight = np.polynomial.hermite_e.hermegauss(32)
+
+    def expected(mean: pd.Series) -> np.ndarray:
+        return np.log2(2 ** np.add.outer(mean.to_numpy(), truth.NOISE * node) + 1) @ weight / weight.sum()
+
+    full = terms["mean_log2_rpkm"]
+    return terms.assign(value=expected(full) - expected(full - terms["activation"] + terms["repression"]))[VALUES]
+
+
+def rules(profile: Profile) -> pd.DataFrame:
+    """What was planted in a simulated profile: kind, curve, what (of it), value; no rows where nothing of the kind is known."""
+    rows = [
+        (ACTIVE, ADDITIVE, "log2 RPKM per level (mean 1) and unit of contact above 1", truth.ACTIVATION),
+        ("bound by Polycomb", SWITCH, "log2 RPKM at full strength", -truth.REPRESSION),
+        ("bound by Polycomb", SWITCH, "number of pCREs at half of it", truth.SWITCH_AT),
+        ("bound by Polycomb", SWITCH, "width (10 to 90 % within 4.4 of it)", truth.SWITCH_WIDTH),
+        (OTHER, NOTHING, "log2 RPKM", 0.0),
+    ]
+    is_planted = profile.simulated and profile.inputs.simulation.effects == "all"
+    return pd.DataFrame(rows if is_planted else [], columns=["kind", "curve", "what", "value"])
 
 
 # Additive or a switch
@@ -209,16 +257,16 @@ def problem(values: pd.DataFrame, table: pd.DataFrame, promoter: pd.DataFrame, k
     Other kinds count with a level for each of their numbers: active pCREs beside those of the first protein, those of a
     protein beside active ones, the control beside both.
     """
-    protein = next((name for name in kinds(table) if name not in (ACTIVE, OTHER)), None)
-    others = [name for name in ((ACTIVE, protein) if kind == OTHER else (protein,) if kind == ACTIVE else (ACTIVE,)) if name in kinds(table)]
-    known = table[table["pcres"] > 0].dropna(subset=[kind, *others])
+    others = [name for name in main_kinds(table) if name != OTHER and (kind == OTHER or (name == ACTIVE) != (kind == ACTIVE))]
+    known = table[table["pcres"] > 0].dropna(subset=[kind])
     known = values.merge(known, on=_KEYS).merge(promoter, on=_KEYS)
     if len(known) < MIN_ROWS:
         return None
     n = _capped(known[kind])
     if not len(_midpoints(n)) or known["value"].std() == 0:
         return None
-    levels = [pd.get_dummies(_capped(known[name]), drop_first=True) for name in others]
+    # A cell type of which another kind is not known has one level of it: its groups stand for that.
+    levels = [pd.get_dummies(_capped(known[name].fillna(0)), drop_first=True) for name in others]
     own = known[promoter.columns.drop(_KEYS)]
     base = np.column_stack([pd.get_dummies(known["group"]), *levels, own]).astype(float)
     return Problem(known["value"].to_numpy(), n, base, known[_KEYS])
@@ -234,8 +282,9 @@ def fit(given: Problem) -> Fits:
 
 
 def compare(
-    values: Mapping[str, pd.DataFrame], table: pd.DataFrame, promoter: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0
-) -> pd.DataFrame:
+    values: Mapping[str, pd.DataFrame], table: pd.DataFrame, promoter: pd.DataFrame, *, n_resamples: int = 1000,
+    n_refits: int = N_REFITS, seed: int = 0,
+) -> pd.DataFrame:  # fmt: skip
     """Is each value better told by a line in the number of each kind of pCREs, or by a switch in it?
 
     Neither of the two holds the other, so they are compared by AIC, whose difference gets an interval from resampling genes
@@ -264,9 +313,10 @@ def compare(
     """
     rows = []
     for response, kind, given in _problems(values, table, promoter):
-        fits, aic = fit(given), fit(given).aic()
+        fits = fit(given)
+        aic = fits.aic()
         rows.append({
-            "response": response, "kind": kind, "n": len(given.y), "most": int(given.n.max()), **_parameters(given, fits, seed),
+            "response": response, "kind": kind, "n": len(given.y), "most": int(given.n.max()), **_parameters(given, fits, n_refits, seed),
             "aic_additive": aic[ADDITIVE] - aic[NOTHING], "aic_switch": aic[SWITCH] - aic[NOTHING],
             **_difference(given, fits, n_resamples, seed), **_against_levels(fits),
         })  # fmt: skip
@@ -297,7 +347,8 @@ def curves(values: Mapping[str, pd.DataFrame], table: pd.DataFrame, promoter: pd
         rows.append(pd.DataFrame({"response": response, "kind": kind, "number": number.astype(int), "n": n, "value": level,
                                   "low": level - half, "high": level + half, ADDITIVE: line, SWITCH: step}))  # fmt: skip
     columns = ["response", "kind", "number", "n", "value", "low", "high", ADDITIVE, SWITCH]
-    return pd.concat([pd.DataFrame(columns=columns), *rows], ignore_index=True).astype({"number": int, "n": int})
+    found = pd.concat([pd.DataFrame(columns=columns), *rows], ignore_index=True)
+    return found.astype({"number": int, "n": int} | dict.fromkeys(columns[4:], float))
 
 
 def by_number(values: Mapping[str, pd.DataFrame], table: pd.DataFrame) -> pd.DataFrame:
@@ -311,13 +362,38 @@ def by_number(values: Mapping[str, pd.DataFrame], table: pd.DataFrame) -> pd.Dat
     rows = []
     for response, part in values.items():
         known = part.merge(table[table["pcres"] > 0], on=_KEYS)
-        for kind in kinds(known):
-            rows += [
-                (response, kind, number, len(y), y.mean(), *_t_interval(y))
-                for number, y in known.dropna(subset=kind).assign(number=lambda t, k=kind: _capped(t[k])).groupby("number")["value"]
-            ]
+        for kind in kinds(table):
+            told = known.dropna(subset=[kind])
+            by = told.groupby(_capped(told[kind]))["value"]
+            rows += [(response, kind, number, len(y), y.mean(), *_t_interval(y)) for number, y in by]
     found = pd.DataFrame(rows, columns=["response", "kind", "number", "n", "value", "low", "high"])
     return found.astype({"number": int})
+
+
+def choices(profile: Profile, data: Mapping[str, GeneDataset], promoter: pd.DataFrame) -> pd.DataFrame:
+    """How much the comparison on measured expression depends on what counts as an active pCRE, on domains, and on the scale.
+
+    Returns
+    -------
+    DataFrame
+        choice, kind (see `main_kinds`), n, slope, size, midpoint, value (AIC of the line less that of the switch),
+        low, high, p, verdict; of domains only where they are known
+    """
+    regulatory = [state for state in ACTIVE_STATES if state != "Tx"]
+    table, near = numbers(profile, data), within_domains(data)
+    usual = measured(data)
+    tried = {
+        "as above": (table, usual), "active without gene bodies": (numbers(profile, data, regulatory), usual),
+        "expression as log2(RPKM + 1)": (table, measured(data, 1.0)),
+    }  # fmt: skip
+    if any(near[name] is not data[name] for name in data):
+        tried["pCREs of the gene's own domain"] = (numbers(profile, near), usual)
+    columns = ["choice", "kind", "n", "slope", "size", "midpoint", "value", "low", "high", "p", "verdict"]
+    tables = [pd.DataFrame(columns=columns)]
+    for choice, (counted, values) in tried.items():
+        chosen = counted[[*_KEYS, "label", "pcres", *main_kinds(counted)]]
+        tables.append(compare({MEASURED: values}, chosen, promoter, n_refits=0).assign(choice=choice))
+    return pd.concat(tables, ignore_index=True)[columns]
 
 
 def _problems(values: Mapping[str, pd.DataFrame], table: pd.DataFrame, promoter: pd.DataFrame) -> Iterator[tuple[str, str, Problem]]:
@@ -362,17 +438,17 @@ def _curves(given: Problem, curves: np.ndarray, weight: np.ndarray) -> tuple[flo
     return slope[0], best, slope[1 + best]
 
 
-def _parameters(given: Problem, fits: Fits, seed: int) -> dict[str, float]:
+def _parameters(given: Problem, fits: Fits, n_refits: int, seed: int) -> dict[str, float]:
     """Slope, size and midpoint with their intervals, and the width."""
     midpoints, _, curves = _switches(given.n)
     found = {"slope": fits.additive.params[-1], "size": fits.switch.params[-1], "midpoint": fits.midpoint, "width": fits.width}
     code, genes = pd.factorize(given.keys["gene_id"])
     draws = []
-    for weights in resamples(len(genes), N_REFITS, seed):
+    for weights in resamples(len(genes), n_refits, seed):
         for weight in weights:
             slope, best, size = _curves(given, curves, weight[code])
             draws.append((slope, size, midpoints[best]))
-    low, high = np.quantile(draws, (0.025, 0.975), axis=0)
+    low, high = np.quantile(draws, (0.025, 0.975), axis=0) if draws else np.full((2, 3), np.nan)
     for name, *ends in zip(("slope", "size", "midpoint"), low, high, strict=True):
         found |= dict(zip((f"{name}_low", f"{name}_high"), ends, strict=True))
     return found
@@ -425,7 +501,7 @@ def _t_interval(y: pd.Series) -> tuple[float, float]:
 
 def for_claims(values: Mapping[str, pd.DataFrame], table: pd.DataFrame, promoter: pd.DataFrame) -> pd.DataFrame:
     """Scores as `claims.evaluate` takes them, of genes with pCREs: what is explained against the number of each kind ("PCRI by
-    EZH2 pCREs"), and how well each model tells it ("PCRI, switch in EZH2 pCREs": a gene's part of -AIC / 2).
+    EZH2 pCREs"), and how well each model tells it ("PCRI: switch, EZH2 pCREs": a gene's part of -AIC / 2).
 
     Returns
     -------
@@ -435,14 +511,14 @@ def for_claims(values: Mapping[str, pd.DataFrame], table: pd.DataFrame, promoter
     tables = [pd.DataFrame(columns=["cell_type", "task", "model", "gene_id", "score", "target"])]
     for response, part in values.items():
         known = part.merge(table[table["pcres"] > 0], on=_KEYS)
-        for kind in kinds(known):
+        for kind in kinds(table):
             rows = known.dropna(subset=kind)
             tables.append(rows[_KEYS].assign(model=f"{response} by {kind} pCREs", score=rows[kind], target=rows["value"]))
             if (given := problem(part, table, promoter, kind)) is None:
                 continue
             found = per_gene(given, fit(given))
-            for model in (ADDITIVE, SWITCH):
-                tables.append(found[_KEYS].assign(model=f"{response}, {model} in {kind} pCREs", score=found[model], target=given.y))
+            for model in (NOTHING, ADDITIVE, SWITCH):
+                tables.append(found[_KEYS].assign(model=f"{response}: {model}, {kind} pCREs", score=found[model], target=given.y))
     return pd.concat(tables, ignore_index=True).assign(task="reg").astype({"score": float, "target": float})
 
 
