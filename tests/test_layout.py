@@ -15,7 +15,7 @@ ORDER = [
     "readers", "depth", "align", "contacts", "inputs", "features", "simulate", "stack",
     "attention", "batch",
     "dataset", "resampling", "evaluation", "model", "baselines", "train", "released", "machine", "runs", "workers", "grid", "studies",
-    "analysis",
+    "analysis", "browser",
     "plots", "book", "cli",
 ]  # fmt: skip
 PACKAGE = ROOT / "chromolib"

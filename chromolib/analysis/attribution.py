@@ -187,3 +187,22 @@ def _promoter_track(values: np.ndarray, start: int, step: int, genes: pd.DataFra
 def _pcre_track(gene: str, region: Region, step: int, values: np.ndarray) -> pd.DataFrame:
     start = region.start + step * np.arange(len(values))
     return pd.DataFrame({"chrom": region.chrom, "start": start, "end": np.minimum(start + step, region.end), "value": values.sum(1)})
+
+
+# Over genes
+
+
+def by_label(genes: pd.DataFrame, values: np.ndarray, offset: np.ndarray, marks: Sequence[str]) -> pd.DataFrame:
+    """Mean attribution along the promoters of genes that are on and off, as `tracks.mean_by_label` has the signal.
+
+    `genes` has label, in the order of `values`, (gene, l, m). Returns mark, label, offset (bp, downstream positive), mean, low, high
+    (95 % interval of the mean), n.
+    """
+    tables = []
+    for label, name in ((1, "on"), (0, "off")):
+        part = values[(genes["label"] == label).to_numpy()]
+        mean, half = part.mean(0), 1.96 * part.std(0, ddof=1) / np.sqrt(len(part))
+        for k, mark in enumerate(marks):
+            tables.append(pd.DataFrame({"mark": mark, "label": name, "offset": offset, "mean": mean[:, k],
+                                        "low": (mean - half)[:, k], "high": (mean + half)[:, k], "n": len(part)}))  # fmt: skip
+    return pd.concat(tables, ignore_index=True)

@@ -69,7 +69,7 @@ def checked(data: GeneDataset, edits: pd.DataFrame) -> pd.DataFrame:
     if absent := [name for name in REQUIRED if name not in edits]:
         raise InputError(f"edits: no column {absent[0]!r}, found {', '.join(map(str, edits))}; expected {', '.join(REQUIRED)}")
     rows = edits.reset_index(drop=True).reindex(columns=[*REQUIRED, "mark", "value", "start", "end"])
-    rows["mark"] = rows["mark"].fillna(ALL).astype(str)
+    rows["mark"] = rows["mark"].astype(object).where(rows["mark"].notna(), ALL)
     rows[["value", "start", "end"]] = rows[["value", "start", "end"]].astype(float)
     rows["gene"] = pd.Index(data.genes["gene_id"]).get_indexer(rows["gene_id"])
     rows["rank"] = _ranks(data, rows)
@@ -112,7 +112,7 @@ def _ranks(data: GeneDataset, rows: pd.DataFrame) -> np.ndarray:
 def _refuse(rows: pd.DataFrame, wrong: pd.Series, column: str, expected: str) -> None:
     if wrong.any():
         row = rows.loc[wrong.idxmax()]
-        raise InputError(f"edit {row['edit']!r} of {row['gene_id']}: {column} is {row[column]!r}, expected {expected}; correct the edit")
+        raise InputError(f"edit {row['edit']} of {row['gene_id']}: {column} is {row[column]}, expected {expected}; correct the edit")
 
 
 # The edited input

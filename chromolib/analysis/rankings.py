@@ -1,0 +1,207 @@
+"""Which pCREs of a gene matter: ranked by what a network says of them, and by what is known without one.
+
+In: datasets, predicted changes, attributions, and what was planted or measured. Out: tidy tables, one row per gene, region and
+ranking; a higher score comes first. Contributions are in log2 RPKM, above 0 where a region raises expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from .. import resampling
+from ..config import Profile
+from ..dataset import GeneDataset
+from ..simulate import acting_contributions, read_truth
+from . import pcres
+from .perturbation import PROMOTER
+
+REMOVAL, ATTRIBUTION = "removal", "attribution"
+CONTACT, NEAR, ACTIVE, ABC = "contact frequency", "nearness", "H3K27ac", "H3K27ac x contact"
+RANKINGS = (REMOVAL, ATTRIBUTION, ABC, ACTIVE, CONTACT, NEAR)
+ACTIVE_MARK = "H3K27ac"
+LEAST = 0.25     # log2 RPKM that a planted contribution is to reach, without sign; a fifth of the planted noise
+POOLED, WITHIN = "pooled", "within genes"
+PAIR = ["gene_id", "region"]
+
+
+# Rankings
+
+
+def known(data: GeneDataset) -> pd.DataFrame:
+    """What is known of each gene's pCREs without a network: gene_id, region, ranking, score.
+
+    contact frequency; nearness: distance from the TSS to the region's middle, bp, below 0; H3K27ac: its reads over the region
+    (depth times bp); and this times contact, after the activity-by-contact model, which counts reads in narrow elements where
+    we have whole fragments.
+
+    Source: Fulco et al., Nat. Genet. 51:1664 (2019).
+    """
+    table = pcres.pairs(data)
+    columns = {CONTACT: table["contact"], NEAR: -table["distance"].abs()}
+    if ACTIVE_MARK in data.marks:
+        reads = table["region"].map(_reads(data, ACTIVE_MARK)).astype(float)
+        columns |= {ACTIVE: reads, ABC: reads * table["contact"]}
+    wide = table[PAIR].assign(**columns)
+    return wide.melt(PAIR, var_name="ranking", value_name="score").astype({"score": float})
+
+
+def predicted(changes: pd.DataFrame, attributions: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Rankings by a network: gene_id, region, ranking, score, contribution (as predicted, with its sign).
+
+    `changes`: of `perturbation.removals`; what a removal takes away is the contribution. `attributions`: regions of
+    `attribution.explain`, summed over marks. Scores are contributions without their sign.
+    """
+    removed = changes[["gene_id"]].assign(region=changes["edit"], ranking=REMOVAL, contribution=-changes["change"])
+    tables = [removed]
+    if attributions is not None:
+        total = attributions[attributions["region"] != PROMOTER].groupby(PAIR, sort=False)["attribution"].sum()
+        tables.append(total.rename("contribution").reset_index().assign(ranking=ATTRIBUTION))
+    table = pd.concat(tables, ignore_index=True)
+    return table.assign(score=table["contribution"].abs())[[*PAIR, "ranking", "score", "contribution"]]
+
+
+def _reads(data: GeneDataset, mark: str) -> pd.Series:
+    """Depth times bp of each region of the store."""
+    row = data.store["pcre_row"].values
+    depth = data.store["pcre_depth"].sel(mark=mark).values.astype(float)
+    width = np.array([end - start for start, end in _ends(data)], float)
+    mean = np.add.reduceat(depth, row[:-1]) / np.maximum(np.diff(row), 1) if len(depth) else np.zeros(len(width))
+    return pd.Series(mean * width, index=data.store["region"].values)
+
+
+def _ends(data: GeneDataset) -> list[tuple[int, int]]:
+    return [tuple(map(int, name.rpartition(":")[2].split("-"))) for name in data.store["region"].values]
+
+
+# What is true
+
+
+def planted(profile: Profile, cell_type: str) -> pd.DataFrame:
+    """What each pCRE of a simulated gene contributes: gene_id, region, state, contribution, is_planted.
+
+    is_planted: LEAST or more, without sign, by the rules of the simulation. Where expression follows the promoter alone, as in
+    profile null, contributions are 0, and is_planted marks the pCREs that would act if the rules held: those that a ranking
+    must not find to be more than others. No rows for a profile of real data.
+    """
+    columns = [*PAIR, "state", "contribution", "is_planted"]
+    if not profile.simulated:
+        return pd.DataFrame(columns=columns)
+    table = read_truth(profile, "pcres", cell_type)
+    return table.assign(is_planted=np.abs(acting_contributions(table)) >= LEAST)[columns]
+
+
+def against(table: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """Rankings of the pairs of which the truth is known: gene_id, region, ranking, score, is_planted, those without a score
+    last in their ranking; `truth` needs gene_id, region and is_planted."""
+    merged = table[[*PAIR, "ranking", "score"]].merge(truth[[*PAIR, "is_planted"]], on=PAIR)
+    return merged.assign(is_planted=merged["is_planted"].astype(bool))
+
+
+# How good rankings are
+
+
+def precision(table: pd.DataFrame, beside: str = CONTACT, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Area under the precision-recall curve of each ranking, and its difference to that of one of them.
+
+    Intervals (95 %, percentile) come from resampling genes, each with all of its regions, the same for all rankings.
+
+    Parameters
+    ----------
+    table : DataFrame
+        gene_id, region, ranking, score, is_planted, as `against` gives it; every ranking has every pair.
+
+    Returns
+    -------
+    DataFrame
+        metric (pooled: over the pairs of all genes in one ranking; within genes: mean over genes that have regions of both
+        kinds), ranking, value, low, high, change, change_low, change_high (value minus that of `beside`), random (what a
+        ranking without knowledge has: the share of planted pairs), pairs, planted, genes. No rows without a planted pair.
+    """
+    columns = ["metric", "ranking", "value", "low", "high", "change", "change_low", "change_high", "random", "pairs", "planted", "genes"]
+    rows = []
+    for metric, found in ((POOLED, _pooled(table, n_resamples, seed)), (WITHIN, _within(table, n_resamples, seed))):
+        values, about = found
+        for ranking, drawn in values.items():
+            change = drawn - values[beside] if beside in values else np.full_like(drawn, np.nan)
+            ends = (*_interval(drawn), *_interval(change))
+            rows.append((metric, ranking, *ends, *about))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def per_gene(table: pd.DataFrame) -> pd.DataFrame:
+    """Average precision within each gene that has regions of both kinds: gene_id, ranking, score, random (share of planted)."""
+    rows = []
+    for (ranking, gene_id), part in table.groupby(["ranking", "gene_id"], sort=False):
+        label = part["is_planted"].to_numpy()
+        if 0 < label.sum() < len(label):
+            score = resampling.average_precision(label.astype(float), part["score"].to_numpy(), np.ones((1, len(part))))
+            rows.append((gene_id, ranking, score.item(), label.mean()))
+    return pd.DataFrame(rows, columns=["gene_id", "ranking", "score", "random"])
+
+
+def _pooled(table: pd.DataFrame, n_resamples: int, seed: int) -> tuple[dict[str, np.ndarray], tuple]:
+    """Ranking -> pooled average precision on all genes, then on resamples; and random, pairs, planted, genes."""
+    first = table[table["ranking"] == table["ranking"].iloc[0]] if len(table) else table
+    if not 0 < first["is_planted"].sum() < len(first):
+        return {}, ()
+    genes = pd.Index(first["gene_id"].unique())
+    weights = np.concatenate([np.ones((1, len(genes))), *resampling.resamples(len(genes), n_resamples, seed)])
+    values = {}
+    for ranking, part in table.groupby("ranking", sort=False):
+        gene, label, score = genes.get_indexer(part["gene_id"]), part["is_planted"].to_numpy(float), part["score"].to_numpy()
+        values[ranking] = np.concatenate([
+            resampling.average_precision(label, score, chunk[:, gene])
+            for chunk in np.array_split(weights, -(-len(weights) // resampling.CHUNK))
+        ])  # fmt: skip
+    return values, (first["is_planted"].mean(), len(first), int(first["is_planted"].sum()), len(genes))
+
+
+def _within(table: pd.DataFrame, n_resamples: int, seed: int) -> tuple[dict[str, np.ndarray], tuple]:
+    """As `_pooled`, the mean over genes of what each has."""
+    found = per_gene(table)
+    if found.empty:
+        return {}, ()
+    wide = found.pivot(index="gene_id", columns="ranking", values="score")[list(found["ranking"].unique())]
+    weights = np.concatenate([np.ones((1, len(wide))), *resampling.resamples(len(wide), n_resamples, seed)])
+    means = weights @ wide.to_numpy() / len(wide)                                            # (1 + b, ranking)
+    share = found[found["ranking"] == wide.columns[0]]
+    pairs = table[(table["ranking"] == wide.columns[0]) & table["gene_id"].isin(wide.index)]
+    return dict(zip(wide, means.T, strict=True)), (share["random"].mean(), len(pairs), int(pairs["is_planted"].sum()), len(wide))
+
+
+def _interval(drawn: np.ndarray) -> tuple[float, float, float]:
+    low, high = np.quantile(drawn[1:], (0.025, 0.975))
+    return drawn[0], low, high
+
+
+def agreement(table: pd.DataFrame, truth: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """How predicted contributions of pairs follow the planted ones, sign and all: ranking, state (all, or of the pCRE), pearson
+    and spearman with intervals from resampling genes (low and high of each), pairs, genes.
+
+    `table` as `predicted` gives it, `truth` as `planted`. NaN where contributions do not vary.
+    """
+    merged = table.merge(truth, on=PAIR, suffixes=("", "_planted"))
+    rows = []
+    for ranking, part in merged.groupby("ranking", sort=False):
+        for state in ("all", *sorted(part["state"].unique())):
+            rows.append((ranking, state, *_correlations(part if state == "all" else part[part["state"] == state], n_resamples, seed)))
+    names = [f"{name}{end}" for name in ("pearson", "spearman") for end in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=["ranking", "state", *names, "pairs", "genes"])
+
+
+def _correlations(part: pd.DataFrame, n_resamples: int, seed: int) -> Sequence[float]:
+    genes = pd.Index(part["gene_id"].unique())
+    gene = genes.get_indexer(part["gene_id"])
+    x, y = part["contribution_planted"].to_numpy(float), part["contribution"].to_numpy(float)
+    found = []
+    for measure in (resampling.pearson, resampling.spearman):
+        if np.ptp(x) == 0:
+            found += [np.nan] * 3
+            continue
+        chunks = [np.ones((1, len(genes))), *resampling.resamples(len(genes), n_resamples, seed)]
+        drawn = np.concatenate([measure(x, y, chunk[:, gene]) for chunk in chunks])
+        found += [drawn[0], *np.nanquantile(drawn[1:], (0.025, 0.975))]
+    return [*found, len(part), len(genes)]

@@ -1,0 +1,102 @@
+"""CRISPRi screens beside predictions: what a network expects of the regions that were silenced.
+
+In: a screen as `readers.read_screen` gives it, a dataset, predicted changes. Out: tidy tables; measured effects as fractions of
+expression, predicted ones in the unit of the score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from .. import resampling
+from ..config import Profile
+from ..dataset import GeneDataset
+from ..genome import Region
+from . import pcres, rankings
+from .perturbation import PROMOTER, from_genome
+from .rankings import CONTACT, NEAR, PAIR, REMOVAL
+
+
+def edits(data: GeneDataset, screen: pd.DataFrame) -> pd.DataFrame:
+    """An edit for each row of a screen whose region the network reads: all marks removed in it, by the name of the region.
+
+    A network reads the promoter window of a gene and its pCREs. Where the region lies in several of these, all are edited.
+
+    Returns
+    -------
+    DataFrame
+        As `perturbation.changes` takes it; attrs["dropped"] counts rows of genes that the dataset does not hold, and of regions
+        that their gene's network does not read.
+    """
+    held = screen[screen["gene_id"].isin(data.genes["gene_id"])]
+    rows = [row for pair in held.itertuples() for row in _parts(data, pair)]
+    table = pd.DataFrame(rows, columns=["gene_id", "edit", "region", "start", "end"]).assign(operation="remove")
+    n_read = table[["gene_id", "edit"]].drop_duplicates().shape[0]
+    table = from_genome(data, table) if len(table) else table
+    table.attrs["dropped"] = {"gene not in the dataset": len(screen) - len(held), "region not read by its gene's network": len(held) - n_read}
+    return table
+
+
+def _parts(data: GeneDataset, pair) -> Iterator[tuple]:
+    """The promoter window and pCREs of a gene that a screened region overlaps, with the part of each."""
+    tested = Region.parse(pair.region)
+    gene = data.genes.iloc[pd.Index(data.genes["gene_id"]).get_loc(pair.gene_id)]
+    half = data.window_bp // 2
+    own = [(PROMOTER, Region(gene["chrom"], gene["tss"] - half, gene["tss"] + half))]
+    own += [(name, Region.parse(name)) for name in _pcres_of(data, pair.gene_id)]
+    for name, region in own:
+        if region.overlaps(tested):
+            yield pair.gene_id, pair.region, name, max(region.start, tested.start), min(region.end, tested.end)
+
+
+def _pcres_of(data: GeneDataset, gene_id: str) -> list[str]:
+    (gene_pcre,), _ = data.select(genes=[gene_id]).touching()
+    return data.store["region"].values[gene_pcre[gene_pcre >= 0]].tolist()
+
+
+def beside(screen: pd.DataFrame, data: GeneDataset, edited: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
+    """A screen beside predictions: gene_id, region, effect, significant, change (predicted), contact (the strongest of the pCREs
+    that hold the region; 0 in the promoter window alone), distance (bp from the TSS to the region's middle, without sign)."""
+    table = screen[[*PAIR, "effect", "significant"]].merge(
+        changes[["gene_id", "edit", "change"]].rename(columns={"edit": "region"}), on=PAIR
+    )
+    held = edited.rename(columns={"edit": "tested"}).merge(pcres.pairs(data)[[*PAIR, "contact"]], on=PAIR)
+    contact = held.groupby(["gene_id", "tested"])["contact"].max()
+    middle = table["region"].map(lambda name: (Region.parse(name).start + Region.parse(name).end) // 2)
+    tss = data.genes.set_index("gene_id")["tss"].reindex(table["gene_id"]).to_numpy()
+    found = contact.reindex(pd.MultiIndex.from_frame(table[PAIR])).fillna(0.0).to_numpy()
+    return table.assign(contact=found, distance=np.abs(middle - tss))
+
+
+def precision(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """`rankings.precision` of a table of `beside`: how well regions that lower expression significantly where they are silenced
+    are found by the predicted fall, by contact and by nearness."""
+    is_found = table["significant"] & (table["effect"] < 0)
+    scores = {REMOVAL: -table["change"], CONTACT: table["contact"], NEAR: -table["distance"].astype(float)}
+    parts = [table[PAIR].assign(ranking=name, score=score, is_planted=is_found) for name, score in scores.items()]
+    return rankings.precision(pd.concat(parts, ignore_index=True), n_resamples=n_resamples, seed=seed)
+
+
+def correlation(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Spearman's correlation of predicted change and measured effect: value, low, high (95 %, resampling genes), pairs, genes."""
+    genes = pd.Index(table["gene_id"].unique())
+    gene, x, y = genes.get_indexer(table["gene_id"]), table["effect"].to_numpy(float), table["change"].to_numpy(float)
+    weights = [np.ones((1, len(genes))), *resampling.resamples(len(genes), n_resamples, seed)]
+    drawn = np.concatenate([resampling.spearman(x, y, weight[:, gene]) for weight in weights])
+    low, high = np.nanquantile(drawn[1:], (0.025, 0.975))
+    return pd.DataFrame([(drawn[0], low, high, len(table), len(genes))], columns=["value", "low", "high", "pairs", "genes"])
+
+
+def simulated(profile: Profile, cell_type: str) -> pd.DataFrame:
+    """The screen that a simulated profile would give without noise: gene_id, region, effect, significant.
+
+    Regions are whole pCREs; effect is the change of RPKM without what they contribute, significant what `rankings.planted` says
+    where something was planted. Of a profile of real data there is none.
+    """
+    truth = rankings.planted(profile, cell_type)
+    contribution = truth["contribution"].astype(float)
+    effect = np.exp2(-contribution) - 1
+    return truth[PAIR].assign(effect=effect, significant=truth["is_planted"].astype(bool) & (contribution != 0))
