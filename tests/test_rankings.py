@@ -20,7 +20,7 @@ def made(n_genes=60, n_pcres=6, seed=0, **noise):
     rng = np.random.default_rng(seed)
     pairs = pd.DataFrame([(f"G{g:02d}", f"chr1:{1000 * r}-{1000 * r + 500}") for g in range(n_genes) for r in range(n_pcres)], columns=rankings.PAIR)
     label = rng.random(len(pairs)) < 0.4
-    parts = [pairs.assign(ranking=name, score=label + size * rng.normal(size=len(pairs)), is_planted=label) for name, size in noise.items()]
+    parts = [pairs.assign(kind="raises", ranking=name, score=label + size * rng.normal(size=len(pairs)), is_planted=label) for name, size in noise.items()]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -38,12 +38,21 @@ def test_what_is_known_is_contact_nearness_and_reads_over_the_region():
     assert rankings.known(data.select(max_pcres=0)).empty
 
 
-def test_what_a_removal_takes_away_is_the_contribution():
+def test_what_an_edit_takes_away_is_the_contribution():
     changes = pd.DataFrame({"gene_id": ["G0", "G0"], "edit": ["a", "b"], "change": [-2.0, 0.5]})
     attributions = pd.DataFrame({"gene_id": ["G0"] * 3, "region": ["promoter", "a", "a"], "mark": ["A", "A", "B"], "attribution": [9.0, 1.0, -3.0]})
-    table = rankings.predicted(changes, attributions).set_index(["ranking", "region"])
-    assert table["contribution"].to_dict() == {("removal", "a"): 2, ("removal", "b"): -0.5, ("attribution", "a"): -2}
-    assert table["score"].tolist() == [2, 0.5, 2]
+    table = rankings.predicted({"pCRE cut": changes}, attributions).set_index(["ranking", "region"])
+    assert table["contribution"].to_dict() == {("pCRE cut", "a"): 2, ("pCRE cut", "b"): -0.5, ("attribution", "a"): -2}
+
+
+def test_contributions_rank_in_the_direction_that_is_looked_for():
+    predicted = pd.DataFrame({"gene_id": "G0", "region": ["a", "b", "c"], "ranking": "pCRE cut", "contribution": [2.0, -3.0, 0.1]})
+    known = predicted.assign(ranking="contact frequency", score=[1.0, 2.0, 3.0]).drop(columns="contribution")
+    truth = predicted[rankings.PAIR].assign(by_rules=[0.5, -0.3, 0.2])
+    table = rankings.against(pd.concat([predicted, known]), truth).set_index(["kind", "ranking"])
+    for kind, score, is_planted in (("raises", [2, -3, 0.1], [1, 0, 0]), ("lowers", [-2, 3, -0.1], [0, 1, 0]), ("either", [2, 3, 0.1], [1, 1, 0])):
+        assert table.loc[(kind, "pCRE cut"), "score"].tolist() == score and table.loc[(kind, "contact frequency"), "score"].tolist() == [1, 2, 3]
+        assert table.loc[(kind, "pCRE cut"), "is_planted"].tolist() == is_planted
 
 
 def test_precision_is_that_of_scikit_learn_pooled_and_within_genes():
@@ -76,7 +85,7 @@ def test_ranking_without_knowledge_is_not_told_from_chance():
 
 def test_agreement_has_the_sign_of_contributions():
     rng = np.random.default_rng(0)
-    truth = made(removal=1.0)[rankings.PAIR].assign(contribution=rng.normal(size=360), is_planted=True, state="active")
+    truth = made(removal=1.0)[rankings.PAIR].assign(contribution=rng.normal(size=360), state="active")
     table = truth[rankings.PAIR].assign(ranking="removal", contribution=-truth["contribution"] + 0.1 * rng.normal(size=360))
     row = rankings.agreement(table, truth, **QUICK).iloc[0]
     assert row["pearson"] < -0.9 and row["spearman_high"] < -0.9 and row["state"] == "all"
@@ -89,6 +98,6 @@ def test_planted_contributions_follow_from_the_rules_in_both_cohorts():
     truth = read_truth(profile, "pcres", "S01")
     np.testing.assert_allclose(acting_contributions(truth), truth["contribution"], atol=2e-4)  # as the file rounds
     table = rankings.planted(profile, "S01")
-    assert (table["is_planted"] == (table["contribution"].abs() >= rankings.LEAST)).all() and 0.1 < table["is_planted"].mean() < 0.9
+    assert 0.1 < (table["by_rules"].abs() >= rankings.LEAST).mean() < 0.9
     real = load_profile(ROOT / "data" / "profiles" / "h1-demo.yml")
     assert rankings.planted(real, "E003").empty

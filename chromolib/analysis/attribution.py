@@ -7,7 +7,7 @@ In: a network and genes that it did not see. Out: attributions in the unit of th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -21,6 +21,8 @@ from ..batch import PackedBatch
 from ..config import InputError
 from ..dataset import GeneDataset
 from ..genome import Region
+from ..runs import Run
+from ..studies import networks
 from ..train import Network, check_fits
 from .perturbation import PROMOTER
 
@@ -35,7 +37,7 @@ class Attributions(NamedTuple):
     regions: pd.DataFrame    # gene_id, region (promoter or name of a pCRE), mark, attribution (sum over the bins)
     promoter: np.ndarray     # (gene, l, m)  all bin widths together, in the direction of transcription
     offset: np.ndarray       # (l,)          middle of these bins, bp from the TSS, downstream positive
-    tracks: pd.DataFrame     # chrom, start, end, value: all marks together, a row per bin, overlapping where genes do
+    tracks: pd.DataFrame     # gene_id, chrom, start, end, value: all marks together, a row per bin, overlapping where genes do
 
 
 def integrated_gradients(model: Network, batch: PackedBatch, n_steps: int = N_STEPS) -> PackedBatch:
@@ -181,12 +183,13 @@ def _promoter_track(values: np.ndarray, start: int, step: int, genes: pd.DataFra
     tss = genes["tss"].to_numpy()[:, None]
     left = np.where(is_minus, tss - offset - step, tss + offset)
     chrom = np.repeat(genes["chrom"].to_numpy(), n_bins)
-    return pd.DataFrame({"chrom": chrom, "start": left.ravel(), "end": left.ravel() + step, "value": values.ravel()})
+    gene_id = np.repeat(genes["gene_id"].to_numpy(), n_bins)
+    return pd.DataFrame({"gene_id": gene_id, "chrom": chrom, "start": left.ravel(), "end": left.ravel() + step, "value": values.ravel()})
 
 
 def _pcre_track(gene: str, region: Region, step: int, values: np.ndarray) -> pd.DataFrame:
     start = region.start + step * np.arange(len(values))
-    return pd.DataFrame({"chrom": region.chrom, "start": start, "end": np.minimum(start + step, region.end), "value": values.sum(1)})
+    return pd.DataFrame({"gene_id": gene, "chrom": region.chrom, "start": start, "end": np.minimum(start + step, region.end), "value": values.sum(1)})
 
 
 # Over genes
@@ -206,3 +209,25 @@ def by_label(genes: pd.DataFrame, values: np.ndarray, offset: np.ndarray, marks:
             tables.append(pd.DataFrame({"mark": mark, "label": name, "offset": offset, "mean": mean[:, k],
                                         "low": (mean - half)[:, k], "high": (mean + half)[:, k], "n": len(part)}))  # fmt: skip
     return pd.concat(tables, ignore_index=True)
+
+
+def of_runs(runs: Iterable[Run], n_steps: int = N_STEPS) -> Attributions:
+    """`explain` by each run's network, of the genes that it did not see: tables with cell_type, fold and seed in front, genes with
+    their label."""
+    parts = []
+    for run, model, held_out in networks(runs):
+        found = explain(model, held_out, n_steps)
+        where = {"cell_type": run.cell_type, "fold": run.fold, "seed": run.seed}
+        genes = found.genes.assign(label=held_out.genes["label"].to_numpy())
+        tables = {"genes": genes, "regions": found.regions, "tracks": found.tracks}
+        parts.append(found._replace(**{name: table.assign(**where)[[*where, *table]] for name, table in tables.items()}))
+    joined = {name: pd.concat([getattr(part, name) for part in parts], ignore_index=True) for name in ("genes", "regions", "tracks")}
+    return Attributions(promoter=np.concatenate([part.promoter for part in parts]), offset=parts[0].offset, **joined)
+
+
+def completeness(genes: pd.DataFrame) -> pd.DataFrame:
+    """How well attributions add up, by run: cell_type, fold, seed, genes, change (mean size of score minus that without signal),
+    missed (mean size of what the sum of attributions is off by), largest (of these)."""
+    change, missed = (genes["score"] - genes["without"]).abs(), (genes["total"] - genes["score"] + genes["without"]).abs()
+    groups = genes.assign(change=change, missed=missed).groupby(["cell_type", "fold", "seed"], sort=False)
+    return groups.agg(genes=("gene_id", "size"), change=("change", "mean"), missed=("missed", "mean"), largest=("missed", "max")).reset_index()

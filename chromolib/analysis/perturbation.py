@@ -275,6 +275,11 @@ def removals(data: GeneDataset) -> pd.DataFrame:
     return table.assign(edit=table["region"], operation="cut")
 
 
+def silencings(data: GeneDataset) -> pd.DataFrame:
+    """All marks removed from each pCRE of each gene, one at a time, its contact as it was: what CRISPRi does to active regions."""
+    return removals(data).assign(operation="remove")
+
+
 def all_cut(data: GeneDataset) -> pd.DataFrame:
     """All pCREs of each gene cut at once."""
     return removals(data).assign(edit="all pCREs")
@@ -296,3 +301,27 @@ def scan(data: GeneDataset, width_bp: int, mark: str = ALL) -> pd.DataFrame:
         for start in range(-half, half, width_bp)
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+# Over genes
+
+
+def by_mark(table: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
+    """Mean change of `mark_removals` over genes that are on and off: mark, where (promoter, pCREs), label, mean, low, high (95 %
+    interval of the mean), n. `labels`: 1 or 0 by gene id."""
+    parts = table["edit"].str.rsplit(", ", n=1, expand=True)
+    return _means(table.assign(mark=parts[0], where=parts[1]), ["where", "mark"], labels)
+
+
+def along_promoter(table: pd.DataFrame, labels: pd.Series, width_bp: int) -> pd.DataFrame:
+    """Mean change of `scan` over genes that are on and off: offset (middle of the stretch, bp from the TSS), label, mean, low, high,
+    n."""
+    found = _means(table.assign(offset=table["edit"].astype(int) + width_bp // 2), ["offset"], labels)
+    return found.sort_values(["label", "offset"], ascending=[False, True], ignore_index=True)
+
+
+def _means(table: pd.DataFrame, keys: list[str], labels: pd.Series) -> pd.DataFrame:
+    label = table["gene_id"].map(labels).map({1: "on", 0: "off"})
+    found = table.assign(label=label).groupby([*keys, "label"], sort=False)["change"].agg(["mean", "sem", "size"]).reset_index()
+    half = 1.96 * found.pop("sem")
+    return found.assign(low=found["mean"] - half, high=found["mean"] + half).rename(columns={"size": "n"})

@@ -6,7 +6,7 @@ ranking; a higher score comes first. Contributions are in log2 RPKM, above 0 whe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,11 @@ from ..simulate import acting_contributions, read_truth
 from . import pcres
 from .perturbation import PROMOTER
 
-REMOVAL, ATTRIBUTION = "removal", "attribution"
+CUT, SILENCED, ATTRIBUTION = "pCRE cut", "pCRE silenced", "attribution"  # by a network
 CONTACT, NEAR, ACTIVE, ABC = "contact frequency", "nearness", "H3K27ac", "H3K27ac x contact"
-RANKINGS = (REMOVAL, ATTRIBUTION, ABC, ACTIVE, CONTACT, NEAR)
+BY_NETWORK = (CUT, SILENCED, ATTRIBUTION)
+RAISES, LOWERS, EITHER = "raises", "lowers", "either"
+KINDS = {RAISES: 1, LOWERS: -1, EITHER: 0}  # what a ranking looks for: the sign of contributions
 ACTIVE_MARK = "H3K27ac"
 LEAST = 0.25     # log2 RPKM that a planted contribution is to reach, without sign; a fifth of the planted noise
 POOLED, WITHIN = "pooled", "within genes"
@@ -48,19 +50,19 @@ def known(data: GeneDataset) -> pd.DataFrame:
     return wide.melt(PAIR, var_name="ranking", value_name="score").astype({"score": float})
 
 
-def predicted(changes: pd.DataFrame, attributions: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Rankings by a network: gene_id, region, ranking, score, contribution (as predicted, with its sign).
+def predicted(changes: Mapping[str, pd.DataFrame], attributions: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Rankings by a network: gene_id, region, ranking, contribution (to the score, as predicted, with its sign).
 
-    `changes`: of `perturbation.removals`; what a removal takes away is the contribution. `attributions`: regions of
-    `attribution.explain`, summed over marks. Scores are contributions without their sign.
+    `changes`: name of a ranking -> changes where each pCRE is taken away in turn, as by `perturbation.removals`; what is lost is
+    the contribution. `attributions`: regions of `attribution.explain`, summed over marks here.
     """
-    removed = changes[["gene_id"]].assign(region=changes["edit"], ranking=REMOVAL, contribution=-changes["change"])
-    tables = [removed]
+    tables = [
+        table[["gene_id"]].assign(region=table["edit"], ranking=name, contribution=-table["change"]) for name, table in changes.items()
+    ]
     if attributions is not None:
         total = attributions[attributions["region"] != PROMOTER].groupby(PAIR, sort=False)["attribution"].sum()
         tables.append(total.rename("contribution").reset_index().assign(ranking=ATTRIBUTION))
-    table = pd.concat(tables, ignore_index=True)
-    return table.assign(score=table["contribution"].abs())[[*PAIR, "ranking", "score", "contribution"]]
+    return pd.concat(tables, ignore_index=True)[[*PAIR, "ranking", "contribution"]]
 
 
 def _reads(data: GeneDataset, mark: str) -> pd.Series:
@@ -80,24 +82,41 @@ def _ends(data: GeneDataset) -> list[tuple[int, int]]:
 
 
 def planted(profile: Profile, cell_type: str) -> pd.DataFrame:
-    """What each pCRE of a simulated gene contributes: gene_id, region, state, contribution, is_planted.
+    """What each pCRE of a simulated gene contributes: gene_id, region, state, contribution, by_rules.
 
-    is_planted: LEAST or more, without sign, by the rules of the simulation. Where expression follows the promoter alone, as in
-    profile null, contributions are 0, and is_planted marks the pCREs that would act if the rules held: those that a ranking
-    must not find to be more than others. No rows for a profile of real data.
+    by_rules is the same by the rules of the simulation, also where expression follows the promoter alone, as in profile null, and
+    contributions are 0: it marks the pCREs that a ranking must not put in front there. No rows for a profile of real data.
     """
-    columns = [*PAIR, "state", "contribution", "is_planted"]
+    columns = [*PAIR, "state", "contribution", "by_rules"]
     if not profile.simulated:
         return pd.DataFrame(columns=columns)
     table = read_truth(profile, "pcres", cell_type)
-    return table.assign(is_planted=np.abs(acting_contributions(table)) >= LEAST)[columns]
+    return table.assign(by_rules=acting_contributions(table))[columns]
 
 
 def against(table: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """Rankings of the pairs of which the truth is known: gene_id, region, ranking, score, is_planted, those without a score
-    last in their ranking; `truth` needs gene_id, region and is_planted."""
-    merged = table[[*PAIR, "ranking", "score"]].merge(truth[[*PAIR, "is_planted"]], on=PAIR)
-    return merged.assign(is_planted=merged["is_planted"].astype(bool))
+    """Rankings of pairs whose truth is known, once for each kind of contribution that one may look for.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of `known` and `predicted`. What is known has no sign, and its score serves to look for any kind; of a network,
+        contributions rank in the direction that is looked for, or by their size.
+    truth : DataFrame
+        gene_id, region, by_rules: planted are those of LEAST or more, by sign or either.
+
+    Returns
+    -------
+    DataFrame
+        kind (raises, lowers, either), gene_id, region, ranking, score, is_planted
+    """
+    merged = table.merge(truth[[*PAIR, "by_rules"]].astype({"by_rules": float}), on=PAIR)
+    parts = []
+    for kind, sign in KINDS.items():
+        own = merged["contribution"] * sign if sign else merged["contribution"].abs()
+        effect = merged["by_rules"] * sign if sign else merged["by_rules"].abs()
+        parts.append(merged.assign(kind=kind, score=own.fillna(merged["score"]), is_planted=effect >= LEAST))
+    return pd.concat(parts, ignore_index=True)[["kind", *PAIR, "ranking", "score", "is_planted"]]
 
 
 # How good rankings are
@@ -111,23 +130,23 @@ def precision(table: pd.DataFrame, beside: str = CONTACT, *, n_resamples: int = 
     Parameters
     ----------
     table : DataFrame
-        gene_id, region, ranking, score, is_planted, as `against` gives it; every ranking has every pair.
+        kind, gene_id, region, ranking, score, is_planted, as `against` gives it; every ranking has every pair.
 
     Returns
     -------
     DataFrame
-        metric (pooled: over the pairs of all genes in one ranking; within genes: mean over genes that have regions of both
+        kind, metric (pooled: over the pairs of all genes in one ranking; within genes: mean over genes that have regions of both
         kinds), ranking, value, low, high, change, change_low, change_high (value minus that of `beside`), random (what a
         ranking without knowledge has: the share of planted pairs), pairs, planted, genes. No rows without a planted pair.
     """
-    columns = ["metric", "ranking", "value", "low", "high", "change", "change_low", "change_high", "random", "pairs", "planted", "genes"]
+    columns = ["kind", "metric", "ranking", "value", "low", "high", "change", "change_low", "change_high", "random", "pairs", "planted", "genes"]
     rows = []
-    for metric, found in ((POOLED, _pooled(table, n_resamples, seed)), (WITHIN, _within(table, n_resamples, seed))):
-        values, about = found
-        for ranking, drawn in values.items():
-            change = drawn - values[beside] if beside in values else np.full_like(drawn, np.nan)
-            ends = (*_interval(drawn), *_interval(change))
-            rows.append((metric, ranking, *ends, *about))
+    for kind, part in table.groupby("kind", sort=False):
+        for metric, found in ((POOLED, _pooled(part, n_resamples, seed)), (WITHIN, _within(part, n_resamples, seed))):
+            values, about = found
+            for ranking, drawn in values.items():
+                change = drawn - values[beside] if beside in values else np.full_like(drawn, np.nan)
+                rows.append((kind, metric, ranking, *_interval(drawn), *_interval(change), *about))
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -177,8 +196,20 @@ def _interval(drawn: np.ndarray) -> tuple[float, float, float]:
     return drawn[0], low, high
 
 
+def for_claims(table: pd.DataFrame, cell_type: str) -> pd.DataFrame:
+    """What `claims.evaluate` takes: average precision within each gene as score of the models "<kind>: <ranking>"."""
+    parts = [
+        found.assign(model=f"{kind}: " + found["ranking"])
+        for kind, part in table.groupby("kind", sort=False)
+        for found in [per_gene(part)]
+    ]
+    empty = pd.DataFrame(columns=["gene_id", "model", "score"])
+    scores = pd.concat(parts, ignore_index=True) if parts else empty
+    return scores[["gene_id", "model", "score"]].assign(cell_type=cell_type, task="reg", target=0.0)
+
+
 def agreement(table: pd.DataFrame, truth: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """How predicted contributions of pairs follow the planted ones, sign and all: ranking, state (all, or of the pCRE), pearson
+    """How predicted contributions of pairs follow the planted ones, sign included: ranking, state (all, or of the pCRE), pearson
     and spearman with intervals from resampling genes (low and high of each), pairs, genes.
 
     `table` as `predicted` gives it, `truth` as `planted`. NaN where contributions do not vary.

@@ -17,7 +17,7 @@ from ..dataset import GeneDataset
 from ..genome import Region
 from . import pcres, rankings
 from .perturbation import PROMOTER, from_genome
-from .rankings import CONTACT, NEAR, PAIR, REMOVAL
+from .rankings import CONTACT, NEAR, PAIR, RAISES, SILENCED
 
 
 def edits(data: GeneDataset, screen: pd.DataFrame) -> pd.DataFrame:
@@ -75,8 +75,8 @@ def precision(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) ->
     """`rankings.precision` of a table of `beside`: how well regions that lower expression significantly where they are silenced
     are found by the predicted fall, by contact and by nearness."""
     is_found = table["significant"] & (table["effect"] < 0)
-    scores = {REMOVAL: -table["change"], CONTACT: table["contact"], NEAR: -table["distance"].astype(float)}
-    parts = [table[PAIR].assign(ranking=name, score=score, is_planted=is_found) for name, score in scores.items()]
+    scores = {SILENCED: -table["change"], CONTACT: table["contact"], NEAR: -table["distance"].astype(float)}
+    parts = [table[PAIR].assign(kind=RAISES, ranking=name, score=score, is_planted=is_found) for name, score in scores.items()]
     return rankings.precision(pd.concat(parts, ignore_index=True), n_resamples=n_resamples, seed=seed)
 
 
@@ -93,10 +93,10 @@ def correlation(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) 
 def simulated(profile: Profile, cell_type: str) -> pd.DataFrame:
     """The screen that a simulated profile would give without noise: gene_id, region, effect, significant.
 
-    Regions are whole pCREs; effect is the change of RPKM without what they contribute, significant what `rankings.planted` says
-    where something was planted. Of a profile of real data there is none.
+    Regions are whole pCREs; effect is the change of RPKM without what they contribute, significant that this is rankings.LEAST or
+    more on the scale of log2. No rows for a profile of real data.
     """
     truth = rankings.planted(profile, cell_type)
     contribution = truth["contribution"].astype(float)
     effect = np.exp2(-contribution) - 1
-    return truth[PAIR].assign(effect=effect, significant=truth["is_planted"].astype(bool) & (contribution != 0))
+    return truth[PAIR].assign(effect=effect, significant=contribution.abs() >= rankings.LEAST)
