@@ -208,3 +208,44 @@ def _words(names: pd.Series) -> pd.Series:
 
 def _quoted(text: str) -> str:
     return text.replace('"', "'")
+
+
+def write_tracks(
+    folder: Path, genome: Genome, genes: pd.DataFrame, predicted: pd.Series, pairs: pd.DataFrame, tracks: pd.DataFrame, *, source: str
+) -> pd.DataFrame:  # fmt: skip
+    """Write all that networks say of some genes for browsers.
+
+    Parameters
+    ----------
+    genes : DataFrame
+        As `data.genes`.
+    predicted : Series
+        Prediction by gene id.
+    pairs : DataFrame
+        gene_id, region, contribution; files of regions and links are left out where there are none.
+    tracks : DataFrame
+        chrom, start, end, value: attributions.
+    source : str
+        What made them, for the names of tracks.
+
+    Returns
+    -------
+    DataFrame
+        file (in `folder`), holds, rows, opens_in
+    """
+    made = []
+
+    def add(name: str, holds: str, rows: int, opens_in: str = "IGV, UCSC") -> Path:
+        made.append((name, holds, rows, opens_in))
+        return folder / name
+
+    bed = gene_bed(genes, predicted)
+    write_bed(add("predictions.bed", "predicted expression at each TSS", len(bed)), bed, genome, name=f"{source}: predicted", description="predicted log2(RPKM + 1)")
+    if len(pairs):
+        bed, linked = region_bed(pairs, "contribution"), links(genes, pairs, "contribution")
+        holds = "predicted contribution of each pCRE"
+        write_bed(add("contributions.bed", holds, len(bed)), bed, genome, name=f"{source}: pCREs", description=holds)
+        write_bedpe(add("contributions.bedpe", f"{holds}, linked to its gene", len(linked), "IGV"), linked, genome)
+        write_interact(add("contributions.interact", f"{holds}, linked to its gene", len(linked), "UCSC"), linked, genome, name=f"{source}: links", description=holds)
+    write_bigwig(add("attribution.bw", "attribution of each bin, all marks", len(tracks)), tracks, genome)
+    return pd.DataFrame(made, columns=["file", "holds", "rows", "opens_in"])

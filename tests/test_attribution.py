@@ -112,13 +112,32 @@ def test_view_with_a_narrow_window_and_without_pcres_is_credited_inside_of_it():
     assert set(found.regions["region"]) == {"promoter"}
 
 
-def test_mean_by_label_is_that_of_the_genes():
-    genes = pd.DataFrame({"gene_id": list("abcd"), "label": [1, 1, 0, 0]})
-    values = np.array([1.0, 3.0, 0.0, 2.0])[:, None, None] * np.ones((4, 2, 1))
-    table = attribution.by_label(genes, values, np.array([-50.0, 50.0]), ["A"])
-    on = table[table["label"] == "on"]
-    assert on["mean"].tolist() == [2, 2] and on["n"].tolist() == [2, 2]
-    np.testing.assert_allclose(on["high"] - on["mean"], 1.96 * 2**0.5 / 2**0.5)
+def hand_made(values, labels, offset=(-1500.0, -500.0, 500.0, 1500.0, 2500.0)):
+    """Attributions of one mark by gene and bin of 1 kb, without tables that do not matter."""
+    genes = pd.DataFrame({"cell_type": "T", "gene_id": [f"G{i}" for i in range(len(labels))], "label": labels})
+    return attribution.Attributions(genes, pd.DataFrame(), np.array(values, np.float32)[..., None], np.array(offset), pd.DataFrame())
+
+
+def test_mean_by_label_is_that_of_the_genes_in_bins_that_begin_at_the_tss():
+    found = hand_made([[1, 1, 1, 1, 0], [3, 3, 3, 3, 0], [0, 0, 0, 0, 9], [2, 2, 2, 2, 9]], [1, 1, 0, 0])
+    table = attribution.by_label(found, ["A"]).set_index("label")
+    assert table.loc["on", "offset"].tolist() == [-1000, 1000, 3000] and table.loc["on", "mean"].tolist() == [4, 4, 0]
+    np.testing.assert_allclose(table.loc["on", "high"] - table.loc["on", "mean"], [1.96 * 2, 1.96 * 2, 0], rtol=1e-6)
+    assert table.loc["off", "mean"].tolist() == [2, 2, 9] and (table["n"] == 2).all()
+
+
+def test_maximum_is_where_most_genes_that_are_on_have_it():
+    rng = np.random.default_rng(0)
+    values = rng.normal(0, 0.1, (40, 20))
+    values[:20, 14] += 1
+    values[20:, 3] += 9                                                         # of genes that are off
+    found = hand_made(values, [1] * 20 + [0] * 20, offset=(np.arange(20) - 9.5) * 2000)
+    row = attribution.maxima(found, ["A"], n_resamples=100).iloc[0]
+    assert row[["offset", "low", "high", "genes"]].tolist() == [9000, 9000, 9000, 20] and row["value"] == pytest.approx(1, abs=0.1)
+    assert row["downstream"] == pytest.approx(values[:20, 11:].mean(0).sum(), abs=1e-5)
+    scores = attribution.for_claims(found, ["A"]).set_index(["model", "gene_id"])["score"]
+    assert scores["A, downstream"]["G0"] == pytest.approx(values[0, 11:].sum(), abs=1e-5) and len(scores) == 2 * 2 * 20
+    assert scores["all marks, upstream"]["G0"] == pytest.approx(values[0, :9].sum(), abs=1e-5)
 
 
 def test_networks_of_fold_changes_are_refused():

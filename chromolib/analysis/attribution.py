@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from .. import resampling
 from ..attention import frame_offset
 from ..batch import PackedBatch
 from ..config import InputError
@@ -24,10 +25,13 @@ from ..genome import Region
 from ..runs import Run
 from ..studies import networks
 from ..train import Network, check_fits
-from .perturbation import PROMOTER
+from .perturbation import PROMOTER, drawn
 
 N_STEPS = 16  # points of the path, at Gauss-Legendre's places
 BATCH = 64    # genes at a time
+COARSE_BP = 2000                               # of bins in which a maximum is looked for: the network's widest
+SIDES = {"downstream": 1, "upstream": -1}      # of the TSS, in the direction of transcription
+SIDE_BP = (2000, 20_000)                       # of either side, without what lies around the TSS
 
 
 class Attributions(NamedTuple):
@@ -38,6 +42,12 @@ class Attributions(NamedTuple):
     promoter: np.ndarray     # (gene, l, m)  all bin widths together, in the direction of transcription
     offset: np.ndarray       # (l,)          middle of these bins, bp from the TSS, downstream positive
     tracks: pd.DataFrame     # gene_id, chrom, start, end, value: all marks together, a row per bin, overlapping where genes do
+
+    def of(self, cell_type: str) -> Attributions:
+        """Those of one cell type, of what `of_runs` gives for several."""
+        is_own = self.genes["cell_type"] == cell_type
+        tables = {name: getattr(self, name)[getattr(self, name)["cell_type"] == cell_type] for name in ("genes", "regions", "tracks")}
+        return self._replace(promoter=self.promoter[is_own.to_numpy()], **tables)
 
 
 def integrated_gradients(model: Network, batch: PackedBatch, n_steps: int = N_STEPS) -> PackedBatch:
@@ -195,15 +205,13 @@ def _pcre_track(gene: str, region: Region, step: int, values: np.ndarray) -> pd.
 # Over genes
 
 
-def by_label(genes: pd.DataFrame, values: np.ndarray, offset: np.ndarray, marks: Sequence[str]) -> pd.DataFrame:
-    """Mean attribution along the promoters of genes that are on and off, as `tracks.mean_by_label` has the signal.
-
-    `genes` has label, in the order of `values`, (gene, l, m). Returns mark, label, offset (bp, downstream positive), mean, low, high
-    (95 % interval of the mean), n.
-    """
+def by_label(found: Attributions, marks: Sequence[str]) -> pd.DataFrame:
+    """Mean attribution along the promoters of genes that are on and off in bins of COARSE_BP, as `tracks.mean_by_label` has the
+    signal: mark, label, offset (bp, downstream positive), mean, low, high (95 % interval of the mean), n."""
+    values, offset = coarser(found)
     tables = []
     for label, name in ((1, "on"), (0, "off")):
-        part = values[(genes["label"] == label).to_numpy()]
+        part = values[(found.genes["label"] == label).to_numpy()]
         mean, half = part.mean(0), 1.96 * part.std(0, ddof=1) / np.sqrt(len(part))
         for k, mark in enumerate(marks):
             tables.append(pd.DataFrame({"mark": mark, "label": name, "offset": offset, "mean": mean[:, k],
@@ -211,11 +219,12 @@ def by_label(genes: pd.DataFrame, values: np.ndarray, offset: np.ndarray, marks:
     return pd.concat(tables, ignore_index=True)
 
 
-def of_runs(runs: Iterable[Run], n_steps: int = N_STEPS) -> Attributions:
-    """`explain` by each run's network, of the genes that it did not see: tables with cell_type, fold and seed in front, genes with
-    their label."""
+def of_runs(runs: Iterable[Run], n_steps: int = N_STEPS, n_genes: int | None = None) -> Attributions:
+    """`explain` by each run's network, of the genes that it did not see, all or so many drawn at random: tables with cell_type,
+    fold and seed in front, genes with their label."""
     parts = []
     for run, model, held_out in networks(runs):
+        held_out = drawn(held_out, n_genes)
         found = explain(model, held_out, n_steps)
         where = {"cell_type": run.cell_type, "fold": run.fold, "seed": run.seed}
         genes = found.genes.assign(label=held_out.genes["label"].to_numpy())
@@ -231,3 +240,58 @@ def completeness(genes: pd.DataFrame) -> pd.DataFrame:
     change, missed = (genes["score"] - genes["without"]).abs(), (genes["total"] - genes["score"] + genes["without"]).abs()
     groups = genes.assign(change=change, missed=missed).groupby(["cell_type", "fold", "seed"], sort=False)
     return groups.agg(genes=("gene_id", "size"), change=("change", "mean"), missed=("missed", "mean"), largest=("missed", "max")).reset_index()
+
+
+def coarser(found: Attributions, bin_bp: int = COARSE_BP) -> tuple[np.ndarray, np.ndarray]:
+    """Attributions along the promoter, summed in wider bins that begin at the TSS, (gene, l, m), and their middles in bp."""
+    number = np.floor(found.offset / bin_bp).astype(int)
+    edges = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
+    return np.add.reduceat(found.promoter, edges, axis=1), (number[edges] + 0.5) * bin_bp
+
+
+def maxima(found: Attributions, marks: Sequence[str], *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Where the mean attribution of each mark is largest along the promoters of genes that are on, in bins of COARSE_BP.
+
+    Returns
+    -------
+    DataFrame
+        mark, offset (middle of that bin, bp from the TSS, downstream positive), low, high (95 % of resamples of genes have it there),
+        value (mean attribution in it), downstream (mean attribution from 2 to 20 kb downstream), upstream (the same upstream), genes
+    """
+    values, offset = coarser(found)
+    on = values[(found.genes["label"] == 1).to_numpy()]
+    total = [np.ones((1, len(on))), *resampling.resamples(len(on), n_resamples, seed)]
+    rows = []
+    for k, mark in enumerate(marks):
+        mean = np.concatenate([weight @ on[..., k] for weight in total]) / len(on)           # (1 + b, l)
+        place = offset[mean.argmax(1)]
+        sides = [mean[0, _is_side(offset, side)].sum() for side in SIDES.values()]
+        rows.append((mark, place[0], *np.quantile(place[1:], (0.025, 0.975)), mean[0].max(), *sides, len(on)))
+    return pd.DataFrame(rows, columns=["mark", "offset", "low", "high", "value", *SIDES, "genes"])
+
+
+def for_claims(found: Attributions, marks: Sequence[str]) -> pd.DataFrame:
+    """What `claims.evaluate` takes: each gene's attribution from 2 to 20 kb downstream and upstream of its TSS as models "<mark>,
+    downstream" and "<mark>, upstream", and of all marks together ("all marks, ..."). Genes that are on alone: for these the body
+    has something to tell."""
+    is_on = (found.genes["label"] == 1).to_numpy()
+    genes, tables = found.genes.loc[is_on, ["cell_type", "gene_id"]], []
+    for name, side in SIDES.items():
+        sums = found.promoter[is_on][:, _is_side(found.offset, side)].sum(1)                 # (gene, m)
+        for mark, score in (*zip(marks, sums.T, strict=True), ("all marks", sums.sum(1))):
+            tables.append(genes.assign(task="reg", model=f"{mark}, {name}", score=score, target=0.0))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _is_side(offset: np.ndarray, side: int) -> np.ndarray:
+    return (offset * side > SIDE_BP[0]) & (offset * side < SIDE_BP[1])
+
+
+def gene_track(tracks: pd.DataFrame, gene_id: str, regions: pd.DataFrame) -> pd.DataFrame:
+    """Attributions of one gene where a figure puts them: start, end, value, x; `regions` from `tracks.gene_regions`."""
+    track = tracks[tracks["gene_id"] == gene_id]
+    parts = []
+    for region in regions.itertuples():
+        here = track[(track["start"] >= region.start) & (track["end"] <= region.end)]
+        parts.append(here.assign(x=region.x_start + (here["start"] + here["end"]) / 2 - region.start))
+    return pd.concat(parts, ignore_index=True)[["start", "end", "value", "x"]]

@@ -6,13 +6,13 @@ predicted change in the unit of the score: logit of being on (clf) or log2(RPKM 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ..config import InputError
+from ..config import InputError, Profile
 from ..dataset import GENE_COLUMNS, GeneDataset
 from ..genome import Region
 from ..runs import Run
@@ -245,17 +245,26 @@ def _scores(model: Network, data: GeneDataset) -> pd.DataFrame:
     return table[["gene_id"]].assign(score=score.astype(float))
 
 
-def of_runs(runs: Iterable[Run], make: Callable[[GeneDataset], pd.DataFrame]) -> pd.DataFrame:
+def of_runs(runs: Iterable[Run], make: Callable[[GeneDataset], pd.DataFrame], n_genes: int | None = None) -> pd.DataFrame:
     """`changes` by each run's network, of genes that it did not see: cell_type, task, fold, seed, then as `changes`.
 
-    `make` is given the held-out genes of a run and returns edits, such as `removals`.
+    `make` is given the held-out genes of a run, all or `n_genes` of them drawn at random, and returns edits, such as `removals`.
     """
     tables = []
     for run, model, held_out in networks(runs):
+        held_out = drawn(held_out, n_genes)
         table = changes(model, held_out, make(held_out))
         tables.append(table.assign(cell_type=run.cell_type, task=run.task, fold=run.fold, seed=run.seed))
     table = pd.concat(tables, ignore_index=True)
     return table[["cell_type", "task", "fold", "seed", *KEYS, "before", "after", "change"]]
+
+
+def drawn(data: GeneDataset, n_genes: int | None, seed: int = 0) -> GeneDataset:
+    """A dataset with at most so many genes, drawn at random, in their order; None: all of them."""
+    if n_genes is None or len(data) <= n_genes:
+        return data
+    chosen = np.sort(np.random.default_rng(seed).choice(len(data), n_genes, replace=False))
+    return data.select(genes=data.genes["gene_id"].iloc[chosen].tolist())
 
 
 def mean_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
@@ -325,3 +334,24 @@ def _means(table: pd.DataFrame, keys: list[str], labels: pd.Series) -> pd.DataFr
     found = table.assign(label=label).groupby([*keys, "label"], sort=False)["change"].agg(["mean", "sem", "size"]).reset_index()
     half = 1.96 * found.pop("sem")
     return found.assign(low=found["mean"] - half, high=found["mean"] + half).rename(columns={"size": "n"})
+
+
+def left_out(profile: Profile, data: GeneDataset, folds: Sequence[int]) -> pd.DataFrame:
+    """What of these questions a profile cannot answer: what, why."""
+    rows = []
+    if not data.has_pcres:
+        rows += [("rankings of pCREs, a CRISPRi screen, links", "no contacts")]
+    if not profile.simulated:
+        rows += [("rankings against the truth, a CRISPRi screen of what was planted", "real data, of which nobody knows the truth")]
+    rows += [(f"{mark}: {what}", "no such mark") for mark, what in (("H3K27ac", "its rankings"), ("H3K36me3", "the body of genes")) if mark not in data.marks]
+    if len(folds) < 2:
+        rows += [("intervals from errors on another fold", "one fold is held out")]
+    return pd.DataFrame(rows, columns=["what", "why"])
+
+
+def for_claims(table: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """What `claims.evaluate` takes of `all_cut`: the predicted fall as score, what was planted in all pCREs of the gene as target,
+    as model "all pCREs cut"; genes of which that is not known are left out."""
+    planted = truth.astype({"contribution": float}).groupby("gene_id")["contribution"].sum()
+    known = table[table["gene_id"].isin(planted.index)]
+    return known[["cell_type", "task", "gene_id"]].assign(model="all pCREs cut", score=-known["change"], target=known["gene_id"].map(planted).astype(float))

@@ -15,7 +15,7 @@ from .. import resampling
 from ..config import Profile
 from ..dataset import GeneDataset
 from ..simulate import acting_contributions, read_truth
-from . import pcres
+from . import pcres, tracks
 from .perturbation import PROMOTER
 
 CUT, SILENCED, ATTRIBUTION = "pCRE cut", "pCRE silenced", "attribution"  # by a network
@@ -63,6 +63,36 @@ def predicted(changes: Mapping[str, pd.DataFrame], attributions: pd.DataFrame | 
         total = attributions[attributions["region"] != PROMOTER].groupby(PAIR, sort=False)["attribution"].sum()
         tables.append(total.rename("contribution").reset_index().assign(ranking=ATTRIBUTION))
     return pd.concat(tables, ignore_index=True)[[*PAIR, "ranking", "contribution"]]
+
+
+def of_cell_type(
+    data: GeneDataset, changes: Mapping[str, pd.DataFrame], attributions: pd.DataFrame, truth: pd.DataFrame
+) -> pd.DataFrame:  # fmt: skip
+    """All rankings of one cell type against its truth, as `against` gives them, with cell_type in front.
+
+    `changes` and `attributions` may hold other cell types too, by their column cell_type, and some of the genes only; pairs that
+    a network was not asked about are left out of all rankings.
+    """
+    own = {name: table[table["cell_type"] == data.cell_type] for name, table in changes.items()}
+    found = predicted(own, attributions[attributions["cell_type"] == data.cell_type])
+    asked = found[PAIR].drop_duplicates()
+    table = pd.concat([found, known(data).merge(asked, on=PAIR)], ignore_index=True)
+    table = against(table, truth)
+    table.insert(0, "cell_type", data.cell_type)
+    return table
+
+
+def most_changed(contributions: pd.DataFrame, data: GeneDataset) -> pd.Series:
+    """The row of `data.genes` of the gene with the largest predicted contribution, without sign; without any, the example gene."""
+    if contributions.empty:
+        return tracks.example_gene(data)
+    return tracks.find_gene(data, contributions.loc[contributions["contribution"].abs().idxmax(), "gene_id"])
+
+
+def with_contributions(regions: pd.DataFrame, contributions: pd.DataFrame, gene_id: str) -> pd.DataFrame:
+    """`tracks.gene_regions` with the predicted contribution of each pCRE of the gene, NaN of the promoter."""
+    own = contributions[contributions["gene_id"] == gene_id].set_index("region")["contribution"]
+    return regions.assign(contribution=regions["region"].map(own).astype(float))
 
 
 def _reads(data: GeneDataset, mark: str) -> pd.Series:
@@ -196,16 +226,14 @@ def _interval(drawn: np.ndarray) -> tuple[float, float, float]:
     return drawn[0], low, high
 
 
-def for_claims(table: pd.DataFrame, cell_type: str) -> pd.DataFrame:
-    """What `claims.evaluate` takes: average precision within each gene as score of the models "<kind>: <ranking>"."""
-    parts = [
-        found.assign(model=f"{kind}: " + found["ranking"])
-        for kind, part in table.groupby("kind", sort=False)
-        for found in [per_gene(part)]
-    ]
-    empty = pd.DataFrame(columns=["gene_id", "model", "score"])
-    scores = pd.concat(parts, ignore_index=True) if parts else empty
-    return scores[["gene_id", "model", "score"]].assign(cell_type=cell_type, task="reg", target=0.0)
+def for_claims(table: pd.DataFrame) -> pd.DataFrame:
+    """What `claims.evaluate` takes of `of_cell_type`: average precision within each gene as score of the models "<kind>:
+    <ranking>"."""
+    parts = [pd.DataFrame(columns=["cell_type", "model", "gene_id", "score"])]
+    for (cell_type, kind), part in table.groupby(["cell_type", "kind"], sort=False):
+        found = per_gene(part)
+        parts.append(found.assign(cell_type=cell_type, model=f"{kind}: " + found["ranking"])[[*parts[0]]])
+    return pd.concat(parts[1:] or parts, ignore_index=True).assign(task="reg", target=0.0)
 
 
 def agreement(table: pd.DataFrame, truth: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:

@@ -6,17 +6,21 @@ expression, predicted ones in the unit of the score.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from .. import resampling
+from .. import readers, resampling
 from ..config import Profile
 from ..dataset import GeneDataset
-from ..genome import Region
+from ..files import write_whole
+from ..genome import Region, profile_genome
+from ..runs import Run
+from ..studies import networks
 from . import pcres, rankings
-from .perturbation import PROMOTER, from_genome
+from .perturbation import PROMOTER, changes, drawn, from_genome
 from .rankings import CONTACT, NEAR, PAIR, RAISES, SILENCED
 
 
@@ -57,11 +61,11 @@ def _pcres_of(data: GeneDataset, gene_id: str) -> list[str]:
     return data.store["region"].values[gene_pcre[gene_pcre >= 0]].tolist()
 
 
-def beside(screen: pd.DataFrame, data: GeneDataset, edited: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
-    """A screen beside predictions: gene_id, region, effect, significant, change (predicted), contact (the strongest of the pCREs
+def beside(screen: pd.DataFrame, data: GeneDataset, edited: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
+    """A screen beside predictions for the `edited` of it, from `perturbation.changes`: gene_id, region, effect, significant, change (predicted), contact (the strongest of the pCREs
     that hold the region; 0 in the promoter window alone), distance (bp from the TSS to the region's middle, without sign)."""
     table = screen[[*PAIR, "effect", "significant"]].merge(
-        changes[["gene_id", "edit", "change"]].rename(columns={"edit": "region"}), on=PAIR
+        predicted[["gene_id", "edit", "change"]].rename(columns={"edit": "region"}), on=PAIR
     )
     held = edited.rename(columns={"edit": "tested"}).merge(pcres.pairs(data)[[*PAIR, "contact"]], on=PAIR)
     contact = held.groupby(["gene_id", "tested"])["contact"].max()
@@ -81,8 +85,11 @@ def precision(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) ->
 
 
 def correlation(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Spearman's correlation of predicted change and measured effect: value, low, high (95 %, resampling genes), pairs, genes."""
+    """Spearman's correlation of predicted change and measured effect: value, low, high (95 %, resampling genes), pairs, genes; no
+    row of fewer than two genes."""
     genes = pd.Index(table["gene_id"].unique())
+    if len(genes) < 2:
+        return pd.DataFrame(columns=["value", "low", "high", "pairs", "genes"])
     gene, x, y = genes.get_indexer(table["gene_id"]), table["effect"].to_numpy(float), table["change"].to_numpy(float)
     weights = [np.ones((1, len(genes))), *resampling.resamples(len(genes), n_resamples, seed)]
     drawn = np.concatenate([resampling.spearman(x, y, weight[:, gene]) for weight in weights])
@@ -100,3 +107,19 @@ def simulated(profile: Profile, cell_type: str) -> pd.DataFrame:
     contribution = truth["contribution"].astype(float)
     effect = np.exp2(-contribution) - 1
     return truth[PAIR].assign(effect=effect, significant=contribution.abs() >= rankings.LEAST)
+
+
+def try_simulated(profile: Profile, cell_type: str, path: Path, runs: Iterable[Run], n_genes: int | None = None) -> pd.DataFrame:
+    """Write what `simulated` gives to a file as users bring one, read it, and set it beside predictions of held-out genes: columns of
+    `beside`. No rows for a profile of real data, or of networks without pCREs."""
+    columns = [*PAIR, "effect", "significant", "change", "contact", "distance"]
+    screen = simulated(profile, cell_type)
+    if screen.empty:
+        return pd.DataFrame(columns=columns)
+    write_whole(path, lambda part: screen.to_csv(part, index=False))
+    screen, parts = readers.read_screen(path, profile_genome(profile)), []
+    for _, model, held_out in networks(run for run in runs if run.cell_type == cell_type):
+        held_out = drawn(held_out, n_genes)
+        edited = edits(held_out, screen)
+        parts.append(beside(screen, held_out, edited, changes(model, held_out, edited)))
+    return pd.concat(parts, ignore_index=True)

@@ -34,7 +34,7 @@ def by_gene(predictions: pd.DataFrame, score: str = "expression") -> pd.DataFram
     InputError
         A gene that fewer seeds have scored than others.
     """
-    table = predictions[[*GENE, "seed", "target", score]]
+    table = predictions[[*GENE, "target", score]]
     groups = table.groupby(GENE, sort=False)[score]
     found = groups.agg(mean="mean", sd="std", seeds="size").reset_index()
     if (short := found["seeds"] < found["seeds"].max()).any():
