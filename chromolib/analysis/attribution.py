@@ -96,7 +96,7 @@ def explain(model: Network, data: GeneDataset, n_steps: int = N_STEPS) -> Attrib
             gene_id=[gene for gene, *_ in by_pcre], region=[str(region) for _, region, *_ in by_pcre]
         )
         regions += [in_promoter, in_pcres]
-        tracks += [_promoter_track(profile.sum(2), start, _step(data), part), *(_pcre_track(*row) for row in by_pcre)]
+        tracks += [_promoter_track(profile.sum(2), start, _step(data), part, data), *(_pcre_track(*row) for row in by_pcre)]
         promoter.append(profile)
         genes.append(part[["gene_id"]].assign(**_ends_of_path(model, batch), total=_totals(found)))
     table = pd.concat(regions, ignore_index=True).melt(["gene_id", "region"], var_name="mark", value_name="attribution")
@@ -185,8 +185,8 @@ def _by_pcre(found: PackedBatch, data: GeneDataset, genes: pd.DataFrame, first: 
             number += 1
 
 
-def _promoter_track(values: np.ndarray, start: int, step: int, genes: pd.DataFrame) -> pd.DataFrame:
-    """Rows chrom, start, end, value of promoter windows, from (b, l) in the direction of transcription."""
+def _promoter_track(values: np.ndarray, start: int, step: int, genes: pd.DataFrame, data: GeneDataset) -> pd.DataFrame:
+    """Rows of `tracks` of promoter windows, from (b, l) in the direction of transcription; bins off the chromosome have none."""
     n_bins = values.shape[1]
     offset = start + step * np.arange(n_bins)
     is_minus = (genes["strand"] == "-").to_numpy()[:, None]
@@ -194,7 +194,9 @@ def _promoter_track(values: np.ndarray, start: int, step: int, genes: pd.DataFra
     left = np.where(is_minus, tss - offset - step, tss + offset)
     chrom = np.repeat(genes["chrom"].to_numpy(), n_bins)
     gene_id = np.repeat(genes["gene_id"].to_numpy(), n_bins)
-    return pd.DataFrame({"gene_id": gene_id, "chrom": chrom, "start": left.ravel(), "end": left.ravel() + step, "value": values.ravel()})
+    table = pd.DataFrame({"gene_id": gene_id, "chrom": chrom, "start": left.ravel(), "end": left.ravel() + step, "value": values.ravel()})
+    size = np.repeat(data.store["chrom_bp"].sel(gene_id=genes["gene_id"].tolist()).values, n_bins)
+    return table[(table["end"] > 0) & (table["start"] < size)]
 
 
 def _pcre_track(gene: str, region: Region, step: int, values: np.ndarray) -> pd.DataFrame:
