@@ -64,9 +64,9 @@ def test_precision_is_that_of_scikit_learn_pooled_and_within_genes():
         assert found.loc[("within genes", name), "value"] == pytest.approx(np.mean(inner))
         assert found.loc[("within genes", name), "genes"] == len(inner)
     row = found.loc[("pooled", "removal")]
-    assert row["change"] == pytest.approx(row["value"] - found.loc[("pooled", "contact frequency"), "value"]) and row["change_low"] > 0
+    assert row["above"] == pytest.approx(row["value"] - found.loc[("pooled", "contact frequency"), "value"]) and row["above_low"] > 0
     assert row["random"] == pytest.approx(row["planted"] / row["pairs"]) and row["low"] < row["value"] < row["high"]
-    assert (found.xs("contact frequency", level="ranking")[["change", "change_low", "change_high"]] == 0).all(axis=None)
+    assert (found.xs("contact frequency", level="ranking")[["above", "above_low", "above_high"]] == 0).all(axis=None)
 
 
 def test_interval_counts_genes_and_not_pairs():
@@ -79,7 +79,7 @@ def test_interval_counts_genes_and_not_pairs():
 def test_ranking_without_knowledge_is_not_told_from_chance():
     table = made(200, removal=100.0, **{"contact frequency": 100.0})
     for row in rankings.precision(table, **QUICK).itertuples():
-        assert row.change_low < 0 < row.change_high or row.ranking == "contact frequency"
+        assert row.above_low < 0 < row.above_high or row.ranking == "contact frequency"
     assert rankings.precision(table.assign(is_planted=False), **QUICK).empty
 
 

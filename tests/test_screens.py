@@ -97,7 +97,7 @@ def test_scores_find_regions_that_lower_expression_when_silenced():
     })  # fmt: skip
     found = screens.precision(table, **QUICK).query("metric == 'pooled'").set_index("ranking")
     assert found.loc["pCRE silenced", "value"] > 0.99 and found.loc["pCRE silenced", "planted"] == (effect < 0).sum()
-    assert found.loc["pCRE silenced", "change_low"] > 0.3
+    assert found.loc["pCRE silenced", "above_low"] > 0.3
     row = screens.correlation(table, **QUICK).iloc[0]
     assert row["low"] > 0.8 and (row["pairs"], row["genes"]) == (300, 40)
 

@@ -237,11 +237,11 @@ def of_runs(runs: Iterable[Run], n_steps: int = N_STEPS, n_genes: int | None = N
 
 
 def completeness(genes: pd.DataFrame) -> pd.DataFrame:
-    """How well attributions add up, by run: cell_type, fold, seed, genes, change (mean size of score minus that without signal),
+    """How well attributions add up, by run: cell_type, fold, seed, genes, shared (mean size of score minus that without signal),
     missed (mean size of what the sum of attributions is off by), largest (of these)."""
-    change, missed = (genes["score"] - genes["without"]).abs(), (genes["total"] - genes["score"] + genes["without"]).abs()
-    groups = genes.assign(change=change, missed=missed).groupby(["cell_type", "fold", "seed"], sort=False)
-    return groups.agg(genes=("gene_id", "size"), change=("change", "mean"), missed=("missed", "mean"), largest=("missed", "max")).reset_index()
+    shared, missed = (genes["score"] - genes["without"]).abs(), (genes["total"] - genes["score"] + genes["without"]).abs()
+    groups = genes.assign(shared=shared, missed=missed).groupby(["cell_type", "fold", "seed"], sort=False)
+    return groups.agg(genes=("gene_id", "size"), shared=("shared", "mean"), missed=("missed", "mean"), largest=("missed", "max")).reset_index()
 
 
 def coarser(found: Attributions, bin_bp: int = COARSE_BP) -> tuple[np.ndarray, np.ndarray]:

@@ -166,10 +166,10 @@ def precision(table: pd.DataFrame, beside: str = CONTACT, *, n_resamples: int = 
     -------
     DataFrame
         kind, metric (pooled: over the pairs of all genes in one ranking; within genes: mean over genes that have regions of both
-        kinds), ranking, value, low, high, change, change_low, change_high (value minus that of `beside`), random (what a
+        kinds), ranking, value, low, high, above, above_low, above_high (value minus that of `beside`), random (what a
         ranking without knowledge has: the share of planted pairs), pairs, planted, genes. No rows without a planted pair.
     """
-    columns = ["kind", "metric", "ranking", "value", "low", "high", "change", "change_low", "change_high", "random", "pairs", "planted", "genes"]
+    columns = ["kind", "metric", "ranking", "value", "low", "high", "above", "above_low", "above_high", "random", "pairs", "planted", "genes"]
     rows = []
     for kind, part in table.groupby("kind", sort=False):
         for metric, found in ((POOLED, _pooled(part, n_resamples, seed)), (WITHIN, _within(part, n_resamples, seed))):

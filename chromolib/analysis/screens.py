@@ -123,3 +123,11 @@ def try_simulated(profile: Profile, cell_type: str, path: Path, runs: Iterable[R
         edited = edits(held_out, screen)
         parts.append(beside(screen, held_out, edited, changes(model, held_out, edited)))
     return pd.concat(parts, ignore_index=True)
+
+
+def statement(table: pd.DataFrame) -> str:
+    """How predicted changes follow measured effects, in a sentence; nothing of fewer than two genes."""
+    return "".join(
+        f"Spearman's correlation of predicted change and effect: {row.value:.2f} [{row.low:.2f}, {row.high:.2f}], {row.pairs:,} regions of {row.genes} genes."
+        for row in correlation(table).itertuples()
+    )
