@@ -86,9 +86,9 @@ def precision(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) ->
 
 def correlation(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Spearman's correlation of predicted change and measured effect: value, low, high (95 %, resampling genes), pairs, genes; no
-    row of fewer than two genes."""
+    row of fewer than two genes, or where all effects are the same."""
     genes = pd.Index(table["gene_id"].unique())
-    if len(genes) < 2:
+    if len(genes) < 2 or table["effect"].nunique() < 2:
         return pd.DataFrame(columns=["value", "low", "high", "pairs", "genes"])
     gene, x, y = genes.get_indexer(table["gene_id"]), table["effect"].to_numpy(float), table["change"].to_numpy(float)
     weights = [np.ones((1, len(genes))), *resampling.resamples(len(genes), n_resamples, seed)]
@@ -126,7 +126,7 @@ def try_simulated(profile: Profile, cell_type: str, path: Path, runs: Iterable[R
 
 
 def statement(table: pd.DataFrame) -> str:
-    """How predicted changes follow measured effects, in a sentence; nothing of fewer than two genes."""
+    """How predicted changes follow measured effects, in a sentence; nothing where there is no correlation."""
     return "".join(
         f"Spearman's correlation of predicted change and effect: {row.value:.2f} [{row.low:.2f}, {row.high:.2f}], {row.pairs:,} regions of {row.genes} genes."
         for row in correlation(table).itertuples()
