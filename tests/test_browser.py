@@ -105,3 +105,13 @@ def test_bigwig_of_nothing_or_of_no_number_is_refused(tmp_path):
     with pytest.raises(InputError, match="found no rows"):
         browser.write_bigwig(tmp_path / "a.bw", table[:0], GENOME)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_files_of_some_genes_are_listed_and_there(tmp_path):
+    pairs, tracks = PAIRS.rename(columns={"value": "contribution"}), pd.DataFrame([("chr2", 5, 10, 1.0)], columns=["chrom", "start", "end", "value"])
+    predicted = pd.Series({"G1": 2.0, "G2": 3.0})
+    table = browser.write_tracks(tmp_path, GENOME, GENES, predicted, pairs, tracks, source="toy")
+    assert sorted(table["file"]) == sorted(path.name for path in tmp_path.iterdir()) and table["rows"].tolist() == [2, 3, 3, 3, 1]
+    (tmp_path / "few").mkdir()
+    few = browser.write_tracks(tmp_path / "few", GENOME, GENES, predicted, pairs[:0], tracks, source="toy")
+    assert few["file"].tolist() == ["predictions.bed", "attribution.bw"]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from chromolib import Chromoformer, GeneDataset, InputError, ModelConfig, predict
+from chromolib import Chromoformer, GeneDataset, InputError, ModelConfig, Run, load_profile, predict
 from chromolib.analysis import perturbation
 from chromolib.config import MARKS
 from tests.stores import random_store
@@ -205,11 +205,37 @@ def test_ready_edits_cover_what_their_names_say(data):
     assert scan.groupby("gene_id").size().eq(20).all() and scan["start"].min() == -20_000 and scan["end"].max() == 20_000
 
 
-def test_mean_over_seeds_is_of_the_same_edit():
-    rows = [("T", "reg", 1, seed, "G0", "e", 1.0, after, after - 1) for seed, after in ((1, 2.0), (2, 4.0))]
-    table = pd.DataFrame(rows, columns=["cell_type", "task", "fold", "seed", "gene_id", "edit", "before", "after", "change"])
-    row = perturbation.mean_over_seeds(table).iloc[0]
-    assert row[["change", "after", "seeds"]].tolist() == [2, 3, 2] and row["sd"] == pytest.approx(2**0.5)
+def test_changes_are_of_genes_that_each_run_held_out(data, model, monkeypatch):
+    runs = [Run(profile="smoke", cell_type="S01", fold=fold, task="reg", seed=7) for fold in (1, 2)]
+    monkeypatch.setattr(perturbation, "networks", lambda runs: [(run, model, data.fold(run.fold)[1]) for run in runs])
+    table = perturbation.of_runs(runs, perturbation.removals)
+    folds = data.genes.set_index("gene_id")["fold"]
+    assert (table["fold"] == table["gene_id"].map(folds)).all() and set(table["fold"]) == {1, 2} and set(table["seed"]) == {7}
+    few = perturbation.of_runs(runs, lambda held_out: perturbation.scan(held_out, 20_000), n_genes=2)
+    assert few.groupby("fold")["gene_id"].nunique().tolist() == [2, 2]
+
+
+def test_means_by_mark_and_along_the_promoter_by_hand():
+    labels = pd.Series({"G0": 1, "G1": 1, "G2": 0})
+    table = pd.DataFrame({"gene_id": ["G0", "G1", "G2"] * 2, "edit": ["-2000"] * 3 + ["0"] * 3, "change": [1.0, 3.0, 5.0, 0.0, 0.0, 7.0]})
+    found = perturbation.along_promoter(table, labels, 2000)
+    assert found[["label", "offset", "mean", "n"]].values.tolist() == [["on", -1000, 2, 2], ["on", 1000, 0, 2], ["off", -1000, 5, 1], ["off", 1000, 7, 1]]
+    np.testing.assert_allclose(found["high"][0] - 2, 1.96)                      # SD sqrt(2) of two
+    marks = perturbation.by_mark(table.assign(edit="H3K27ac, pCREs"), labels)
+    assert marks[["where", "mark", "label"]].values.tolist() == [["pCREs", "H3K27ac", "on"], ["pCREs", "H3K27ac", "off"]]
+
+
+def test_what_all_pcres_do_stands_beside_what_was_planted_in_them():
+    table = pd.DataFrame({"cell_type": "T", "task": "reg", "gene_id": ["G0", "G1"], "change": [-1.5, 0.5]})
+    truth = pd.DataFrame({"gene_id": ["G0", "G0"], "contribution": [2.0, -0.5]})
+    assert perturbation.for_claims(table, truth)[["gene_id", "score", "target"]].values.tolist() == [["G0", 1.5, 1.5]]
+
+
+def test_what_a_profile_lacks_is_said(data):
+    real, simulated = load_profile("h1-demo"), load_profile("smoke")
+    assert perturbation.left_out(simulated, data, (1, 2)).empty
+    why = perturbation.left_out(real, data.select(marks=["H3K4me3"], max_pcres=0), (1,)).set_index("what")["why"]
+    assert why.tolist() == ["no contacts", "real data, of which nobody knows the truth", "no such mark", "no such mark", "one fold is held out"]
 
 
 # Errors

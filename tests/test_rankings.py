@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from chromolib import GeneDataset, load_profile
-from chromolib.analysis import pcres, rankings
+from chromolib.analysis import pcres, rankings, tracks
 from chromolib.config import ROOT
 from chromolib.genome import Region
 from chromolib.simulate import acting_contributions, ensure_raw, read_truth
@@ -101,3 +101,26 @@ def test_planted_contributions_follow_from_the_rules_in_both_cohorts():
     assert 0.1 < (table["by_rules"].abs() >= rankings.LEAST).mean() < 0.9
     real = load_profile(ROOT / "data" / "profiles" / "h1-demo.yml")
     assert rankings.planted(real, "E003").empty
+
+
+def test_rankings_of_a_cell_type_hold_the_pairs_that_its_network_was_asked_about():
+    data = GeneDataset(random_store(12), task="reg")
+    pairs = pcres.pairs(data)[rankings.PAIR][:6]
+    changes = pd.concat([pairs.assign(cell_type=name, edit=pairs["region"], change=-1.0) for name in ("T01", "other")])
+    attributions = pairs.assign(cell_type="T01", mark="A", attribution=2.0)
+    table = rankings.of_cell_type(data, {rankings.CUT: changes}, attributions, pairs.assign(by_rules=1.0))
+    assert set(table["cell_type"]) == {"T01"} and table.groupby(["kind", "ranking"]).size().eq(6).all()
+    assert set(table["ranking"]) == {rankings.CUT, rankings.ATTRIBUTION, "contact frequency", "nearness", "H3K27ac", "H3K27ac x contact"}
+    scores = rankings.for_claims(table.assign(is_planted=table["region"] == pairs["region"].iloc[1]))
+    assert {"raises: pCRE cut", "either: nearness"} <= set(scores["model"]) and rankings.for_claims(table[:0]).empty
+
+
+def test_gene_of_the_figure_is_the_one_with_the_largest_contribution():
+    data = GeneDataset(random_store(12), task="reg")
+    pairs = pcres.pairs(data)[rankings.PAIR]
+    contributions = pairs.assign(contribution=np.where(np.arange(len(pairs)) == 7, -9.0, 1.0))
+    gene = rankings.most_changed(contributions, data)
+    assert gene["gene_id"] == pairs["gene_id"].iloc[7]
+    regions = rankings.with_contributions(tracks.gene_regions(data, gene["gene_id"]), contributions, gene["gene_id"])
+    assert np.isnan(regions["contribution"][0]) and (regions.set_index("region")["contribution"][pairs["region"].iloc[7]] == -9)
+    assert rankings.most_changed(contributions[:0], data)["gene_id"] in set(data.genes["gene_id"])

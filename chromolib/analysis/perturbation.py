@@ -150,7 +150,7 @@ def edited(data: GeneDataset, edits: pd.DataFrame) -> GeneDataset:
         else:
             continue
         is_turned = edit.rank < 0 and store["strand"].values[at[edit.number]] == "-"
-        _apply(place, edit, data, is_turned)
+        _apply(edit, place, data, is_turned)
     part = store[[*GENE_COLUMNS, "chrom_bp", "gene_id"]].isel(gene=at)
     part = part.drop_dims([name for name in part.dims if name != "gene"]).assign(
         promoter=(("gene", "bin", "mark"), promoter), pcre_depth=(("row", "mark"), pcre_depth), pcre_row=("edge", pcre_row),
@@ -189,7 +189,7 @@ def _pcre(depth: np.ndarray, width_bp: int, base_bp: int) -> Place:
     return Place(depth, start, own_bp, own_bp)
 
 
-def _apply(place: Place, edit, data: GeneDataset, is_turned: bool) -> None:
+def _apply(edit, place: Place, data: GeneDataset, is_turned: bool) -> None:
     """Change the depth of a place as an edit says, in the bins that it touches."""
     low, high = -np.inf if np.isnan(edit.start) else edit.start, np.inf if np.isnan(edit.end) else edit.end
     if is_turned:
@@ -267,14 +267,6 @@ def drawn(data: GeneDataset, n_genes: int | None, seed: int = 0) -> GeneDataset:
     return data.select(genes=data.genes["gene_id"].iloc[chosen].tolist())
 
 
-def mean_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `of_runs` that differ by the seed alone as one: the mean, sd (of the change over seeds, NaN of one) and seeds."""
-    groups = table.groupby(["cell_type", "task", "fold", *KEYS], sort=False)
-    found = groups.agg(before=("before", "mean"), after=("after", "mean"), sd=("change", "std"), seeds=("seed", "nunique"))
-    found = found.reset_index()
-    return found.assign(change=found["after"] - found["before"])
-
-
 # Edits that questions need
 
 
@@ -318,8 +310,8 @@ def scan(data: GeneDataset, width_bp: int, mark: str = ALL) -> pd.DataFrame:
 def by_mark(table: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
     """Mean change of `mark_removals` over genes that are on and off: mark, where (promoter, pCREs), label, mean, low, high (95 %
     interval of the mean), n. `labels`: 1 or 0 by gene id."""
-    parts = table["edit"].str.rsplit(", ", n=1, expand=True)
-    return _means(table.assign(mark=parts[0], where=parts[1]), ["where", "mark"], labels)
+    parts = table["edit"].str.extract(r"^(?P<mark>.*), (?P<where>promoter|pCREs)$")
+    return _means(table.join(parts), ["where", "mark"], labels)
 
 
 def along_promoter(table: pd.DataFrame, labels: pd.Series, width_bp: int) -> pd.DataFrame:
@@ -330,8 +322,9 @@ def along_promoter(table: pd.DataFrame, labels: pd.Series, width_bp: int) -> pd.
 
 
 def _means(table: pd.DataFrame, keys: list[str], labels: pd.Series) -> pd.DataFrame:
-    label = table["gene_id"].map(labels).map({1: "on", 0: "off"})
-    found = table.assign(label=label).groupby([*keys, "label"], sort=False)["change"].agg(["mean", "sem", "size"]).reset_index()
+    table = table.assign(label=table["gene_id"].map(labels).map({1: "on", 0: "off"}))
+    table = table.sort_values("label", ascending=False, kind="stable")                       # on before off
+    found = table.groupby([*keys, "label"], sort=False)["change"].agg(["mean", "sem", "size"]).reset_index()
     half = 1.96 * found.pop("sem")
     return found.assign(low=found["mean"] - half, high=found["mean"] + half).rename(columns={"size": "n"})
 

@@ -233,7 +233,7 @@ def for_claims(table: pd.DataFrame) -> pd.DataFrame:
     for (cell_type, kind), part in table.groupby(["cell_type", "kind"], sort=False):
         found = per_gene(part)
         parts.append(found.assign(cell_type=cell_type, model=f"{kind}: " + found["ranking"])[[*parts[0]]])
-    return pd.concat(parts[1:] or parts, ignore_index=True).assign(task="reg", target=0.0)
+    return pd.concat(parts[1:] or parts, ignore_index=True).astype({"score": float}).assign(task="reg", target=0.0)
 
 
 def agreement(table: pd.DataFrame, truth: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
