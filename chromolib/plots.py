@@ -62,6 +62,8 @@ KIND_STYLES = {
 # Kinds of pCREs in the colour of the mark that they carry; those that a protein of Polycomb binds in that of H3K27me3.
 KIND_COLOURS = {"active": MARK_COLOURS["H3K27ac"], "other": OTHER}
 LINE_OF_CURVE = {"additive": "--", "switch": "-"}
+SIGN_COLOURS = {True: "#d55e00", False: "#0072b2"}  # what raises a prediction, and what lowers it
+STATE_COLOURS = {"active": "#d55e00", "polycomb": "#0072b2", "none": "#999999"}  # of simulated regions
 MANY_FOLDS = 8  # points of a model; fewer are drawn without a box
 MANY_POINTS = 3000  # more are drawn as an image inside of the SVG: a page of megabytes opens slowly
 COLUMN_NAMES = METRIC_NAMES | {
@@ -1047,3 +1049,149 @@ def plot_curve_test(table: pd.DataFrame, ax: Axes) -> Axes:
     ax.set_yticks(range(len(table)), [f"{row.response}, {row.kind}" for row in table.itertuples()], fontsize=8)
     ax.set(ylim=(len(table) - 0.5, -0.5), xlabel="AIC of the line - AIC of the switch\nleft: a line is better, right: a switch is better")
     return ax
+
+
+def plot_attribution(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) -> Sequence[Axes]:
+    """Mean attribution of each mark along the promoter, genes on (solid) and off (dashed), from `attribution.by_label`."""
+    marks = list(table.groupby("mark", sort=False))
+    for ax, (mark, part) in zip(axes, marks, strict=False):
+        for label, line in (("on", "-"), ("off", "--")):
+            rows = part[part["label"] == label]
+            kb = rows["offset"] / 1e3
+            ax.plot(kb, rows["mean"], color=MARK_COLOURS.get(mark, OTHER), ls=line, lw=1.4)
+            ax.fill_between(kb, rows["low"], rows["high"], color=MARK_COLOURS.get(mark, OTHER), alpha=0.2, lw=0)
+        ax.axvline(0, color="black", lw=0.6, ls=":")
+        ax.axhline(0, color="#bbbbbb", lw=0.6)
+        ax.set_title(mark, loc="left", fontsize=9)
+    for ax in axes[len(marks) :]:
+        ax.set_visible(False)
+    axes[0].figure.supylabel(f"mean attribution, {unit}", fontsize=9)
+    axes[0].figure.supxlabel("distance from TSS (kb)", fontsize=9)
+    return axes
+
+
+def plot_scan(table: pd.DataFrame, ax: Axes, *, unit: str) -> Axes:
+    """Mean predicted change where a stretch of the promoter is emptied, genes on (solid) and off (dashed); from
+    `perturbation.along_promoter`."""
+    for label, line in (("on", "-"), ("off", "--")):
+        rows = table[table["label"] == label]
+        kb = rows["offset"] / 1e3
+        ax.plot(kb, rows["mean"], color=MODEL_COLOURS["Chromoformer"], ls=line, lw=1.4, label=f"{label}, {rows['n'].max()} genes" if len(rows) else None)
+        ax.fill_between(kb, rows["low"], rows["high"], color=MODEL_COLOURS["Chromoformer"], alpha=0.2, lw=0)
+    ax.axvline(0, color="black", lw=0.6, ls=":")
+    ax.axhline(0, color="#bbbbbb", lw=0.6)
+    ax.set(xlabel="middle of the emptied stretch, distance from TSS (kb)", ylabel=f"mean change, {unit}")
+    ax.legend(fontsize=8)
+    return ax
+
+
+def plot_mark_changes(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) -> Sequence[Axes]:
+    """Mean predicted change where a mark is removed, in the promoter and in all pCREs, an axis each, a row per mark, genes on
+    (filled) and off (hollow); from `perturbation.by_mark`."""
+    for ax, (where, part) in zip(axes, table.groupby("where", sort=False), strict=False):
+        marks = list(part["mark"].unique())
+        ax.axvline(0, color="black", lw=0.6, ls=":")
+        for row in part.itertuples():
+            colour, y = MARK_COLOURS.get(row.mark, OTHER), marks.index(row.mark) + (-0.15 if row.label == "on" else 0.15)
+            ax.plot([row.low, row.high], [y, y], color=colour, lw=1.4)
+            ax.plot(row.mean, y, "o", ms=4.5, mec=colour, mew=1.2, mfc=colour if row.label == "on" else "white")
+        ax.set_yticks(range(len(marks)), marks)
+        ax.set_ylim(len(marks) - 0.5, -0.5)
+        ax.tick_params(axis="y", length=0, labelleft=ax is axes[0])
+        ax.set_title(f"removed in {where}", loc="left", fontsize=9)
+    for ax in axes[table["where"].nunique() :]:
+        ax.set_visible(False)
+    axes[0].figure.supxlabel(f"mean change, {unit}", fontsize=9)
+    handles = [Line2D([], [], color=OTHER, marker="o", ms=4.5, lw=1.4, mfc=OTHER if label == "on" else "white", label=f"genes {label}") for label in ("on", "off")]
+    axes[0].figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=8, frameon=False)
+    return axes
+
+
+def plot_precision(table: pd.DataFrame, axes: Sequence[Axes], *, networks: Sequence[str]) -> Sequence[Axes]:
+    """Average precision of each ranking with its interval, an axis per metric, from `rankings.precision`; dotted: no knowledge.
+    Rankings by networks are in their colour, the others grey."""
+    if table.empty:
+        return nothing_to_draw(axes, "nothing is known to compare with")
+    for ax, (metric, part) in zip(axes, table.groupby("metric", sort=False), strict=True):
+        ax.axvline(part["random"].iloc[0], color="black", lw=0.6, ls=":")
+        for y, row in enumerate(part.itertuples()):
+            colour = MODEL_COLOURS["Chromoformer"] if row.ranking in networks else WHOLE_WINDOW
+            ax.plot([row.low, row.high], [y, y], color=colour, lw=1.4)
+            ax.plot(row.value, y, "o", ms=5, color=colour)
+        ax.set_yticks(range(len(part)), part["ranking"])
+        ax.set_ylim(len(part) - 0.5, -0.5)
+        ax.tick_params(axis="y", length=0, labelleft=ax is axes[0])
+        ax.set_title(f"{metric}, {part['pairs'].iloc[0]:,} pairs of {part['genes'].iloc[0]} genes", loc="left", fontsize=9)
+        ax.set_xlabel("average precision")
+    return axes
+
+
+def plot_contributions(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """Predicted against planted contributions of pCREs, an axis per ranking, coloured by state; columns ranking, state, contribution,
+    contribution_planted."""
+    if table.empty:
+        return nothing_to_draw(axes, "nothing is known to compare with")
+    for ax, (ranking, part) in zip(axes, table.groupby("ranking", sort=False), strict=False):
+        for state, colour in STATE_COLOURS.items():
+            rows = part[part["state"] == state]
+            ax.scatter(rows["contribution_planted"], rows["contribution"], s=6, color=colour, alpha=0.5, lw=0, label=state, rasterized=len(part) > MANY_POINTS)
+        ax.axhline(0, color="#bbbbbb", lw=0.6)
+        ax.axvline(0, color="#bbbbbb", lw=0.6)
+        ax.set_title(ranking, loc="left", fontsize=9)
+    for ax in axes[table["ranking"].nunique() :]:
+        ax.set_visible(False)
+    axes[0].set_ylabel("predicted")
+    axes[0].legend(fontsize=8, markerscale=2)
+    axes[0].figure.supxlabel("planted contribution (log2 RPKM)", fontsize=9)
+    return axes
+
+
+def plot_gene_scores(regions: pd.DataFrame, track: pd.DataFrame, axes: Sequence[Axes], *, unit: str) -> Sequence[Axes]:
+    """A gene as a browser shows it: arcs from its TSS to its pCREs, thick where a removal changes much, and the attribution of each
+    bin; both coloured by what raises the prediction and what lowers it.
+
+    From `tracks.gene_regions` with contribution (NaN of the promoter), and `attribution.gene_track`.
+    """
+    promoter, pcres = regions.iloc[0], regions.iloc[1:]
+    tss = (promoter["x_start"] + promoter["x_end"]) / 2
+    middle, top = (pcres["x_start"] + pcres["x_end"]) / 2, pcres["contribution"].abs().max()
+    span = (middle - tss).abs()
+    for x, width, contribution in zip(middle, span, pcres["contribution"], strict=True):
+        axes[0].add_patch(Arc(((x + tss) / 2, 0), width, 2 * width / max(span.max(), 1), theta1=0, theta2=180,
+                              lw=0.4 + 4 * abs(contribution) / max(top, 1e-9), color=SIGN_COLOURS[contribution > 0]))  # fmt: skip
+        axes[0].text(x, -0.06, f"{contribution:+.2f}", ha="center", va="top", fontsize=7, rotation=60)
+    axes[0].set_ylim(-0.35, 1.1)
+    axes[0].set_axis_off()
+    for is_up, colour in SIGN_COLOURS.items():
+        part = track[(track["value"] > 0) == is_up]
+        axes[1].bar(part["x"], part["value"], width=part["end"] - part["start"], color=colour, lw=0)
+    axes[1].hlines([0] * len(regions), regions["x_start"], regions["x_end"], color="black", lw=0.8)
+    axes[1].axvline(tss, color="black", lw=0.6, ls=":")
+    names = ["TSS", *(f"{distance / 1e3:+,.0f}" for distance in pcres["distance"])]
+    axes[1].set_xticks((regions["x_start"] + regions["x_end"]) / 2, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=7)
+    axes[1].set_xlim(regions["x_start"].min(), regions["x_end"].max())                     # shared by both
+    axes[1].set_xlabel("regions in genome order, all at one scale; labels of pCREs: distance of their middle from the TSS (kb)")
+    axes[1].set_ylabel(f"attribution, {unit}")
+    return axes
+
+
+def plot_spread(errors: pd.DataFrame, coverage: pd.DataFrame, axes: Sequence[Axes], *, unit: str) -> Sequence[Axes]:
+    """Left: size of errors of genes in groups by the spread of seeds, with intervals, and that spread; right: how often intervals
+    hold what was measured, against how often they should. From `uncertainty.by_spread` and `coverage`."""
+    if errors.empty:
+        return nothing_to_draw(axes, "one seed")
+    colour = MODEL_COLOURS["Chromoformer"]
+    axes[0].errorbar(errors["group"], errors["rmse"], yerr=[errors["rmse"] - errors["low"], errors["high"] - errors["rmse"]], color=colour,
+                     marker="o", ms=5, lw=1.4, capsize=2, label="error (root mean square)")  # fmt: skip
+    axes[0].plot(errors["group"], errors["sd"], "s--", ms=5, color=OTHER, lw=1.2, label="spread of seeds (SD)")
+    axes[0].set_xticks(errors["group"])
+    axes[0].set(xlabel="genes in thirds by spread, least first", ylabel=unit, ylim=(0, None))
+    axes[0].legend(fontsize=8)
+    for y, row in enumerate(coverage.itertuples()):
+        axes[1].plot([row.low, row.high], [y, y], color=colour, lw=1.4)
+        axes[1].plot(row.value, y, "o", ms=5, color=colour)
+    axes[1].axvline(coverage["should"].iloc[0], color="black", lw=0.6, ls=":")
+    axes[1].set_yticks(range(len(coverage)), coverage["interval"])
+    axes[1].set(xlim=(0, 1), ylim=(len(coverage) - 0.5, -0.5), xlabel="share of genes inside of their interval")
+    axes[1].tick_params(axis="y", length=0)
+    return axes

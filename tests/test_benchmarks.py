@@ -10,6 +10,7 @@ import numpy as np
 import ours
 import pandas as pd
 import paper_scale
+import perturbation
 import precision
 import preprocess
 import pytest
@@ -58,6 +59,12 @@ def test_precision_holds_each_setting_against_float32(tmp_path):
     table = run(precision, tmp_path, "--profiles smoke --folds 1 2")
     assert table[["precision", "signal"]].to_numpy().tolist() == [["float32"] * 2, ["bfloat16", "float32"], ["float32", "float16"]]
     assert table.loc[0, ["change", "smallest", "largest"]].tolist() == [0, 0, 0] and (table["folds"] == 2).all()
+
+
+def test_perturbation_times_as_many_edits_as_asked_for(tmp_path):
+    table = run(perturbation, tmp_path, "--profile smoke --edits 900 --repeats 1")   # smoke has fewer pCREs
+    assert (table["edits"] == 900).all() and len(table) == 3
+    assert (table["features_s"] < table["seconds"]).all() and np.allclose(table["edits_per_s"], 900 / table["seconds"])
 
 
 def test_recipe_is_chosen_for_a_fold_without_any_of_its_genes(monkeypatch):
@@ -272,5 +279,5 @@ def test_bad_input_is_one_line(tmp_path):
 
 def test_page_of_benchmarks_has_a_section_for_each_script():
     page = (report.HOME / "README.md").read_text()
-    for script in (preprocess, train_step, epoch, paper_scale, scaling, baselines):
+    for script in (preprocess, train_step, epoch, paper_scale, scaling, baselines, perturbation):
         assert page.count(f"<!-- {script.__name__}: begin -->") == page.count(f"<!-- {script.__name__}: end -->") == 1

@@ -661,3 +661,60 @@ def test_means_around_something_else_than_a_tss_say_so():
     axes = plots.plot_mean_by_label(table, plots.panels(1, size=(2, 2))[1], unit="u", around="middle of the pCRE")
     assert axes[0].figure._supxlabel.get_text() == "distance from middle of the pCRE (kb)"
     assert plots.plot_mean_by_label(table.iloc[:0], plots.panels(1, size=(2, 2))[1], unit="u")[0].texts[0].get_text() == "too few genes"
+
+
+def by_label(**more):
+    rows = [(label, x, y, y - 0.1, y + 0.1, 5) for label, sign in (("on", 1), ("off", -1)) for x, y in ((-1000, 0.0), (1000, 2.0 * sign))]
+    return pd.DataFrame(rows, columns=["label", "offset", "mean", "low", "high", "n"]).assign(**more)
+
+
+def test_attributions_and_scans_are_drawn_in_kb_genes_off_dashed():
+    (ax, spare), table = plots.new_figure(1, 2, size=(4, 2))[1], by_label(mark="H3K27ac")
+    plots.plot_attribution(table, [ax, spare], unit="log2")
+    for axis, colour in ((ax, plots.MARK_COLOURS["H3K27ac"]), (plots.plot_scan(table, plots.new_figure(size=(2, 2))[1], unit="log2"), plots.MODEL_COLOURS["Chromoformer"])):
+        on, off = axis.lines[:2]
+        assert on.get_xdata().tolist() == [-1, 1] and on.get_ydata().tolist() == [0, 2] and off.get_ydata().tolist() == [0, -2]
+        assert (on.get_linestyle(), off.get_linestyle()) == ("-", "--") and on.get_color() == colour
+    assert not spare.get_visible()
+
+
+def test_removed_marks_stand_in_rows_genes_off_hollow():
+    table = by_label(where="promoter", mark="H3K27ac").iloc[[1, 3]]
+    ax, spare = plots.new_figure(1, 2, size=(4, 2))[1]
+    plots.plot_mark_changes(table, [ax, spare], unit="log2")
+    points = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [point.get_xdata()[0] for point in points] == [2, -2] and points[1].get_markerfacecolor() == "white" and not spare.get_visible()
+
+
+def test_rankings_by_networks_are_told_from_others_and_chance_is_a_line():
+    rows = [("raises", name, 0.5, 0.4, 0.6, 0.2, 10, 3) for name in ("pCRE cut", "contact frequency")]
+    table = pd.DataFrame(rows, columns=["metric", "ranking", "value", "low", "high", "random", "pairs", "genes"])
+    ax = plots.plot_precision(table, [plots.new_figure(size=(2, 2))[1]], networks=["pCRE cut"])[0]
+    chance, _, cut, _, contact = ax.lines
+    assert chance.get_xdata()[0] == 0.2 and cut.get_color() == plots.MODEL_COLOURS["Chromoformer"] and contact.get_color() == plots.WHOLE_WINDOW
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["pCRE cut", "contact frequency"]
+
+
+def test_contributions_are_coloured_by_what_was_planted():
+    table = pd.DataFrame({"ranking": "pCRE cut", "state": ["active", "polycomb"], "contribution": [1.0, -2.0], "contribution_planted": [0.5, -0.5]})
+    ax = plots.plot_contributions(table, [plots.new_figure(size=(2, 2))[1]])[0]
+    assert [points.get_offsets().tolist() for points in ax.collections] == [[[0.5, 1]], [[-0.5, -2]], []]
+
+
+def test_arcs_of_a_gene_are_as_thick_as_its_contributions_and_coloured_by_their_sign():
+    regions = pd.DataFrame({"x_start": [0, 50, 80], "x_end": [40, 60, 90], "contribution": [np.nan, 1.0, -0.5], "distance": [0, 4000, -9000]})
+    track = pd.DataFrame({"start": [0, 10], "end": [10, 20], "value": [1.0, -1.0], "x": [5, 15]})
+    arcs, bars = plots.plot_gene_scores(regions, track, plots.new_figure(2, 1, size=(3, 3))[1], unit="log2")
+    up, down = arcs.patches
+    assert up.get_linewidth() > down.get_linewidth() and [bar.get_height() for bar in bars.patches] == [1, -1]
+    assert [text.get_text() for text in arcs.texts] == ["+1.00", "-0.50"]
+    lone = plots.plot_gene_scores(regions[:1], track, plots.new_figure(2, 1, size=(3, 3))[1], unit="log2")[0]
+    assert not lone.patches
+
+
+def test_spread_stands_beside_errors_and_intervals_beside_what_they_should_hold():
+    errors = pd.DataFrame({"group": [1, 2, 3], "rmse": [1.0, 1, 2], "low": 0.5, "high": 2.5, "sd": [0.1, 0.2, 0.3]})
+    coverage = pd.DataFrame({"interval": ["spread of seeds"], "should": 0.9, "value": 0.3, "low": 0.2, "high": 0.4})
+    left, right = plots.plot_spread(errors, coverage, plots.new_figure(1, 2, size=(4, 2))[1], unit="log2")
+    assert left.lines[-1].get_ydata().tolist() == [0.1, 0.2, 0.3] and right.lines[-1].get_xdata()[0] == 0.9
+    assert plots.plot_spread(errors[:0], coverage[:0], plots.new_figure(1, 2, size=(4, 2))[1], unit="log2")[0].texts[0].get_text() == "one seed"

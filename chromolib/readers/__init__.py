@@ -16,13 +16,13 @@ from .pickles import read_release_contacts, read_release_fragments
 from .reads import read_reads
 from .segments import read_compartments, read_peaks, read_segments, read_tads
 from .table import blocks_of_lines, checked, fingerprint, first_bytes, reading, stat
-from .written import read_contact_table, read_expression_table, read_samples, read_tss_table
+from .written import read_contact_table, read_expression_table, read_samples, read_screen, read_tss_table
 
 __all__ = [
     "DEMO_FRAME_BP", "BigWig", "TssRule", "blocks_of_lines", "checked", "demo_promoter", "fingerprint", "first_bytes",
     "load_bigwig", "read_compartments", "read_contact_table", "read_contacts", "read_demo", "read_demo_predictions",
     "read_exons", "read_expression", "read_expression_table", "read_gene_info", "read_gene_sets", "read_geo_contacts", "read_gtf",
     "read_hic", "read_ibed", "read_metadata", "read_peak_matrix", "read_peaks", "read_reads", "read_release_contacts",
-    "read_release_fragments", "read_rsem", "read_samples", "read_segments", "read_significant_contacts", "read_tads",
-    "read_transcripts", "read_tss_table", "reading", "stat", "transcription_start",
+    "read_release_fragments", "read_rsem", "read_samples", "read_screen", "read_segments", "read_significant_contacts",
+    "read_tads", "read_transcripts", "read_tss_table", "reading", "stat", "transcription_start",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tables that users write: a sample sheet, expression, starts of genes, contacts.
+"""Tables that users write: a sample sheet, expression, starts of genes, contacts, screens of regions.
 
 In: CSV or TSV with a header. Out: checked tables with the line of each row, and everything that is wrong, a line of text
 each; positions in bp, 0-based, end excluded.
@@ -44,6 +44,11 @@ def _is_amount(column: pd.Series) -> np.ndarray:
     return np.isfinite(values) & (values >= 0)
 
 
+def _is_fraction(column: pd.Series) -> np.ndarray:
+    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    return np.isfinite(values) & (values >= -1)
+
+
 def _is_region(column: pd.Series) -> pd.Series:
     ends = column.str.extract(r"^[^:\s]+:(\d{1,10})-(\d{1,10})$").astype(np.float64)
     return ends[0] < ends[1]
@@ -51,7 +56,10 @@ def _is_region(column: pd.Series) -> pd.Series:
 
 TEXT = Rule(_is_text, "text")
 AMOUNT = Rule(_is_amount, "a number of 0 or more")
+FRACTION = Rule(_is_fraction, "a fraction of expression, -1 (all of it is lost) or more")
 REGION = Rule(_is_region, "chrom:start-end with start < end")
+YES, NO = ("true", "yes", "1"), ("false", "no", "0")
+YES_OR_NO = Rule(lambda column: column.str.lower().isin([*YES, *NO]), "true or false")
 STRAND = Rule(lambda column: column.isin(["+", "-"]), "+ or -")
 
 
@@ -173,6 +181,32 @@ def read_contact_table(
     if first in regions:
         table.insert(0, "kind", "pp")
     return checked(table, counts | {f"chromosome not in {genome.name}": n_elsewhere})
+
+
+def read_screen(path: Path, genome: Genome, faults: list[str] | None = None) -> pd.DataFrame:
+    """Read a CRISPRi screen that a user has written: gene_id, region, effect, significant.
+
+    effect: change of the gene's expression where the region is silenced, as a fraction, -0.3 for 30 % less; significant: true or
+    false. As in the tables of Fulco et al., Nat. Genet. 51:1664 (2019), with these names of columns.
+
+    Returns
+    -------
+    DataFrame
+        gene_id, region, effect (float64), significant (bool), line; rows on chromosomes that `genome` does not have are dropped
+        and counted. `faults` as in `read_samples`.
+    """
+    rules = {"gene_id": TEXT, "region": REGION, "effect": FRACTION, "significant": YES_OR_NO}
+    table = _read(path, rules, {}, faults, example="gene_id,region,effect,significant")
+    ends = table["region"].str.extract(r"^(?P<chrom>[^:]+):\d+-(?P<end>\d+)$").astype({"end": np.int64})
+    kept = _on_genome(path, table.join(ends), genome, faults)
+    dropped = {f"chromosome not in {genome.name}": len(table) - len(kept)}
+    wrong = kept["end"] > kept["chrom"].map(genome.sizes).astype(np.float64)
+    expected = f"a region on its chromosome of {genome.name}; is the genome another build?"
+    kept = _refuse(path, kept, wrong, kept["region"], "region", expected, faults)
+    pair = kept["gene_id"] + " with " + kept["region"]
+    kept = _refuse(path, kept, pair.duplicated(), pair, "gene_id and region", "each pair once", faults)
+    kept = kept.assign(significant=kept["significant"].str.lower().isin(YES)).astype({"effect": np.float64})
+    return checked(kept[["gene_id", "region", "effect", "significant", "line"]], dropped)
 
 
 def _split(path: Path) -> tuple[list[list[str]], list[int]]:

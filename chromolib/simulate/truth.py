@@ -109,6 +109,16 @@ def _contributions(pcres: pd.DataFrame, n_polycomb: np.ndarray) -> np.ndarray:
     )
 
 
+def acting_contributions(pcres: pd.DataFrame) -> np.ndarray:
+    """What each row of a table of planted pCREs contributes by these rules, also where none was planted, log2 RPKM, (p,).
+
+    Fragments that count as the promoter's own surroundings, as the bins of a Hi-C matrix do, are not known to the table.
+    """
+    acting = pcres.assign(is_acting=pcres["is_intra"].astype(bool))
+    is_polycomb = acting["is_acting"] & (acting["state"] == "polycomb")
+    return _contributions(acting, is_polycomb.groupby(acting["gene_id"]).transform("sum").to_numpy())
+
+
 def repression(n_polycomb: np.ndarray) -> np.ndarray:
     """Fall of log2 RPKM by this number of pCREs that Polycomb binds; none for none."""
 

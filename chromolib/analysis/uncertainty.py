@@ -1,0 +1,112 @@
+"""How far predictions of held-out genes are from what was measured, and whether networks that differ by their seed tell so.
+
+In: predictions of networks that did not see the gene in training. Out: tidy tables; errors and intervals in the unit of the
+score, log2(RPKM + 1) of regressors.
+
+With folds by chromosome one network per seed has not seen a gene. What such networks disagree about is the start of their weights
+and the order of batches. It holds neither the noise of expression, nor what other training genes would have changed, nor what
+all of them have wrong in common; so it is no interval for the measured value, and `coverage` shows by how much it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from .. import resampling
+from ..config import InputError
+
+GENE = ["cell_type", "task", "fold", "gene_id"]
+N_GROUPS = 3
+LEVEL = 0.9    # of the intervals
+NORMAL = 1.645  # standard deviations on either side that hold this share of a normal distribution
+SPREAD, RESIDUAL = "spread of seeds", "errors on another fold"
+
+
+def by_gene(predictions: pd.DataFrame, score: str = "expression") -> pd.DataFrame:
+    """One row per gene: cell_type, task, fold, gene_id, target, mean (of the networks' scores), sd (between them, ddof 1), seeds,
+    error (mean minus target).
+
+    Raises
+    ------
+    InputError
+        A gene that fewer seeds have scored than others.
+    """
+    table = predictions[[*GENE, "target", score]]
+    groups = table.groupby(GENE, sort=False)[score]
+    found = groups.agg(mean="mean", sd="std", seeds="size").reset_index()
+    if (short := found["seeds"] < found["seeds"].max()).any():
+        gene = found.loc[short.idxmax()]
+        raise InputError(f"uncertainty: {gene['gene_id']} has {gene['seeds']} predictions, others {found['seeds'].max()}; train what is missing")
+    found = found.merge(table.drop_duplicates(GENE)[[*GENE, "target"]], on=GENE)
+    return found.assign(error=found["mean"] - found["target"])
+
+
+def by_spread(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Size of errors of genes in groups of like number by the spread of seeds: group (1: least), genes, sd (mean), rmse with
+    low and high (95 %, resampling genes). No rows of one seed."""
+    known = table.dropna(subset="sd").sort_values("sd", kind="stable")
+    rows = []
+    for number, places in enumerate(np.array_split(np.arange(len(known)), N_GROUPS), 1):
+        if len(part := known.iloc[places]):
+            drawn = _resampled(part["error"].to_numpy() ** 2, n_resamples, seed) ** 0.5
+            rows.append((number, len(part), part["sd"].mean(), drawn[0], *np.quantile(drawn[1:], (0.025, 0.975))))
+    return pd.DataFrame(rows, columns=["group", "genes", "sd", "rmse", "low", "high"])
+
+
+def parts_of_error(table: pd.DataFrame) -> dict[str, float]:
+    """Mean squared error of single networks in two parts: mse; of_seeds, the share that is gone in the mean of infinitely many
+    seeds (variance between them); rest, what they have in common, noise of expression included. NaN of one seed."""
+    of_seeds = (table["sd"] ** 2).mean()
+    common = (table["error"] ** 2 - table["sd"] ** 2 / table["seeds"]).mean()
+    return {"mse": common + of_seeds, "of_seeds": of_seeds / (common + of_seeds), "rest": common / (common + of_seeds)}
+
+
+def coverage(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """How often intervals that should hold 90 % of measured values hold them.
+
+    "spread of seeds": mean +- 1.645 sd between seeds, as if nothing else were uncertain. "errors on another fold": mean +- the 90 %
+    quantile of absolute errors on the other held-out folds of the cell type (split conformal prediction, with its correction
+    for their number), which holds noise too, and is as wide for each gene; no rows where there is one fold.
+
+    Returns
+    -------
+    DataFrame
+        interval, should (0.9), value (share of genes whose measured value lies inside), low, high (95 %, resampling genes), width
+        (mean of the intervals), genes.
+    """
+    half = {SPREAD: NORMAL * table["sd"], RESIDUAL: _from_other_folds(table)}
+    rows = []
+    for name, width in half.items():
+        known = width.notna()
+        if known.any():
+            inside = (table["error"].abs() <= width)[known].to_numpy(float)
+            drawn = _resampled(inside, n_resamples, seed)
+            rows.append((name, LEVEL, drawn[0], *np.quantile(drawn[1:], (0.025, 0.975)), 2 * width[known].mean(), len(inside)))
+    return pd.DataFrame(rows, columns=["interval", "should", "value", "low", "high", "width", "genes"])
+
+
+def _from_other_folds(table: pd.DataFrame) -> pd.Series:
+    half = pd.Series(np.nan, index=table.index)
+    for _, of_cell_type in table.groupby(["cell_type", "task"], sort=False):
+        for fold in of_cell_type["fold"].unique():
+            is_here = of_cell_type["fold"] == fold
+            errors = np.sort(of_cell_type.loc[~is_here, "error"].abs())
+            rank = int(np.ceil(LEVEL * (len(errors) + 1)))
+            if 0 < rank <= len(errors):
+                half[of_cell_type.index[is_here]] = errors[rank - 1]
+    return half
+
+
+def _resampled(values: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
+    """Mean of the values, then of resamples of them, (1 + n_resamples,)."""
+    weights: Sequence[np.ndarray] = [np.ones((1, len(values))), *resampling.resamples(len(values), n_resamples, seed)]
+    return np.concatenate([weight @ values / len(values) for weight in weights])
+
+
+def for_claims(table: pd.DataFrame) -> pd.DataFrame:
+    """What `claims.evaluate` takes: the spread of seeds as score, the size of the error as target, as model "spread of seeds"."""
+    known = table.dropna(subset="sd")
+    return known[["cell_type", "task", "gene_id"]].assign(model=SPREAD, score=known["sd"], target=known["error"].abs())
