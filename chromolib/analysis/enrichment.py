@@ -90,7 +90,7 @@ def enrich(genes: Collection[str], background: Collection[str], sets: pd.DataFra
     k = table["overlap"].to_numpy(np.int64)
     size = table["term"].map(inside["term"].value_counts()).to_numpy(np.int64)
     n, m = len(chosen), len(known)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # all of the background chosen, or in the set: inf or NaN
         odds_ratio = k * (m - n - size + k) / ((n - k) * (size - k)).astype(float)
     p = stats.hypergeom.sf(k - 1, m, size, n)
     q = multipletests(p, method="fdr_bh")[1] if len(p) else p
