@@ -1,5 +1,6 @@
 """Numbers of pCREs by hand, curves against statsmodels, and what was planted told from what was not."""
 
+import re
 import shutil
 
 import numpy as np
@@ -10,7 +11,7 @@ from statsmodels.regression.linear_model import OLS
 
 from chromolib import load_profile, simulate, studies
 from chromolib.analysis import cis_regulation as cis
-from chromolib.analysis import claims, enrichment
+from chromolib.analysis import claims, enrichment, pcri
 from chromolib.config import ROOT
 from chromolib.dataset import GeneDataset, load_dataset
 from chromolib.features import load as load_store
@@ -77,6 +78,14 @@ def test_polycomb_peaks_of_the_paper_s_profile_are_of_h1_alone():
     record = load_profile("roadmap")
     assert cis.kinds_of(record, "E003") == cis.kinds_of(record, "E118") == ["active"]  # peaks need accessions, or one's own files
     assert "EZH2" not in cis.kinds_of(record.model_copy(update={"companions": record.companions.model_copy(update={"segmentation": None})}), "E118")
+
+
+def test_the_notebook_names_columns_that_networks_have():
+    text = (ROOT / "notebooks" / "07b_cis_regulation.ipynb").read_text()
+    columns = re.findall(r'of_network\(network, \\"(\w+)\\"\)', text)
+    assert len(columns) == 2
+    for column in columns:
+        assert list(cis.of_network(pcri.of_runs([]), column)) == cis.VALUES
 
 
 # Curves
