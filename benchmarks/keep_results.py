@@ -1,4 +1,4 @@
-"""Run notebooks 3 to 5 for a profile and keep their small tables in data/results/<profile>/, with how they were made.
+"""Run notebooks 3 to 7 for a profile and keep their small tables in data/results/<profile>/, with how they were made.
 
     python benchmarks/keep_results.py [--profile promoters-18k] [--budget full] [--notebooks 03_benchmark]
 
@@ -20,7 +20,9 @@ import report  # a script's own folder comes first on its path
 from chromolib import book
 from chromolib.config import ROOT, Profile, load_profile
 
-NOTEBOOKS = ("03_benchmark", "04_window_size", "05_ablation")
+NOTEBOOKS = (
+    "03_benchmark", "04_window_size", "05_ablation", "06_attention", "07_pcri", "07b_cis_regulation", "07c_perturbation",
+)  # fmt: skip
 LARGEST = 60_000  # bytes
 KEPT = ROOT / "data" / "results"
 
@@ -47,12 +49,13 @@ def main() -> None:
     made = report.parser("keep_results.py", __doc__)
     made.add_argument("--profile", default="promoters-18k", help="name or path (promoters-18k)")
     made.add_argument("--budget", default="profile", choices=("profile", "full"))
-    made.add_argument("--notebooks", nargs="+", default=list(NOTEBOOKS), choices=NOTEBOOKS)
+    made.add_argument("--notebooks", nargs="+", choices=NOTEBOOKS, help="those of the profile")
     options = report.options_of(made)
     with report.one_line_errors("keep_results.py"), tempfile.TemporaryDirectory() as scratch:
         profile = load_profile(options.profile)
         to, about = KEPT / profile.name, []
-        for notebook in options.notebooks:
+        notebooks = options.notebooks or [name for name in NOTEBOOKS if name in profile.notebooks]
+        for notebook in notebooks:
             start = time.time()
             target = Path(scratch) / f"{notebook}.ipynb"
             book.run_notebook(ROOT / "notebooks" / f"{notebook}.ipynb", target, {"profile": options.profile, "budget": options.budget})
@@ -62,7 +65,7 @@ def main() -> None:
     path = to / "made.csv"
     if path.exists():
         before = pd.read_csv(path)
-        table = pd.concat([before[~before["notebook"].isin(options.notebooks)], table], ignore_index=True)
+        table = pd.concat([before[~before["notebook"].isin(notebooks)], table], ignore_index=True)
     table.to_csv(path, index=False)
     print(f"{len(table)} tables in {to.relative_to(ROOT)}")
 
