@@ -3,6 +3,7 @@
 import itertools
 import re
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,7 +20,7 @@ from tests.stores import random_store
 @pytest.fixture(autouse=True)
 def figures_closed():
     yield
-    plots.plt.close("all")
+    plt.close("all")
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ SEEN = {
 
 def lab(colour, seen):
     """CIELAB of a colour as these eyes see it; a distance of 2 is just noticed."""
-    rgb = np.array(plots.plt.matplotlib.colors.to_rgb(colour))
+    rgb = np.array(plt.matplotlib.colors.to_rgb(colour))
     rgb = np.clip(seen @ np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4), 0, 1)
     xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ rgb / [0.9505, 1, 1.089]
     x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
@@ -117,7 +118,7 @@ def test_text_of_a_figure_is_escaped(profile):
 def test_figures_do_not_pile_up_in_pyplot(profile):
     for _ in range(3):
         published(profile)
-    assert plots.plt.get_fignums() == []
+    assert plt.get_fignums() == []
 
 
 def locus():
@@ -146,7 +147,7 @@ def test_tracks_are_drawn_in_the_colour_of_their_mark():
     axes, marks = locus()
     for ax, mark, top in zip(axes[1:], marks, (5, 9), strict=True):
         fills = [fill for fill in ax.collections if isinstance(fill, FillBetweenPolyCollection)]
-        assert {plots.plt.matplotlib.colors.to_hex(fill.get_facecolor()[0]) for fill in fills} == {plots.MARK_COLOURS[mark]}
+        assert {plt.matplotlib.colors.to_hex(fill.get_facecolor()[0]) for fill in fills} == {plots.MARK_COLOURS[mark]}
         assert len(fills) == 2                                                   # one for each region that has a track
         assert ax.get_ylabel() == mark and ax.get_ylim() == (0, top)
         assert [(patch.get_x(), patch.get_width()) for patch in ax.patches] == [(0, 200), (800, 100), (1000, 200)]
@@ -213,10 +214,10 @@ def test_boxes_of_genes_on_are_filled_and_those_of_genes_off_empty():
     table = pd.DataFrame(rows, columns=["window", "mark", "label", "n", "q05", "q25", "median", "q75", "q95"])
     axes = plots.plot_spread_by_label(table, plots.panels(1, size=(2, 2))[1], unit="u")
     colour = plots.MARK_COLOURS["H3K4me3"]
-    fills = [plots.plt.matplotlib.colors.to_hex(box.get_facecolor()) for box in axes[0].patches]
+    fills = [plt.matplotlib.colors.to_hex(box.get_facecolor()) for box in axes[0].patches]
     assert fills == [colour, "#ffffff"] * 2
-    assert {plots.plt.matplotlib.colors.to_hex(box.get_edgecolor()) for box in axes[0].patches} == {colour}
-    medians = [line.get_ydata()[0] for line in axes[0].lines if plots.plt.matplotlib.colors.to_hex(line.get_color()) == "#000000"]
+    assert {plt.matplotlib.colors.to_hex(box.get_edgecolor()) for box in axes[0].patches} == {colour}
+    medians = [line.get_ydata()[0] for line in axes[0].lines if plt.matplotlib.colors.to_hex(line.get_color()) == "#000000"]
     assert medians == [3, 1.5, 3, 1.5]
     assert [label.get_text() for label in axes[0].get_xticklabels()] == ["TSS", "4 kb\ndownstream"]
     assert [ax.get_visible() for ax in axes] == [True, False, False, False]
@@ -257,7 +258,7 @@ def beside(columns):
 
 
 def colours(ax):
-    return [plots.plt.matplotlib.colors.to_hex(line.get_color()) for line in ax.lines if len(line.get_xdata()) > 2]
+    return [plt.matplotlib.colors.to_hex(line.get_color()) for line in ax.lines if len(line.get_xdata()) > 2]
 
 
 def test_means_are_drawn_in_the_colour_of_the_mark_and_those_of_h1_in_black_within_the_limits():
@@ -429,7 +430,7 @@ def test_fold_changes_are_drawn_on_equal_axes_around_zero():
         assert ax.get_title("left") == model and ax.get_aspect() == 1
         assert ax.get_xlim() == ax.get_ylim() == pytest.approx((-4.2, 4.2))
         assert ax.xaxis.get_majorticklocs().tolist() == ax.yaxis.get_majorticklocs().tolist()
-        np.testing.assert_allclose(ax.collections[0].get_facecolor()[0][:3], plots.plt.matplotlib.colors.to_rgb(plots.model_colour(model)))
+        np.testing.assert_allclose(ax.collections[0].get_facecolor()[0][:3], plt.matplotlib.colors.to_rgb(plots.model_colour(model)))
     assert axes[1].collections[0].get_offsets().tolist() == [[1, 2], [-4, -1]]
     assert "B over A" in axes[0].figure.get_supxlabel()
 
@@ -621,7 +622,7 @@ def test_changes_are_boxes_by_label_and_by_whose_pcres_they_are():
     table = pd.concat([moved()] * 3)
     ax = plots.plot_change_by_label(table[table["n_pcres"] > 0], Figure().subplots())
     colour = {name: plots.KIND_STYLES[name][0] for name in ("on", "off")}
-    fills = [plots.plt.matplotlib.colors.to_hex(box.get_facecolor()) for box in ax.patches]
+    fills = [plt.matplotlib.colors.to_hex(box.get_facecolor()) for box in ax.patches]
     assert fills == [colour["on"], "#ffffff"] * 2
     medians = [line.get_ydata()[0] for line in ax.lines if line.get_color() == "black" and line.get_linestyle() == "-"]
     assert medians == [1, -1, 0.5, 0.25]
