@@ -34,14 +34,21 @@ def gene_bed(genes: pd.DataFrame, values: pd.Series, half_bp: int = 1000) -> pd.
     genes : DataFrame
         gene_id, symbol, chrom, tss, strand, as `data.genes`.
     values : Series
-        By gene id: predictions, changes, PCRI, ...; of several rows of a gene the last counts.
+        By gene id: predictions, changes, PCRI, ... of one cell type.
 
     Returns
     -------
     DataFrame
         The columns of BED9, `score` as `scores` makes it of all values together, and value.
+
+    Raises
+    ------
+    InputError
+        Several values of a gene.
     """
-    values = values[~values.index.duplicated(keep="last")].dropna()
+    if (again := values.index.duplicated()).any():
+        raise InputError(f"gene_bed: found {again.sum()} values of genes that have one, first {values.index[again][0]}; expected one value per gene; take those of one cell type")
+    values = values.dropna()
     table = genes[genes["gene_id"].isin(values.index)]
     value = table["gene_id"].map(values).to_numpy(float)
     start, end = table["tss"] - half_bp, table["tss"] + half_bp

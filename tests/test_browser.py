@@ -35,6 +35,12 @@ def test_bed_is_sorted_inside_of_chromosomes_and_coloured_by_sign(tmp_path):
     assert [f.fields for f in read.sort()] == [f.fields for f in read] and read.field_count() == 9
 
 
+def test_several_values_of_a_gene_are_refused():
+    with pytest.raises(InputError) as caught:
+        browser.gene_bed(GENES, pd.Series([2.0, 3.0, 1.0], index=["G1", "G1", "G2"]))
+    assert str(caught.value) == "gene_bed: found 1 values of genes that have one, first G1; expected one value per gene; take those of one cell type"
+
+
 def test_regions_are_named_after_their_gene(tmp_path):
     browser.write_bed(tmp_path / "a.bed", browser.region_bed(PAIRS, "value"), GENOME, name="n", description="d")
     read = [(f.chrom, f.start, f.end, f.name, f.score) for f in pybedtools.BedTool(str(tmp_path / "a.bed"))]
