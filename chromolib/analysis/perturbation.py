@@ -342,9 +342,9 @@ def left_out(profile: Profile, data: GeneDataset, folds: Sequence[int]) -> pd.Da
     return pd.DataFrame(rows, columns=["what", "why"])
 
 
-def for_claims(table: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """What `claims.evaluate` takes of `all_cut`: the predicted fall as score, what was planted in all pCREs of the gene as target,
-    as model "all pCREs cut"; genes of which that is not known are left out."""
-    planted = truth.astype({"contribution": float}).groupby("gene_id")["contribution"].sum()
+def for_claims(table: pd.DataFrame, planted: pd.Series) -> pd.DataFrame:
+    """What `claims.evaluate` takes of `all_cut`: the predicted fall as score, what all pCREs of the gene contribute together
+    (`planted`, by gene id, from `rankings.planted_together`) as target, as model "all pCREs cut"; genes of which that is not known
+    are left out."""
     known = table[table["gene_id"].isin(planted.index)]
     return known[["cell_type", "task", "gene_id"]].assign(model="all pCREs cut", score=-known["change"], target=known["gene_id"].map(planted).astype(float))
