@@ -234,7 +234,9 @@ def test_what_a_profile_lacks_is_said(data):
     real, simulated = load_profile("h1-demo"), load_profile("smoke")
     assert perturbation.left_out(simulated, data, (1, 2)).empty
     why = perturbation.left_out(real, data.select(marks=["H3K4me3"], max_pcres=0), (1,)).set_index("what")["why"]
-    assert why.tolist() == ["no contacts", "real data, of which nobody knows the truth", "no such mark", "no such mark", "one fold is held out"]
+    assert why.tolist() == [
+        "no contacts of T01", "real data, of which nobody knows the truth", "no such mark of T01", "no such mark of T01", "one fold is held out"
+    ]
 
 
 # Errors
