@@ -68,8 +68,9 @@ def coverage(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> 
     """How often intervals that should hold 90 % of measured values hold them.
 
     "spread of seeds": mean +- 1.645 sd between seeds, as if nothing else were uncertain. "errors on another fold": mean +- the 90 %
-    quantile of absolute errors on the other held-out folds of the cell type (split conformal prediction, with its correction
-    for their number), which holds noise too, and is as wide for each gene; no rows where there is one fold.
+    quantile of the residuals of the other held-out folds of the cell type, of n the ceil(0.9 (n + 1))-th by size, which holds noise
+    too, and is as wide for each gene; no rows where there is one fold. Those residuals are of other networks, trained on other
+    genes, so that this is not split conformal prediction and has not its guarantee.
 
     Returns
     -------
