@@ -118,6 +118,14 @@ def test_all_files_of_some_genes_are_listed_and_there(tmp_path):
     predicted = pd.Series({"G1": 2.0, "G2": 3.0})
     table = browser.write_tracks(tmp_path, GENOME, GENES, predicted, pairs, tracks, source="toy")
     assert sorted(table["file"]) == sorted(path.name for path in tmp_path.iterdir()) and table["rows"].tolist() == [2, 3, 3, 3, 1]
-    (tmp_path / "few").mkdir()
-    few = browser.write_tracks(tmp_path / "few", GENOME, GENES, predicted, pairs[:0], tracks, source="toy")
+    assert set(table["file"]) == set(browser.TRACKS)
+    (tmp_path / "notes.txt").write_text("mine")
+    few = browser.write_tracks(tmp_path, GENOME, GENES, predicted, pairs[:0], tracks, source="toy")  # where more lay before
     assert few["file"].tolist() == ["predictions.bed", "attribution.bw"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["attribution.bw", "notes.txt", "predictions.bed"]
+
+
+def test_gene_without_symbol_goes_by_its_id():
+    genes = GENES.assign(symbol=["", None, "C"])
+    assert browser.gene_bed(genes, pd.Series({"G1": 2.0, "G2": -4.0, "G3": 1.0}))["name"].tolist() == ["G1", "G2", "C"]
+    assert browser.links(genes, PAIRS, "value")["name"].tolist() == ["G1", "G2", "G2"]
