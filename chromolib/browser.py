@@ -19,6 +19,7 @@ from .genome import Genome
 RAISES, LOWERS = "213,94,0", "0,114,178"  # colours of what raises expression and what lowers it, as in figures
 BED = ["chrom", "start", "end", "name", "score", "strand", "thick_start", "thick_end", "colour"]
 BEDPE = ["chrom1", "start1", "end1", "chrom2", "start2", "end2", "name", "score", "strand1", "strand2", "colour"]
+TRACKS = ("predictions.bed", "contributions.bed", "contributions.bedpe", "contributions.interact", "attribution.bw")  # all that write_tracks makes
 TOP = 1000         # the highest score of BED
 CHUNK = 1_000_000  # rows of a bigWig at a time
 
@@ -27,25 +28,33 @@ CHUNK = 1_000_000  # rows of a bigWig at a time
 
 
 def gene_bed(genes: pd.DataFrame, values: pd.Series, half_bp: int = 1000) -> pd.DataFrame:
-    """A row for each gene that has a value: `half_bp` on either side of its TSS, coloured by the value's sign.
+    """A row for each gene that has a value: `half_bp` on either side of its TSS, coloured by the value's sign, named
+    by its symbol or, where it has none, its id.
 
     Parameters
     ----------
     genes : DataFrame
         gene_id, symbol, chrom, tss, strand, as `data.genes`.
     values : Series
-        By gene id: predictions, changes, PCRI, ...; of several rows of a gene the last counts.
+        By gene id: predictions, changes, PCRI, ... of one cell type.
 
     Returns
     -------
     DataFrame
         The columns of BED9, `score` as `scores` makes it of all values together, and value.
+
+    Raises
+    ------
+    InputError
+        Several values of a gene.
     """
-    values = values[~values.index.duplicated(keep="last")].dropna()
+    if (again := values.index.duplicated()).any():
+        raise InputError(f"gene_bed: found {again.sum()} values of genes that have one, first {values.index[again][0]}; expected one value per gene; take those of one cell type")
+    values = values.dropna()
     table = genes[genes["gene_id"].isin(values.index)]
     value = table["gene_id"].map(values).to_numpy(float)
     start, end = table["tss"] - half_bp, table["tss"] + half_bp
-    return _bed(table["chrom"], start, end, table["symbol"], value, strand=table["strand"])
+    return _bed(table["chrom"], start, end, _names(table), value, strand=table["strand"])
 
 
 def region_bed(pairs: pd.DataFrame, values: str) -> pd.DataFrame:
@@ -63,7 +72,7 @@ def links(genes: pd.DataFrame, pairs: pd.DataFrame, values: str) -> pd.DataFrame
         {
             "chrom1": own["chrom"], "start1": own["tss"], "end1": own["tss"] + 1,
             "chrom2": where["chrom"], "start2": where["start"], "end2": where["end"],
-            "name": own["symbol"], "score": scores(value), "strand1": own["strand"], "strand2": ".",
+            "name": _names(own), "score": scores(value), "strand1": own["strand"], "strand2": ".",
             "colour": _colours(value), "value": value,
         }
     )  # fmt: skip
@@ -80,6 +89,11 @@ def _bed(chrom: Iterable, start: Iterable, end: Iterable, name: Iterable, value:
         score=scores(value), strand=strand, thick_start=start, thick_end=end, colour=_colours(value), value=value
     )
     return table.reset_index(drop=True)
+
+
+def _names(genes: pd.DataFrame) -> pd.Series:
+    has_symbol = genes["symbol"].fillna("").astype(str).str.strip() != ""
+    return genes["symbol"].where(has_symbol, genes["gene_id"])
 
 
 def _colours(value: np.ndarray) -> np.ndarray:
@@ -213,7 +227,7 @@ def _quoted(text: str) -> str:
 def write_tracks(
     folder: Path, genome: Genome, genes: pd.DataFrame, predicted: pd.Series, pairs: pd.DataFrame, tracks: pd.DataFrame, *, source: str
 ) -> pd.DataFrame:  # fmt: skip
-    """Write all that networks say of some genes for browsers.
+    """Write all that networks say of some genes for browsers, in place of what an earlier call wrote to the folder.
 
     Parameters
     ----------
@@ -233,6 +247,8 @@ def write_tracks(
     DataFrame
         file (in `folder`), holds, rows, opens_in
     """
+    for name in TRACKS:
+        (folder / name).unlink(missing_ok=True)
     made = []
 
     def add(name: str, holds: str, rows: int, opens_in: str = "IGV, UCSC") -> Path:

@@ -35,6 +35,12 @@ def test_bed_is_sorted_inside_of_chromosomes_and_coloured_by_sign(tmp_path):
     assert [f.fields for f in read.sort()] == [f.fields for f in read] and read.field_count() == 9
 
 
+def test_several_values_of_a_gene_are_refused():
+    with pytest.raises(InputError) as caught:
+        browser.gene_bed(GENES, pd.Series([2.0, 3.0, 1.0], index=["G1", "G1", "G2"]))
+    assert str(caught.value) == "gene_bed: found 1 values of genes that have one, first G1; expected one value per gene; take those of one cell type"
+
+
 def test_regions_are_named_after_their_gene(tmp_path):
     browser.write_bed(tmp_path / "a.bed", browser.region_bed(PAIRS, "value"), GENOME, name="n", description="d")
     read = [(f.chrom, f.start, f.end, f.name, f.score) for f in pybedtools.BedTool(str(tmp_path / "a.bed"))]
@@ -112,6 +118,14 @@ def test_all_files_of_some_genes_are_listed_and_there(tmp_path):
     predicted = pd.Series({"G1": 2.0, "G2": 3.0})
     table = browser.write_tracks(tmp_path, GENOME, GENES, predicted, pairs, tracks, source="toy")
     assert sorted(table["file"]) == sorted(path.name for path in tmp_path.iterdir()) and table["rows"].tolist() == [2, 3, 3, 3, 1]
-    (tmp_path / "few").mkdir()
-    few = browser.write_tracks(tmp_path / "few", GENOME, GENES, predicted, pairs[:0], tracks, source="toy")
+    assert set(table["file"]) == set(browser.TRACKS)
+    (tmp_path / "notes.txt").write_text("mine")
+    few = browser.write_tracks(tmp_path, GENOME, GENES, predicted, pairs[:0], tracks, source="toy")  # where more lay before
     assert few["file"].tolist() == ["predictions.bed", "attribution.bw"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["attribution.bw", "notes.txt", "predictions.bed"]
+
+
+def test_gene_without_symbol_goes_by_its_id():
+    genes = GENES.assign(symbol=["", None, "C"])
+    assert browser.gene_bed(genes, pd.Series({"G1": 2.0, "G2": -4.0, "G3": 1.0}))["name"].tolist() == ["G1", "G2", "C"]
+    assert browser.links(genes, PAIRS, "value")["name"].tolist() == ["G1", "G2", "G2"]

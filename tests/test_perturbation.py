@@ -227,15 +227,16 @@ def test_means_by_mark_and_along_the_promoter_by_hand():
 
 def test_what_all_pcres_do_stands_beside_what_was_planted_in_them():
     table = pd.DataFrame({"cell_type": "T", "task": "reg", "gene_id": ["G0", "G1"], "change": [-1.5, 0.5]})
-    truth = pd.DataFrame({"gene_id": ["G0", "G0"], "contribution": [2.0, -0.5]})
-    assert perturbation.for_claims(table, truth)[["gene_id", "score", "target"]].values.tolist() == [["G0", 1.5, 1.5]]
+    assert perturbation.for_claims(table, pd.Series({"G0": 1.5}))[["gene_id", "score", "target"]].values.tolist() == [["G0", 1.5, 1.5]]
 
 
 def test_what_a_profile_lacks_is_said(data):
     real, simulated = load_profile("h1-demo"), load_profile("smoke")
     assert perturbation.left_out(simulated, data, (1, 2)).empty
     why = perturbation.left_out(real, data.select(marks=["H3K4me3"], max_pcres=0), (1,)).set_index("what")["why"]
-    assert why.tolist() == ["no contacts", "real data, of which nobody knows the truth", "no such mark", "no such mark", "one fold is held out"]
+    assert why.tolist() == [
+        "no contacts of T01", "real data, of which nobody knows the truth", "no such mark of T01", "no such mark of T01", "one fold is held out"
+    ]
 
 
 # Errors

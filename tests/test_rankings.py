@@ -9,7 +9,7 @@ from chromolib import GeneDataset, load_profile
 from chromolib.analysis import pcres, rankings, tracks
 from chromolib.config import ROOT
 from chromolib.genome import Region
-from chromolib.simulate import acting_contributions, ensure_raw, read_truth
+from chromolib.simulate import acting_contributions, acting_together, ensure_raw, read_truth, truth
 from tests.stores import random_store
 
 QUICK = {"n_resamples": 200}
@@ -100,7 +100,26 @@ def test_planted_contributions_follow_from_the_rules_in_both_cohorts():
     table = rankings.planted(profile, "S01")
     assert 0.1 < (table["by_rules"].abs() >= rankings.LEAST).mean() < 0.9
     real = load_profile(ROOT / "data" / "profiles" / "h1-demo.yml")
-    assert rankings.planted(real, "E003").empty
+    assert rankings.planted(real, "E003").empty and rankings.planted_together(real, "E003").empty
+
+
+def test_pcres_that_polycomb_binds_lower_expression_together_by_the_switch_and_not_by_their_sum():
+    pcres = pd.DataFrame({"gene_id": ["G0"] * 4 + ["G1"], "state": ["polycomb"] * 3 + ["active"] * 2, "level": [0.0, 0, 0, 2, 2], "contact": 1.5, "is_intra": [1, 1, 1, 1, 0]})
+    together = acting_together(pcres)
+    assert together["G0"] == pytest.approx(truth.ACTIVATION - truth.repression(3)) and together["G1"] == 0  # 2 x (1.5 - 1) is 1
+    assert abs(together["G0"] - acting_contributions(pcres)[:4].sum()) > 0.05
+
+
+def test_what_pcres_contribute_together_is_that_of_the_genes_and_by_the_rules_where_nothing_was_planted():
+    profile = load_profile("smoke")
+    ensure_raw(profile)
+    planted = rankings.planted_together(profile, "S01")
+    rules = acting_together(read_truth(profile, "pcres", "S01"))
+    np.testing.assert_allclose(planted[rules.index], rules, atol=2e-3)            # as the file rounds
+    assert (planted.drop(rules.index) == 0).all()
+    simulation = profile.inputs.simulation.model_copy(update={"effects": "promoter"})
+    null = profile.model_copy(update={"inputs": profile.inputs.model_copy(update={"simulation": simulation})})
+    assert rankings.planted_together(null, "S01").equals(rules)
 
 
 def test_rankings_of_a_cell_type_hold_the_pairs_that_its_network_was_asked_about():

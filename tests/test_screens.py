@@ -85,6 +85,7 @@ def test_screen_stands_beside_what_is_predicted():
     assert table["region"].tolist() == screen["region"].tolist()[:2] and table["change"].tolist() == changes["change"].tolist()
     contact = data.touching()[1][4, 1]
     assert table["contact"].tolist() == [pytest.approx(contact), 0] and table["distance"][1] == 600
+    assert table["in_promoter"].tolist() == [False, True]
     assert screens.edits(data, screen.iloc[2:]).empty
 
 
@@ -93,13 +94,24 @@ def test_scores_find_regions_that_lower_expression_when_silenced():
     effect = rng.choice([-0.5, 0.0, 0.4], 300)
     table = pd.DataFrame({
         "gene_id": [f"G{i % 40}" for i in range(300)], "region": [f"chr1:{i}-{i + 1}" for i in range(300)], "effect": effect, "significant": effect != 0,
-        "change": effect + 0.1 * rng.normal(size=300), "contact": rng.random(300), "distance": rng.integers(0, 10**6, 300),
+        "change": effect + 0.1 * rng.normal(size=300), "contact": rng.random(300), "in_promoter": False, "distance": rng.integers(0, 10**6, 300),
     })  # fmt: skip
     found = screens.precision(table, **QUICK).query("metric == 'pooled'").set_index("ranking")
     assert found.loc["pCRE silenced", "value"] > 0.99 and found.loc["pCRE silenced", "planted"] == (effect < 0).sum()
     assert found.loc["pCRE silenced", "above_low"] > 0.3
     row = screens.correlation(table, **QUICK).iloc[0]
     assert row["low"] > 0.8 and (row["pairs"], row["genes"]) == (300, 40)
+
+
+def test_regions_in_the_promoter_window_come_before_all_contacts():
+    table = pd.DataFrame({
+        "gene_id": "G0", "region": ["chr1:1-2", "chr1:5-6", "chr1:8-9"], "effect": [-0.5, 0.0, 0.0], "significant": [True, False, False],
+        "change": [0.0, -1.0, -1.0], "contact": [0.0, 4.0, 2.0], "in_promoter": [True, False, False], "distance": [900, 5, 8],
+    })  # fmt: skip
+    found = screens.precision(table, **QUICK).query("metric == 'pooled'").set_index("ranking")["value"]
+    assert found["contact frequency"] == 1 and found["nearness"] == pytest.approx(1 / 3)
+    two = pd.concat([table, table.assign(gene_id="G1")])
+    assert "6 regions of 2 genes, 2 of them in the promoter window, which count as the strongest contacts." in screens.statement(two)
 
 
 def test_simulated_screen_can_be_written_and_read_and_scored(tmp_path):

@@ -50,6 +50,14 @@ def test_intervals_from_errors_hold_what_they_should_and_those_of_seeds_do_not()
     assert (table["genes"] == 2000).all() and (table["should"] == 0.9).all()
 
 
+def test_cell_types_of_a_gene_are_drawn_together_and_count_as_one_gene():
+    one = uncertainty.by_gene(made())
+    five = pd.concat([one.assign(cell_type=f"T{i}") for i in range(5)], ignore_index=True)  # the same five times tells no more
+    bounds = ["value", "low", "high", "genes"]
+    np.testing.assert_allclose(*(uncertainty.coverage(table, **QUICK).query("interval == 'spread of seeds'")[bounds].to_numpy(float) for table in (one, five)))
+    pd.testing.assert_frame_equal(uncertainty.by_spread(one, **QUICK), uncertainty.by_spread(five, **QUICK))
+
+
 def test_interval_is_the_quantile_of_the_other_fold_with_its_correction():
     table = pd.DataFrame({"cell_type": "T", "task": "reg", "fold": [1] * 19 + [2], "error": [*range(1, 20), -30.0], "sd": np.nan})
     half = uncertainty._from_other_folds(table)

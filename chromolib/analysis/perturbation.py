@@ -330,21 +330,21 @@ def _means(table: pd.DataFrame, keys: list[str], labels: pd.Series) -> pd.DataFr
 
 
 def left_out(profile: Profile, data: GeneDataset, folds: Sequence[int]) -> pd.DataFrame:
-    """What of these questions a profile cannot answer: what, why."""
+    """What of these questions the data of a profile's cell type cannot answer: what, why."""
     rows = []
     if not data.has_pcres:
-        rows += [("rankings of pCREs, a CRISPRi screen, links", "no contacts")]
+        rows += [("rankings of pCREs, a CRISPRi screen, links", f"no contacts of {data.cell_type}")]
     if not profile.simulated:
         rows += [("rankings against the truth, a CRISPRi screen of what was planted", "real data, of which nobody knows the truth")]
-    rows += [(f"{mark}: {what}", "no such mark") for mark, what in (("H3K27ac", "its rankings"), ("H3K36me3", "the body of genes")) if mark not in data.marks]
+    rows += [(f"{mark}: {what}", f"no such mark of {data.cell_type}") for mark, what in (("H3K27ac", "its rankings"), ("H3K36me3", "the body of genes")) if mark not in data.marks]
     if len(folds) < 2:
         rows += [("intervals from errors on another fold", "one fold is held out")]
     return pd.DataFrame(rows, columns=["what", "why"])
 
 
-def for_claims(table: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """What `claims.evaluate` takes of `all_cut`: the predicted fall as score, what was planted in all pCREs of the gene as target,
-    as model "all pCREs cut"; genes of which that is not known are left out."""
-    planted = truth.astype({"contribution": float}).groupby("gene_id")["contribution"].sum()
+def for_claims(table: pd.DataFrame, planted: pd.Series) -> pd.DataFrame:
+    """What `claims.evaluate` takes of `all_cut`: the predicted fall as score, what all pCREs of the gene contribute together
+    (`planted`, by gene id, from `rankings.planted_together`) as target, as model "all pCREs cut"; genes of which that is not known
+    are left out."""
     known = table[table["gene_id"].isin(planted.index)]
     return known[["cell_type", "task", "gene_id"]].assign(model="all pCREs cut", score=-known["change"], target=known["gene_id"].map(planted).astype(float))

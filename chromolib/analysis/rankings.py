@@ -14,7 +14,7 @@ import pandas as pd
 from .. import resampling
 from ..config import Profile
 from ..dataset import GeneDataset
-from ..simulate import acting_contributions, read_truth
+from ..simulate import acting_contributions, acting_together, read_truth
 from . import pcres, tracks
 from .perturbation import PROMOTER
 
@@ -122,6 +122,17 @@ def planted(profile: Profile, cell_type: str) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     table = read_truth(profile, "pcres", cell_type)
     return table.assign(by_rules=acting_contributions(table))[columns]
+
+
+def planted_together(profile: Profile, cell_type: str) -> pd.Series:
+    """What all pCREs of a simulated gene contribute together, activation minus repression in log2 RPKM, by gene id; where expression
+    follows the promoter alone, as in profile null, what they would by the rules. Nothing for a profile of real data."""
+    if not profile.simulated:
+        return pd.Series(dtype=float)
+    if profile.inputs.simulation.effects != "all":
+        return acting_together(read_truth(profile, "pcres", cell_type))
+    terms = read_truth(profile, "genes", cell_type).set_index("gene_id")
+    return terms["activation"] - terms["repression"]
 
 
 def against(table: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:

@@ -62,8 +62,9 @@ def _pcres_of(data: GeneDataset, gene_id: str) -> list[str]:
 
 
 def beside(screen: pd.DataFrame, data: GeneDataset, edited: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
-    """A screen beside predictions for the `edited` of it, from `perturbation.changes`: gene_id, region, effect, significant, change (predicted), contact (the strongest of the pCREs
-    that hold the region; 0 in the promoter window alone), distance (bp from the TSS to the region's middle, without sign)."""
+    """A screen beside predictions for the `edited` of it, from `perturbation.changes`: gene_id, region, effect, significant, change
+    (predicted), contact (the strongest of the pCREs that hold the region; 0 in the promoter window alone), in_promoter (a part lies
+    in the promoter window), distance (bp from the TSS to the region's middle, without sign)."""
     table = screen[[*PAIR, "effect", "significant"]].merge(
         predicted[["gene_id", "edit", "change"]].rename(columns={"edit": "region"}), on=PAIR
     )
@@ -72,14 +73,18 @@ def beside(screen: pd.DataFrame, data: GeneDataset, edited: pd.DataFrame, predic
     middle = table["region"].map(lambda name: (Region.parse(name).start + Region.parse(name).end) // 2)
     tss = data.genes.set_index("gene_id")["tss"].reindex(table["gene_id"]).to_numpy()
     found = contact.reindex(pd.MultiIndex.from_frame(table[PAIR])).fillna(0.0).to_numpy()
-    return table.assign(contact=found, distance=np.abs(middle - tss))
+    own = pd.MultiIndex.from_frame(edited.loc[edited["region"] == PROMOTER, ["gene_id", "edit"]])
+    in_promoter = pd.MultiIndex.from_frame(table[PAIR]).isin(own)
+    return table.assign(contact=found, in_promoter=in_promoter, distance=np.abs(middle - tss))
 
 
 def precision(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
     """`rankings.precision` of a table of `beside`: how well regions that lower expression significantly where they are silenced
-    are found by the predicted fall, by contact and by nearness."""
+    are found by the predicted fall, by contact and by nearness. Regions in the promoter window, which no contact is measured of, come
+    before all contacts, since they touch the promoter by being there."""
+    contact = table["contact"].mask(table["in_promoter"].astype(bool), table["contact"].max() + 1)
     is_found = table["significant"] & (table["effect"] < 0)
-    scores = {SILENCED: -table["change"], CONTACT: table["contact"], NEAR: -table["distance"].astype(float)}
+    scores = {SILENCED: -table["change"], CONTACT: contact, NEAR: -table["distance"].astype(float)}
     parts = [table[PAIR].assign(kind=RAISES, ranking=name, score=score, is_planted=is_found) for name, score in scores.items()]
     return rankings.precision(pd.concat(parts, ignore_index=True), n_resamples=n_resamples, seed=seed)
 
@@ -112,7 +117,7 @@ def simulated(profile: Profile, cell_type: str) -> pd.DataFrame:
 def try_simulated(profile: Profile, cell_type: str, path: Path, runs: Iterable[Run], n_genes: int | None = None) -> pd.DataFrame:
     """Write what `simulated` gives to a file as users bring one, read it, and set it beside predictions of held-out genes: columns of
     `beside`. No rows for a profile of real data, or of networks without pCREs."""
-    columns = [*PAIR, "effect", "significant", "change", "contact", "distance"]
+    columns = [*PAIR, "effect", "significant", "change", "contact", "in_promoter", "distance"]
     screen = simulated(profile, cell_type)
     if screen.empty:
         return pd.DataFrame(columns=columns)
@@ -128,6 +133,7 @@ def try_simulated(profile: Profile, cell_type: str, path: Path, runs: Iterable[R
 def statement(table: pd.DataFrame) -> str:
     """How predicted changes follow measured effects, in a sentence; nothing where there is no correlation."""
     return "".join(
-        f"Spearman's correlation of predicted change and effect: {row.value:.2f} [{row.low:.2f}, {row.high:.2f}], {row.pairs:,} regions of {row.genes} genes."
+        f"Spearman's correlation of predicted change and effect: {row.value:.2f} [{row.low:.2f}, {row.high:.2f}], {row.pairs:,} regions of {row.genes} genes, "
+        f"{table['in_promoter'].sum():,} of them in the promoter window, which count as the strongest contacts."
         for row in correlation(table).itertuples()
     )

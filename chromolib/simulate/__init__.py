@@ -5,6 +5,6 @@ and truth/: what was planted, in units of log2 RPKM. The same settings give the 
 """
 
 from .cohort import ensure_raw, read_truth, simulate, simulate_features
-from .truth import acting_contributions
+from .truth import acting_contributions, acting_together
 
-__all__ = ["acting_contributions", "ensure_raw", "read_truth", "simulate", "simulate_features"]
+__all__ = ["acting_contributions", "acting_together", "ensure_raw", "read_truth", "simulate", "simulate_features"]

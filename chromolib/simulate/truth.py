@@ -119,6 +119,14 @@ def acting_contributions(pcres: pd.DataFrame) -> np.ndarray:
     return _contributions(acting, is_polycomb.groupby(acting["gene_id"]).transform("sum").to_numpy())
 
 
+def acting_together(pcres: pd.DataFrame) -> pd.Series:
+    """What all rows of a gene contribute together, by gene id, else as `acting_contributions`, whose sum it is not: repression is
+    a switch."""
+    gene_ids = pd.Series(pcres["gene_id"].unique(), name="gene_id")
+    counts = _count_acting(pcres.assign(is_acting=pcres["is_intra"].astype(bool)), gene_ids)
+    return (ACTIVATION * counts["weight"] - repression(counts["n_polycomb"])).set_axis(gene_ids)
+
+
 def repression(n_polycomb: np.ndarray) -> np.ndarray:
     """Fall of log2 RPKM by this number of pCREs that Polycomb binds; none for none."""
 
