@@ -53,6 +53,16 @@ def test_pcres_of_a_gene_are_counted_by_kind(own):
     assert spread.loc["EZH2", "pcres"] == 1 / spread.loc["EZH2", "genes"] and spread["share"].tolist()[0] == 2 * spread["share"].tolist()[1]
 
 
+def test_where_a_kind_is_not_known_there_is_no_control(own):
+    """What is bound by EZH2 in C1 would count as neither."""
+    of_one = own.model_copy(update={"companions": own.companions.model_copy(update={"polycomb_of": ["T1"]})})
+    table = cis.numbers(of_one, {name: load_dataset(own, name) for name in ("T1", "C1")})
+    known = table.groupby("cell_type")[["active", "EZH2", "other"]].agg(lambda numbers: numbers.notna().all())
+    assert known.loc["T1"].tolist() == [True, True, True] and known.loc["C1"].tolist() == [True, False, False]
+    spread = cis.spread(table)
+    assert spread.loc[spread["cell_type"] == "C1", "kind"].tolist() == ["active"]
+
+
 def test_main_kinds_are_the_active_ones_the_first_protein_s_and_the_control():
     def table(*known):
         return pd.DataFrame({"cell_type": ["A"], "gene_id": ["g"], "label": ["on"], "pcres": [1]} | {kind: [1.0] for kind in known})
@@ -60,6 +70,7 @@ def test_main_kinds_are_the_active_ones_the_first_protein_s_and_the_control():
     assert cis.main_kinds(table("active", "EZH2", "CBX8", "other")) == ["active", "EZH2", "other"]
     assert cis.main_kinds(table("EZH2", "CBX8", "other")) == ["EZH2", "other"] and cis.main_kinds(table("active", "other")) == ["active", "other"]
     assert cis.main_kinds(table("other").assign(active=np.nan)) == cis.kinds(table()) == []
+    assert cis.kinds(table("active", "EZH2").assign(other=np.nan)) == cis.main_kinds(table("active", "EZH2").assign(other=np.nan)) == ["active", "EZH2"]
 
 
 @pytest.mark.parametrize("profile", ["h1-demo", "promoters-18k", "pilot-40kb", "deepdiff-sample"])

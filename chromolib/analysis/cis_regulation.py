@@ -88,9 +88,11 @@ def numbers(profile: Profile, data: Mapping[str, GeneDataset], states: Sequence[
     DataFrame
         cell_type, gene_id, label (on, off), pcres: all of them; active: those that share a base with one of `states`; a column
         for each protein: with one of its peaks; other: the rest. A region may be of several kinds. NaN where the profile does
-        not tell; of a profile without any kind, there are no rows.
+        not tell: of `other`, where any kind that the profile names is not known in the cell type, since pCREs of that kind
+        would count as the rest. Of a cell type without any kind, there are no rows.
     """
     tables = []
+    named = {*profile.companions.polycomb, *([ACTIVE] if profile.companions.segmentation else [])}
     for name, genes in data.items():
         table, spans = pcres.pairs(genes), companions.polycomb(profile, name)
         segments = companions.segmentation(profile, name)
@@ -99,6 +101,8 @@ def numbers(profile: Profile, data: Mapping[str, GeneDataset], states: Sequence[
         is_of = pd.DataFrame({kind: overlapping(table["region"], part) for kind, part in spans.items()}, index=table.index)
         is_of[OTHER] = ~is_of.any(axis=1)
         count = is_of.groupby(table["gene_id"]).sum().reindex(genes.genes["gene_id"], fill_value=0).reset_index()
+        if named - set(spans):
+            count[OTHER] = np.nan
         label = np.where(genes.genes["label"] == 1, "on", "off")
         tables.append(count.assign(cell_type=name, label=label, pcres=pcres.per_gene(genes)) if spans else count.iloc[:0])
     columns = [*_KEYS, "label", "pcres", ACTIVE, *profile.companions.polycomb, OTHER]
@@ -118,9 +122,9 @@ def overlapping(regions: pd.Series, spans: pd.DataFrame) -> np.ndarray:
 
 
 def kinds(table: pd.DataFrame) -> list[str]:
-    """Kinds of pCREs that a table of `numbers` tells apart, the control last."""
-    known = [name for name in table if name not in (*_KEYS, "label", "pcres", OTHER) and table[name].notna().any()]
-    return [*known, OTHER] if known else []
+    """Kinds of pCREs that a table of `numbers` tells apart, the control last where there is one."""
+    known = [name for name in table if name not in (*_KEYS, "label", "pcres") and table[name].notna().any()]
+    return sorted(known, key=lambda name: name == OTHER) if set(known) - {OTHER} else []
 
 
 def main_kinds(table: pd.DataFrame) -> list[str]:
