@@ -370,6 +370,7 @@ def test_every_claim_of_this_notebook_is_on_scores_that_it_makes():
 
 def test_what_is_left_out_is_said():
     assert pcri.left_out(studies.study("sim")).empty
+    assert pcri.left_out(studies.study("sim"), "found Trp53").to_numpy().tolist() == [["5e, g, 6a, S12", "enriched terms", "gene sets: found Trp53"]]
     demo = pcri.left_out(studies.study("h1-demo"))
     assert demo["figure"].tolist() == ["5e, g, 6a, S12", "6a, S12", "6b, S13"]
     pilot = pcri.left_out(studies.study("pilot-40kb"))

@@ -486,12 +486,13 @@ def cell_types(study: studies.Study) -> tuple[str, ...]:
     return studies.with_contacts(replace(study, cell_types=tuple(study.record.cell_types)))
 
 
-def left_out(study: studies.Study) -> pd.DataFrame:
-    """What a profile has nothing to show of: figure, what, why."""
+def left_out(study: studies.Study, no_sets: str = "") -> pd.DataFrame:
+    """What a profile has nothing to show of: figure, what, why; `no_sets` is why its gene sets have none of its genes, if so."""
     connected = cell_types(study)
     rows = [("5, 6", f"PCRI of {name}", "no contacts") for name in study.record.cell_types if name not in connected]
     missing = companions.left_out(study.record, study.cell_types[0])
-    rows += [("5e, g, 6a, S12", "enriched terms", f"gene sets: {why}") for what, why in missing.itertuples(index=False) if what == companions.GENE_SETS]
+    reasons = [*missing.loc[missing["what"] == companions.GENE_SETS, "why"], *([no_sets] if no_sets else [])]
+    rows += [("5e, g, 6a, S12", "enriched terms", f"gene sets: {why}") for why in reasons]
     if len(connected) < 3:
         rows.append(("6a, S12", "clusters over cell types", f"cell types with contacts: {len(connected)}, expected three or more; z-scores over two are a sign"))
     if len(connected) < 2:
