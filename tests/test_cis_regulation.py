@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import linalg, stats
 from statsmodels.regression.linear_model import OLS
 
 from chromolib import load_profile, simulate, studies
@@ -177,13 +177,43 @@ def test_what_each_gene_adds_sums_to_aic_and_its_mean_is_what_claims_compare():
     assert scores["value: switch, active pCREs"].tolist() == parts["switch"].tolist()
 
 
-def test_likelihood_ratios_are_those_of_nested_models():
-    values, table, promoter = made(lambda n: 0.7 * n, n_genes=200)
-    fits = cis.fit(cis.problem(values["value"], table, promoter, "active"))
-    found = cis._against_levels(fits)
-    df = fits.free.df_model - fits.additive.df_model
-    assert found["p_additive"] == pytest.approx(stats.chi2.sf(2 * (fits.free.llf - fits.additive.llf), df))
-    assert found["p_switch"] == pytest.approx(stats.chi2.sf(2 * (fits.free.llf - fits.switch.llf), df - 2))
+def test_levels_are_held_against_curves_by_the_wald_tests_of_statsmodels_with_a_gene_as_cluster():
+    values, table, promoter = (twice(part) for part in made(lambda n: 0.2 * n, n_genes=150, noise=2.0))
+    given = cis.problem(values["value"], table, promoter, "active")
+    fits = cis.fit(given)
+    found, number = cis._against_levels(given, fits), np.unique(given.n)
+    groups = pd.factorize(given.keys["gene_id"])[0]
+    theirs = OLS(given.y, fits.free.model.exog).fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True)
+    m, k = len(number) - 1, given.base.shape[1]
+    restricted = np.column_stack([np.zeros((m, k)), np.eye(m)])
+    assert found["p_any"] == pytest.approx(float(theirs.wald_test(restricted, scalar=True).pvalue))
+    off_the_line = linalg.null_space((number[1:] - number[0])[None]).T
+    assert found["p_additive"] == pytest.approx(float(theirs.wald_test(off_the_line @ restricted, scalar=True).pvalue))
+    rise = 1 / (1 + np.exp((fits.midpoint - number) / fits.width))
+    test = theirs.wald_test(linalg.null_space((rise[1:] - rise[0])[None]).T @ restricted, scalar=True)
+    distance = float(test.statistic) * (m - 1)
+    assert found["p_switch"] == pytest.approx(stats.f.sf(distance / (m - 3), m - 3, 149))
+
+
+def twice(part):
+    """Rows once more as those of another cell type; of a dict of tables, of each."""
+    if isinstance(part, dict):
+        return {name: twice(table) for name, table in part.items()}
+    again = part.assign(cell_type="D", **({"group": "D"} if "group" in part else {}))
+    return pd.concat([part, again], ignore_index=True)
+
+
+def test_the_same_genes_in_another_cell_type_make_nothing_surer():
+    once = made(lambda n: 0.1 * n)
+    both = tuple(map(twice, once))
+    for statistic, tolerance in ((cis.by_number, 1e-9), (cis.curves, 0.02)):     # other levels below 10 genes, another constant
+        first, second = (statistic({"value": values["value"]}, table, *([promoter] if statistic is cis.curves else [])).query("kind == 'active'")
+                         for values, table, promoter in (once, both))  # fmt: skip
+        shared = first.merge(second, on="number", suffixes=("", "_twice")).query("n_twice == 2 * n")
+        assert len(shared) > 3
+        np.testing.assert_allclose(shared["high_twice"] - shared["low_twice"], shared["high"] - shared["low"], rtol=tolerance)
+    p, p_twice = (cis.compare(*parts, n_resamples=10, n_refits=0).set_index("kind").loc["active", "p_any"] for parts in (once, both))
+    assert np.log(p_twice) == pytest.approx(np.log(p), rel=0.2)
 
 
 def test_levels_and_curves_have_the_mean_of_all_values_and_do_not_depend_on_an_offset():
