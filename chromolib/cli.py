@@ -42,6 +42,8 @@ def fetch(
             names = ", ".join(name for name, _ in sources.describe(record))
             print(f"{record.name}: {record.title}; {f'reads {names}' if names else 'needs no download'}")
         return
+    if profile == GO and (only or cell_type):
+        raise InputError(f"fetch: go with {'--only' if only else '--cell-type'}, expected neither; sets of genes are fetched whole, leave it out")
     if profile == GO and dry_run:
         return _print_plan(sources.plan((ontology.GENES, ontology.TERMS), ontology.folder()))
     if profile == GO:

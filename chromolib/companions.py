@@ -68,6 +68,7 @@ def _missing(profile: Profile, pattern: str) -> str:
     if pattern == GO:
         return "" if ontology.path().is_file() else "not there yet: `chromolib fetch go` makes them"
     if not pattern.startswith(sources.PREFIX):
-        return ""
+        is_made = profile.simulated  # with the cohort, when it is needed
+        return "" if is_made or place_of(profile)(pattern).is_file() else f"no file {pattern}"
     source_id = pattern.removeprefix(sources.PREFIX)
     return "" if sources.can_be_had(source_id, profile.raw_dir, profile.local_files) else f"no address of {source_id} is known"

@@ -23,6 +23,7 @@ from .integrity import UNREADABLE, one_line
 from .registry import entry
 
 GENES, TERMS = "debian-org-hs", "debian-go"  # ids of data/sources.yml
+APT_SECONDS = 300  # until apt-get is given up
 MIN_GENES, MAX_GENES = 10, 500  # of a term that is written: smaller ones have no power, larger ones say little
 _TABLES = {GENES: "org.Hs.eg.sqlite", TERMS: "GO.sqlite"}
 _QUERY = """
@@ -62,17 +63,39 @@ def make(say: Callable[[str], None] = print) -> tuple[Path, pd.DataFrame]:
 
 
 def fetch(source_id: str, say: Callable[[str], None] = print) -> Path:
-    """A verified package: from apt where there is one that has this version, else as any other source."""
-    target, apt = folder() / entry(source_id).file, shutil.which("apt-get")
+    """A verified package: from apt where there is one that has this version, else as any other source.
+
+    Raises
+    ------
+    InputError
+        Neither has it; what apt-get said is told too.
+    """
+    target, apt, told = folder() / entry(source_id).file, shutil.which("apt-get"), ""
     if apt and not target.exists():
         name, version, _ = target.name.split("_")
         with scratch(target) as temporary:
             say(f"{source_id}: asking apt-get for {name} {version} (about {entry(source_id).size})")
             command = [apt, "download", "-q", "-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=20", f"{name}={version}"]
-            subprocess.run(command, cwd=temporary, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+            told = _run(command, temporary)
             for found in temporary.glob("*.deb"):  # where there is none, the addresses have it
                 found.replace(target)
-    return sources.fetch(source_id, folder(), say=say)
+    try:
+        return sources.fetch(source_id, folder(), say=say)
+    except InputError as error:
+        if told:
+            raise InputError(f"{error}; apt-get: {told}") from None
+        raise
+
+
+def _run(command: list[str], cwd: Path) -> str:
+    """Run a command; the last line that it wrote about what went wrong, "" where nothing did."""
+    options = {"capture_output": True, "stdin": subprocess.DEVNULL, "text": True, "errors": "replace"}
+    try:
+        done = subprocess.run(command, cwd=cwd, check=False, timeout=APT_SECONDS, **options)
+    except subprocess.TimeoutExpired:
+        return f"not done after {APT_SECONDS} s"
+    lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+    return lines[-1] if done.returncode else ""
 
 
 def unpack(package: Path, name: str, out: Path) -> None:

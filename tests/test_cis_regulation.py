@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import linalg, stats
 from statsmodels.regression.linear_model import OLS
 
 from chromolib import load_profile, simulate, studies
@@ -53,6 +53,16 @@ def test_pcres_of_a_gene_are_counted_by_kind(own):
     assert spread.loc["EZH2", "pcres"] == 1 / spread.loc["EZH2", "genes"] and spread["share"].tolist()[0] == 2 * spread["share"].tolist()[1]
 
 
+def test_where_a_kind_is_not_known_there_is_no_control(own):
+    """What is bound by EZH2 in C1 would count as neither."""
+    of_one = own.model_copy(update={"companions": own.companions.model_copy(update={"polycomb_of": ["T1"]})})
+    table = cis.numbers(of_one, {name: load_dataset(own, name) for name in ("T1", "C1")})
+    known = table.groupby("cell_type")[["active", "EZH2", "other"]].agg(lambda numbers: numbers.notna().all())
+    assert known.loc["T1"].tolist() == [True, True, True] and known.loc["C1"].tolist() == [True, False, False]
+    spread = cis.spread(table)
+    assert spread.loc[spread["cell_type"] == "C1", "kind"].tolist() == ["active"]
+
+
 def test_main_kinds_are_the_active_ones_the_first_protein_s_and_the_control():
     def table(*known):
         return pd.DataFrame({"cell_type": ["A"], "gene_id": ["g"], "label": ["on"], "pcres": [1]} | {kind: [1.0] for kind in known})
@@ -60,6 +70,7 @@ def test_main_kinds_are_the_active_ones_the_first_protein_s_and_the_control():
     assert cis.main_kinds(table("active", "EZH2", "CBX8", "other")) == ["active", "EZH2", "other"]
     assert cis.main_kinds(table("EZH2", "CBX8", "other")) == ["EZH2", "other"] and cis.main_kinds(table("active", "other")) == ["active", "other"]
     assert cis.main_kinds(table("other").assign(active=np.nan)) == cis.kinds(table()) == []
+    assert cis.kinds(table("active", "EZH2").assign(other=np.nan)) == cis.main_kinds(table("active", "EZH2").assign(other=np.nan)) == ["active", "EZH2"]
 
 
 @pytest.mark.parametrize("profile", ["h1-demo", "promoters-18k", "pilot-40kb", "deepdiff-sample"])
@@ -166,13 +177,43 @@ def test_what_each_gene_adds_sums_to_aic_and_its_mean_is_what_claims_compare():
     assert scores["value: switch, active pCREs"].tolist() == parts["switch"].tolist()
 
 
-def test_likelihood_ratios_are_those_of_nested_models():
-    values, table, promoter = made(lambda n: 0.7 * n, n_genes=200)
-    fits = cis.fit(cis.problem(values["value"], table, promoter, "active"))
-    found = cis._against_levels(fits)
-    df = fits.free.df_model - fits.additive.df_model
-    assert found["p_additive"] == pytest.approx(stats.chi2.sf(2 * (fits.free.llf - fits.additive.llf), df))
-    assert found["p_switch"] == pytest.approx(stats.chi2.sf(2 * (fits.free.llf - fits.switch.llf), df - 2))
+def test_levels_are_held_against_curves_by_the_wald_tests_of_statsmodels_with_a_gene_as_cluster():
+    values, table, promoter = (twice(part) for part in made(lambda n: 0.2 * n, n_genes=150, noise=2.0))
+    given = cis.problem(values["value"], table, promoter, "active")
+    fits = cis.fit(given)
+    found, number = cis._against_levels(given, fits), np.unique(given.n)
+    groups = pd.factorize(given.keys["gene_id"])[0]
+    theirs = OLS(given.y, fits.free.model.exog).fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True)
+    m, k = len(number) - 1, given.base.shape[1]
+    restricted = np.column_stack([np.zeros((m, k)), np.eye(m)])
+    assert found["p_any"] == pytest.approx(float(theirs.wald_test(restricted, scalar=True).pvalue))
+    off_the_line = linalg.null_space((number[1:] - number[0])[None]).T
+    assert found["p_additive"] == pytest.approx(float(theirs.wald_test(off_the_line @ restricted, scalar=True).pvalue))
+    rise = 1 / (1 + np.exp((fits.midpoint - number) / fits.width))
+    test = theirs.wald_test(linalg.null_space((rise[1:] - rise[0])[None]).T @ restricted, scalar=True)
+    distance = float(test.statistic) * (m - 1)
+    assert found["p_switch"] == pytest.approx(stats.f.sf(distance / (m - 3), m - 3, 149))
+
+
+def twice(part):
+    """Rows once more as those of another cell type; of a dict of tables, of each."""
+    if isinstance(part, dict):
+        return {name: twice(table) for name, table in part.items()}
+    again = part.assign(cell_type="D", **({"group": "D"} if "group" in part else {}))
+    return pd.concat([part, again], ignore_index=True)
+
+
+def test_the_same_genes_in_another_cell_type_make_nothing_surer():
+    once = made(lambda n: 0.1 * n)
+    both = tuple(map(twice, once))
+    for statistic, tolerance in ((cis.by_number, 1e-9), (cis.curves, 0.02)):     # other levels below 10 genes, another constant
+        first, second = (statistic({"value": values["value"]}, table, *([promoter] if statistic is cis.curves else [])).query("kind == 'active'")
+                         for values, table, promoter in (once, both))  # fmt: skip
+        shared = first.merge(second, on="number", suffixes=("", "_twice")).query("n_twice == 2 * n")
+        assert len(shared) > 3
+        np.testing.assert_allclose(shared["high_twice"] - shared["low_twice"], shared["high"] - shared["low"], rtol=tolerance)
+    p, p_twice = (cis.compare(*parts, n_resamples=10, n_refits=0).set_index("kind").loc["active", "p_any"] for parts in (once, both))
+    assert np.log(p_twice) == pytest.approx(np.log(p), rel=0.2)
 
 
 def test_levels_and_curves_have_the_mean_of_all_values_and_do_not_depend_on_an_offset():

@@ -155,6 +155,12 @@ def test_fetch_go_lists_the_packages_that_it_would_take(chromolib):
     assert lines[-1] == "to fetch: 2 of 2 files, about 49 MB"
 
 
+@pytest.mark.parametrize("option", [("--only", "figure"), ("--cell-type", "E003")])
+def test_fetch_go_takes_no_part(chromolib, option):
+    line = one_line(chromolib("fetch", "go", *option))
+    assert line == f"chromolib: fetch: go with {option[0]}, expected neither; sets of genes are fetched whole, leave it out"
+
+
 def test_fetch_says_that_a_simulated_profile_needs_nothing(chromolib):
     assert chromolib("fetch", "smoke")[:2] == (0, ["profile smoke needs no download"])
 

@@ -167,6 +167,18 @@ def test_own_companions_lie_beside_the_profile(own):
     assert companions.left_out(profile, "C1").to_numpy().tolist() == [["peaks of EZH2", "the profile names none of C1"]]
 
 
+def test_own_companions_that_are_not_there_are_left_out_and_told_by_check(own):
+    named(own, "{segmentation: 'states-{cell_type}.bed', polycomb: {EZH2: ezh2.bed}, gene_sets: sets.gmt}")
+    profile = load_profile(own)
+    assert companions.left_out(profile, "T1").to_numpy().tolist() == [
+        ["chromatin states", "no file states-T1.bed"], ["gene sets", "no file sets.gmt"], ["peaks of EZH2", "no file ezh2.bed"],
+    ]  # fmt: skip
+    assert companions.segmentation(profile, "T1") is None and companions.polycomb(profile, "T1") == {} and companions.gene_sets(profile).empty
+    found = [line.replace(f"{own.parent}/", "") for line in faults.find(str(own)).faults]
+    assert [line.partition(":")[0] for line in found] == ["states-T1.bed", "states-C1.bed", "ezh2.bed", "sets.gmt"]
+    assert all("no such file" in line for line in found)
+
+
 def test_check_tells_all_that_is_wrong_with_own_companions(own):
     named(own, "{segmentation: states.bed, polycomb: {EZH2: 'ezh2-{cell_type}.bed'}, gene_sets: sets.gmt}")
     (own.parent / "states.bed").write_text("chrA\t0\t20000\n")

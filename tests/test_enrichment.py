@@ -27,9 +27,10 @@ def test_enrichment_by_hand():
     assert found.loc["most", ["overlap", "size", "n", "background", "odds_ratio"]].tolist() == [4, 5, 6, 20, (4 * 13) / (2 * 1)]
     assert found.loc["most", "genes"] == "g0, g1, g2, g3"
     assert found.loc["all its genes", ["overlap", "size"]].tolist() == [2, 2] and np.isinf(found.loc["all its genes", "odds_ratio"])
+    # Of four sets with a gene in the background "none" has p = 1; "outside" has none there, so it could not have been found.
     # 5 of 20 hold the set: (5 over 4) (15 over 2) + (5 over 5) (15 over 1) of (20 over 6) draws have 4 of it or more.
     assert found.loc["most", "p"] == pytest.approx((5 * 105 + 1 * 15) / 38_760)
-    assert found.loc["most", "q"] == pytest.approx(3 * (5 * 105 + 1 * 15) / 38_760)
+    assert found.loc["most", "q"] == pytest.approx(4 * (5 * 105 + 1 * 15) / 38_760)
 
 
 def test_p_and_q_are_those_of_scipy_and_statsmodels():
@@ -42,7 +43,9 @@ def test_p_and_q_are_those_of_scipy_and_statsmodels():
     exact = [stats.fisher_exact(table, alternative="greater") for table in tables]
     np.testing.assert_allclose(found["p"], [test.pvalue for test in exact], rtol=1e-9)
     np.testing.assert_allclose(found["odds_ratio"], [test.statistic for test in exact])
-    np.testing.assert_allclose(found["q"], multipletests(found["p"], method="fdr_bh")[1])
+    assert len(found) < sets["term"].nunique() == 51                             # sets without a chosen gene are tested too: p = 1
+    of_all = np.append(found["p"], np.ones(51 - len(found)))
+    np.testing.assert_allclose(found["q"], multipletests(of_all, method="fdr_bh")[1][: len(found)])
     assert found["term"].iloc[0] == "planted" and found["q"].iloc[0] < 1e-8 and (found["q"].iloc[1:] > 0.05).all()
 
 
@@ -75,8 +78,14 @@ def test_sets_by_symbol_or_by_id_without_version_find_the_genes():
     genes = pd.DataFrame({"gene_id": ["ENSG01.2", "ENSG02.1", "ENSG03.1"], "symbol": ["A", "B", "B"]})
     by_symbol = enrichment.by_id(table_of({"one": ["A", "B", "C"]}), genes)
     assert by_symbol.to_numpy().tolist() == [["one", "ENSG01.2"], ["one", "ENSG02.1"], ["one", "ENSG03.1"]]
-    assert by_symbol.attrs == {"dropped": {"not among the genes": 1}}
-    assert enrichment.by_id(table_of({"one": ["ENSG02", "ENSG9"]}), genes).to_numpy().tolist() == [["one", "ENSG02.1"]]
-    assert enrichment.by_id(table_of({}), genes).empty
-    with pytest.raises(InputError, match="gene sets: found Trp53, ..., expected symbols or ids of the profile's genes such as A or ENSG01"):
-        enrichment.by_id(table_of({"one": ["Trp53"]}), genes)
+    assert by_symbol.attrs == {"dropped": {"not among the genes": 1}, "why": ""}
+    for ids in (["ENSG02", "ENSG9"], ["ENSG02.7", "ENSG9.1"]):                   # of another version or of none
+        assert enrichment.by_id(table_of({"one": ids}), genes).to_numpy().tolist() == [["one", "ENSG02.1"]]
+
+
+def test_that_no_set_has_one_of_the_genes_is_a_reason_and_no_error():
+    genes = pd.DataFrame({"gene_id": ["ENSG01.2"], "symbol": ["A"]})
+    found = enrichment.by_id(table_of({"one": ["Trp53"]}), genes)
+    assert found.empty and found.attrs["why"] == "found Trp53, ..., expected symbols or ids of the profile's genes such as A or ENSG01"
+    nothing = enrichment.by_id(table_of({}), genes)
+    assert nothing.empty and nothing.attrs["why"] == ""

@@ -2,6 +2,8 @@
 
 import io
 import sqlite3
+import subprocess
+import sys
 import tarfile
 
 import pytest
@@ -112,6 +114,7 @@ def test_apt_is_asked_for_the_version_that_the_registry_has(tmp_path, monkeypatc
     def run(command, cwd, **options):
         asked.append(command)
         (cwd / "r-bioc-go.db_3.16.0-1_all.deb").write_bytes(b"from apt")
+        return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(ontology.subprocess, "run", run)
     monkeypatch.setattr(sources, "fetch", lambda source_id, folder, say: folder / sources.entry(source_id).file)
@@ -119,3 +122,27 @@ def test_apt_is_asked_for_the_version_that_the_registry_has(tmp_path, monkeypatc
     assert path.read_bytes() == b"from apt" and asked[0][-1] == "r-bioc-go.db=3.16.0-1"
     ontology.fetch(ontology.TERMS, lambda line: None)
     assert len(asked) == 1                                                       # what is there is not asked for again
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("import sys; print('N: a note', 'E: Unable to locate package', sep='\\n', file=sys.stderr); sys.exit(100)", "E: Unable to locate package"),
+        ("raise SystemExit(100)", "exit status 100"),
+        ("import time; time.sleep(60)", "not done after 1 s"),
+    ],
+)
+def test_what_apt_says_is_told_where_no_address_has_the_package_and_it_is_not_waited_for_without_end(tmp_path, monkeypatch, script, told):
+    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(ontology.shutil, "which", lambda name: "/usr/bin/apt-get")
+    monkeypatch.setattr(ontology, "APT_SECONDS", 1)
+    run = subprocess.run
+    monkeypatch.setattr(ontology.subprocess, "run", lambda command, **options: run([sys.executable, "-S", "-c", script], **options))
+
+    def fetch(source_id, folder, say):
+        raise InputError(f"{source_id}: no address has it")
+
+    monkeypatch.setattr(sources, "fetch", fetch)
+    with pytest.raises(InputError) as caught:
+        ontology.fetch(ontology.TERMS, lambda line: None)
+    assert str(caught.value) == f"debian-go: no address has it; apt-get: {told}"

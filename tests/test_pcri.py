@@ -271,16 +271,18 @@ def test_summary_parts_genes_with_and_without_pcres():
 # The genes that are moved most
 
 
-def test_top_is_the_same_share_of_each_cell_type_fold_and_label_of_genes_with_pcres():
+def test_top_is_the_same_share_of_all_genes_of_each_cell_type_fold_and_label_and_has_pcres():
     table = genes_of(400, cell_types=("T01", "T02"))
     table.loc[table["n_pcres"] == 0, "pcri"] = 1e6
     top = pcri.top(table)
     assert pytest.approx(250 / 2369.375) == pcri.TOP_SHARE                       # the paper's 250 of each fold and label
     assert (top["n_pcres"] > 0).all()
-    for key, part in table[table["n_pcres"] > 0].groupby(["cell_type", "fold", "label"]):
+    for key, part in table.groupby(["cell_type", "fold", "label"]):
         chosen = top[(top[["cell_type", "fold", "label"]] == list(key)).all(axis=1)]
         assert len(chosen) == np.ceil(pcri.TOP_SHARE * len(part))
-        assert chosen["pcri"].min() == part["pcri"].nlargest(len(chosen)).min()
+        assert chosen["pcri"].min() == part.loc[part["n_pcres"] > 0, "pcri"].nlargest(len(chosen)).min()
+    few = table.assign(n_pcres=np.where(table["gene_id"].isin(["G001", "G002"]), 1, 0))
+    assert sorted(pcri.top(few)["gene_id"]) == ["G001", "G001", "G002", "G002"]
     assert pcri.top(table.iloc[:0]).empty
 
 
@@ -331,7 +333,7 @@ def test_marks_are_compared_among_top_genes_and_all():
 
 def test_claims_get_each_gene_once_under_each_name():
     table = genes_of(40, cell_types=("T01", "T02")).assign(own_change=[np.nan, *np.ones(79)])
-    sets = pd.DataFrame({"term": ["housekeeping (X:1)", "housekeeping (X:1)", "other"], "gene": ["G001", "G002", "G003"]})
+    sets = pd.DataFrame({"term": ["housekeeping (SIM:0000000)"] * 2 + ["other"], "gene": ["G001", "G002", "G003"]})
     carried = table[table["n_pcres"] > 0].assign(A=1.0)
     scores = pcri.for_claims(table, carried, sets)
     assert not scores.duplicated(["cell_type", "task", "model", "gene_id"]).any()
@@ -345,10 +347,17 @@ def test_claims_get_each_gene_once_under_each_name():
     assert pcri.subsets(table.iloc[:0]) == {"with pCREs": {}, "top": {}, "on": {}, "off": {}}
 
 
+def test_sets_of_go_that_begin_like_a_planted_one_are_not_taken_for_it():
+    table = genes_of(40)
+    sets = pd.DataFrame({"term": ["developmental cell growth (GO:0048588)", "housekeeping"], "gene": ["G001", "G002"]})
+    models = pcri.for_claims(table, table.iloc[:0], sets)["model"].unique()
+    assert not [name for name in models if name.endswith(" genes")]
+
+
 def test_every_claim_of_this_notebook_is_on_scores_that_it_makes():
     tables = [genes_of(40, cell_types=(name,), seed=k) for k, name in enumerate(("T01", "T02"))]
     table = pd.concat(tables, ignore_index=True)
-    sets = pd.DataFrame({"term": list(pcri.PLANTED_SETS), "gene": ["G001", "G003"]})
+    sets = pd.DataFrame({"term": [f"{name} (SIM:{k:07d})" for k, name in enumerate(pcri.PLANTED_SETS)], "gene": ["G001", "G003"]})
     carried = table.assign(**dict.fromkeys(MARKS, 1.0))
     differences = pd.DataFrame({"gene_id": ["G000"], "fold": [1], "pcri": [2.0], "measured": [3.0]})
     scores = pd.concat([pcri.for_claims(table, carried, sets), specificity.for_claims(table, differences)])
@@ -361,6 +370,7 @@ def test_every_claim_of_this_notebook_is_on_scores_that_it_makes():
 
 def test_what_is_left_out_is_said():
     assert pcri.left_out(studies.study("sim")).empty
+    assert pcri.left_out(studies.study("sim"), "found Trp53").to_numpy().tolist() == [["5e, g, 6a, S12", "enriched terms", "gene sets: found Trp53"]]
     demo = pcri.left_out(studies.study("h1-demo"))
     assert demo["figure"].tolist() == ["5e, g, 6a, S12", "6a, S12", "6b, S13"]
     pilot = pcri.left_out(studies.study("pilot-40kb"))

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from chromolib import GeneDataset, InputError, load_profile
-from chromolib.analysis import specificity
+from chromolib.analysis import pcres, specificity
 from tests.stores import random_store
 from tests.test_pcri import genes_of
 
@@ -19,12 +19,15 @@ def three(n=90):
     return pd.concat(tables, ignore_index=True)
 
 
-def test_genes_are_those_scored_in_every_cell_type_and_with_pcres_in_one():
+def test_genes_are_those_scored_and_with_pcres_in_every_cell_type():
     table = three(30)
     table = table[~((table["cell_type"] == "T02") & (table["gene_id"] == "G001"))]
+    table.loc[(table["cell_type"] == "T03") & (table["gene_id"] == "G002"), "n_pcres"] = 0
     wide = specificity.across(table)
     assert wide.columns.tolist() == ["T01", "T02", "T03"]
-    assert set(wide.index) == {f"G{i:03d}" for i in range(30) if i % 10 and i != 1}
+    assert set(wide.index) == {f"G{i:03d}" for i in range(30) if i % 10 and i not in (1, 2)}
+    none = specificity.across(table.assign(n_pcres=np.where(table["cell_type"] == "T02", 0, table["n_pcres"])))
+    assert none.empty and none.columns.tolist() == ["T01", "T02", "T03"] and specificity.clusters(none).empty
 
 
 def test_clusters_are_of_the_cell_type_in_which_genes_have_a_high_pcri():
@@ -71,11 +74,16 @@ def two():
 def test_difference_is_of_the_second_less_the_first(two):
     table = pd.concat([genes_of(12, cell_types=(name,), pcri_scaled=float(k), own_scaled=2.0 * k, predicted=3.0 * k, own_change=1.0, measured=k * np.arange(12.0)) for k, name in enumerate(two)])
     table["gene_id"] = np.tile(two["T01"].genes["gene_id"], 2)
+    table["n_pcres"] = np.concatenate([pcres.per_gene(genes) for genes in two.values()])
+    has_some = (table["n_pcres"].to_numpy().reshape(2, 12) > 0).all(0)
+    assert not has_some[5] and has_some[1]                                       # gene 5 has pCREs in the first only
     found = specificity.differences(table, two)
+    assert found["gene_id"].tolist() == two["T01"].genes["gene_id"][has_some].tolist()
     assert found[["pcri", "own", "predicted", "own_change"]].drop_duplicates().values.tolist() == [[1, 2, 3, 0]]
-    assert found["measured"].tolist() == list(range(12))
-    assert found["marks"].argmax() == 1 and found["marks"].drop(1).max() < 1e-6  # the others have the same signal
-    assert found["pcre_marks"].tolist() == pytest.approx([0] * 12, abs=1e-6)     # gene 5 has none in the second
+    assert found["measured"].tolist() == np.arange(12)[has_some].tolist()
+    signal = found.set_index("measured")["marks"]
+    assert signal.idxmax() == 1 and signal.drop(1).max() < 1e-6                  # the others have the same signal
+    assert found["pcre_marks"].tolist() == pytest.approx([0] * has_some.sum(), abs=1e-6)
 
 
 def test_of_one_cell_type_there_is_no_difference_and_of_three_it_is_refused(two):

@@ -88,9 +88,11 @@ def numbers(profile: Profile, data: Mapping[str, GeneDataset], states: Sequence[
     DataFrame
         cell_type, gene_id, label (on, off), pcres: all of them; active: those that share a base with one of `states`; a column
         for each protein: with one of its peaks; other: the rest. A region may be of several kinds. NaN where the profile does
-        not tell; of a profile without any kind, there are no rows.
+        not tell: of `other`, where any kind that the profile names is not known in the cell type, since pCREs of that kind
+        would count as the rest. Of a cell type without any kind, there are no rows.
     """
     tables = []
+    named = {*profile.companions.polycomb, *([ACTIVE] if profile.companions.segmentation else [])}
     for name, genes in data.items():
         table, spans = pcres.pairs(genes), companions.polycomb(profile, name)
         segments = companions.segmentation(profile, name)
@@ -99,6 +101,8 @@ def numbers(profile: Profile, data: Mapping[str, GeneDataset], states: Sequence[
         is_of = pd.DataFrame({kind: overlapping(table["region"], part) for kind, part in spans.items()}, index=table.index)
         is_of[OTHER] = ~is_of.any(axis=1)
         count = is_of.groupby(table["gene_id"]).sum().reindex(genes.genes["gene_id"], fill_value=0).reset_index()
+        if named - set(spans):
+            count[OTHER] = np.nan
         label = np.where(genes.genes["label"] == 1, "on", "off")
         tables.append(count.assign(cell_type=name, label=label, pcres=pcres.per_gene(genes)) if spans else count.iloc[:0])
     columns = [*_KEYS, "label", "pcres", ACTIVE, *profile.companions.polycomb, OTHER]
@@ -118,9 +122,9 @@ def overlapping(regions: pd.Series, spans: pd.DataFrame) -> np.ndarray:
 
 
 def kinds(table: pd.DataFrame) -> list[str]:
-    """Kinds of pCREs that a table of `numbers` tells apart, the control last."""
-    known = [name for name in table if name not in (*_KEYS, "label", "pcres", OTHER) and table[name].notna().any()]
-    return [*known, OTHER] if known else []
+    """Kinds of pCREs that a table of `numbers` tells apart, the control last where there is one."""
+    known = [name for name in table if name not in (*_KEYS, "label", "pcres") and table[name].notna().any()]
+    return sorted(known, key=lambda name: name == OTHER) if set(known) - {OTHER} else []
 
 
 def main_kinds(table: pd.DataFrame) -> list[str]:
@@ -289,8 +293,8 @@ def compare(
 
     Neither of the two holds the other, so they are compared by AIC, whose difference gets an interval from resampling genes
     while both curves stay as they are: that is Vuong's test, with the penalty for each parameter. Both are held by a model
-    with a level for each number, against which each gets a likelihood-ratio test. Slope, size and midpoint get theirs from
-    curves that are fitted anew on resamples. A gene of several cell types is drawn with all its rows.
+    with a level for each number, against which each gets a Wald test (F, a gene a cluster). Slope, size and midpoint get
+    theirs from curves that are fitted anew on resamples. A gene of several cell types is drawn with all its rows.
 
     Parameters
     ----------
@@ -318,7 +322,7 @@ def compare(
         rows.append({
             "response": response, "kind": kind, "n": len(given.y), "most": int(given.n.max()), **_parameters(given, fits, n_refits, seed),
             "aic_additive": aic[ADDITIVE] - aic[NOTHING], "aic_switch": aic[SWITCH] - aic[NOTHING],
-            **_difference(given, fits, n_resamples, seed), **_against_levels(fits),
+            **_difference(given, fits, n_resamples, seed), **_against_levels(given, fits),
         })  # fmt: skip
     columns = ["response", "kind", "n", "most", "slope", "slope_low", "slope_high", "size", "size_low", "size_high", "midpoint",
                "midpoint_low", "midpoint_high", "width", "aic_additive", "aic_switch", "value", "low", "high", "p", "p_any",
@@ -334,16 +338,18 @@ def curves(values: Mapping[str, pd.DataFrame], table: pd.DataFrame, promoter: pd
     -------
     DataFrame
         response, kind, number, n (genes of cell types), value (the level, so that their mean is that of all values), low, high
-        (95 %, from what the levels leave), additive, switch (the curves there)
+        (95 % of the level beside that mean, a gene of several cell types as one cluster), additive, switch (the curves there)
     """
     rows = []
     for response, kind, given in _problems(values, table, promoter):
         fits = fit(given)
         number, at, n = np.unique(given.n, return_inverse=True, return_counts=True)
         line, step = fits.additive.params[-1] * number, fits.switch.params[-1] * _switch(number, fits.midpoint, fits.width)
-        levels = np.append(0.0, fits.free.params[given.base.shape[1] :])
+        levels, covariance = _levels(given, fits)
+        beside = (np.eye(len(n)) - n / n.sum())[:, 1:]  # each level less the mean of all; the lowest number's is 0
+        levels = np.append(0.0, levels)
         level, line, step = (part - part[at].mean() + given.y.mean() for part in (levels, line, step))
-        half = stats.t.ppf(0.975, fits.free.df_resid) * np.sqrt(fits.free.scale / n)
+        half = stats.t.ppf(0.975, given.keys["gene_id"].nunique() - 1) * np.sqrt(np.diag(beside @ covariance @ beside.T))
         rows.append(pd.DataFrame({"response": response, "kind": kind, "number": number.astype(int), "n": n, "value": level,
                                   "low": level - half, "high": level + half, ADDITIVE: line, SWITCH: step}))  # fmt: skip
     columns = ["response", "kind", "number", "n", "value", "low", "high", ADDITIVE, SWITCH]
@@ -357,15 +363,16 @@ def by_number(values: Mapping[str, pd.DataFrame], table: pd.DataFrame) -> pd.Dat
     Returns
     -------
     DataFrame
-        response, kind, number, n (genes of cell types), value (mean), low, high (95 % interval of the mean, t)
+        response, kind, number, n (genes of cell types), value (mean), low, high (95 % interval of the mean, t; a gene of several
+        cell types as one cluster)
     """
     rows = []
     for response, part in values.items():
         known = part.merge(table[table["pcres"] > 0], on=_KEYS)
         for kind in kinds(table):
             told = known.dropna(subset=[kind])
-            by = told.groupby(_capped(told[kind]))["value"]
-            rows += [(response, kind, number, len(y), y.mean(), *_t_interval(y)) for number, y in by]
+            by = told.groupby(_capped(told[kind]))
+            rows += [(response, kind, number, len(part), part["value"].mean(), *_t_interval(part)) for number, part in by]
     found = pd.DataFrame(rows, columns=["response", "kind", "number", "n", "value", "low", "high"])
     return found.astype({"number": int})
 
@@ -474,12 +481,24 @@ def _difference(given: Problem, fits: Fits, n_resamples: int, seed: int) -> dict
     return {"value": change.sum(), "low": low, "high": high, "p": min(1.0, 2 * n_short / (1 + len(draws)))}
 
 
-def _against_levels(fits: Fits) -> dict[str, float]:
-    """p of likelihood-ratio tests: levels against no effect, and against each curve."""
-    ratio, df = 2 * (fits.free.llf - fits.switch.llf), fits.free.df_model - fits.switch.df_model - 2
-    found = {"p_any": fits.free.compare_lr_test(fits.nothing)[1], "p_additive": np.nan, "p_switch": stats.chi2.sf(ratio, df) if df > 0 else np.nan}
-    if fits.free.df_model > fits.additive.df_model:
-        found["p_additive"] = fits.free.compare_lr_test(fits.additive)[1]
+def _levels(given: Problem, fits: Fits) -> tuple[np.ndarray, np.ndarray]:
+    """Level of each number beside that of the lowest, (m - 1,), and their covariance, in which the rows of a gene are one draw."""
+    k = given.base.shape[1]
+    clustered = fits.free.get_robustcov_results("cluster", groups=pd.factorize(given.keys["gene_id"])[0])
+    return fits.free.params[k:], clustered.cov_params()[k:, k:]
+
+
+def _against_levels(given: Problem, fits: Fits) -> dict[str, float]:
+    """p of Wald tests: that the levels are not all the same, and not on each curve, of which a switch has two parameters more."""
+    levels, covariance = _levels(given, fits)
+    weight, number = linalg.pinvh(covariance), np.unique(given.n)
+    curves = {"p_any": (0 * number, 0), "p_additive": (number, 1), "p_switch": (_switch(number, fits.midpoint, fits.width), 3)}
+    found = {}
+    for name, (curve, n_parameters) in curves.items():
+        rise, df = curve[1:] - curve[0], len(levels) - n_parameters
+        size = (rise @ weight @ levels) / (rise @ weight @ rise) if n_parameters else 0.0  # of the curve nearest to the levels
+        left = levels - size * rise
+        found[name] = stats.f.sf(left @ weight @ left / df, df, given.keys["gene_id"].nunique() - 1) if df > 0 else np.nan
     return found
 
 
@@ -489,11 +508,14 @@ def _verdict(row) -> str:
     return SWITCH if row.low > 0 else ADDITIVE if row.high < 0 else "not told apart"
 
 
-def _t_interval(y: pd.Series) -> tuple[float, float]:
-    if len(y) < 2:
+def _t_interval(table: pd.DataFrame) -> tuple[float, float]:
+    """Of the mean of column value; of rows that are all of different genes, the usual one."""
+    mean = table["value"].mean()
+    by_gene = (table["value"] - mean).groupby(table["gene_id"]).sum()
+    if (n := len(by_gene)) < 2:
         return np.nan, np.nan
-    half = stats.t.ppf(0.975, len(y) - 1) * y.std() / np.sqrt(len(y))
-    return y.mean() - half, y.mean() + half
+    half = stats.t.ppf(0.975, n - 1) * np.sqrt(n / (n - 1) * (by_gene**2).sum()) / len(table)
+    return mean - half, mean + half
 
 
 # For claims

@@ -1,7 +1,7 @@
 """Which sets of genes are found among chosen genes more often than by chance.
 
-In: genes by id, those that could have been chosen, and sets of them. Out: one row per set; p of a one-sided Fisher's exact
-test, q by Benjamini and Hochberg.
+In: genes by id, those that could have been chosen, and sets of them. Out: one row per set with a chosen gene; p of a one-sided
+Fisher's exact test, q by Benjamini and Hochberg over all sets with a gene that could have been chosen.
 """
 
 from __future__ import annotations
@@ -26,31 +26,33 @@ def by_id(sets: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
     sets : DataFrame
         term, gene.
     genes : DataFrame
-        gene_id, symbol. Of ids and symbols, those count that more rows of the sets have; versions of ids do not.
+        gene_id, symbol. Of ids and symbols, those count that more rows of the sets have; versions of ids, here or in the sets,
+        do not.
 
     Returns
     -------
     DataFrame
-        term, gene: an id of `genes`. attrs["dropped"] counts rows of the sets whose gene is none of them.
-
-    Raises
-    ------
-    InputError
-        There are sets, but none has one of the genes.
+        term, gene: an id of `genes`. attrs["dropped"] counts rows of the sets whose gene is none of them; attrs["why"] says why
+        there are no rows though there are sets, else "".
     """
-    names = {column: genes[column].astype(str).str.replace(r"^(ENS[A-Z]*G\d+)\.\d+$", r"\1", regex=True) for column in ("gene_id", "symbol")}
+    names = {column: _unversioned(genes[column]) for column in ("gene_id", "symbol")}
+    sets = sets.assign(gene=_unversioned(sets["gene"]))
     name = max(names, key=lambda column: sets["gene"].isin(names[column]).sum())
     known = pd.DataFrame({"gene": names[name].to_numpy(), "gene_id": genes["gene_id"].to_numpy()})
     found = sets.merge(known, on="gene")
-    if len(sets) and found.empty:
-        raise InputError(
-            f"gene sets: found {sets['gene'].iloc[0]}, ..., expected symbols or ids of the profile's genes such as "
-            f"{names['symbol'].iloc[0]} or {names['gene_id'].iloc[0]}; correct companions.gene_sets of the profile"
-        )
     table = found[["term", "gene_id"]].rename(columns={"gene_id": "gene"})
     n = int((~sets["gene"].isin(known["gene"])).sum())
-    table.attrs = {"dropped": {"not among the genes": n} if n else {}}
+    table.attrs = {"dropped": {"not among the genes": n} if n else {}, "why": ""}
+    if len(sets) and len(genes) and found.empty:
+        table.attrs["why"] = (
+            f"found {sets['gene'].iloc[0]}, ..., expected symbols or ids of the profile's genes such as "
+            f"{names['symbol'].iloc[0]} or {names['gene_id'].iloc[0]}"
+        )
     return table
+
+
+def _unversioned(names: pd.Series) -> pd.Series:
+    return names.astype(str).str.replace(r"^(ENS[A-Z]*G\d+)\.\d+$", r"\1", regex=True)
 
 
 def enrich(genes: Collection[str], background: Collection[str], sets: pd.DataFrame) -> pd.DataFrame:
@@ -70,8 +72,9 @@ def enrich(genes: Collection[str], background: Collection[str], sets: pd.DataFra
     DataFrame
         term; overlap: chosen genes in the set; size: of the set; n: chosen genes; background: genes; odds_ratio: of the four
         numbers, inf where no other gene is in the set; p: of at least this overlap (hypergeometric tail, which is Fisher's
-        exact test to one side); q: adjusted over the rows; genes: those of the overlap, behind commas. Least p first. Sets
-        without a chosen gene have no row, as in Enrichr's tests, so they count in no adjustment.
+        exact test to one side); q: adjusted over all sets with a gene in the background, so that how many tests there are does
+        not depend on the genes chosen; genes: those of the overlap, behind commas. Least p first. Sets without a chosen gene
+        have no row: p and q of them are 1.
 
     Raises
     ------
@@ -79,7 +82,8 @@ def enrich(genes: Collection[str], background: Collection[str], sets: pd.DataFra
         A chosen gene is not in the background.
 
     Source: paper, Methods, "GO enrichment": Fisher's exact test, Benjamini-Hochberg below 0.05.
-    # Deviates: the paper used Enrichr, whose background is fixed and the same for all data.
+    # Deviates: the paper used Enrichr, whose background is fixed and the same for all data, and which adjusts over sets with a
+    # chosen gene.
     """
     chosen, known = set(genes), set(background)
     if strange := chosen - known:
@@ -93,6 +97,7 @@ def enrich(genes: Collection[str], background: Collection[str], sets: pd.DataFra
     with np.errstate(divide="ignore", invalid="ignore"):  # all of the background chosen, or in the set: inf or NaN
         odds_ratio = k * (m - n - size + k) / ((n - k) * (size - k)).astype(float)
     p = stats.hypergeom.sf(k - 1, m, size, n)
-    q = multipletests(p, method="fdr_bh")[1] if len(p) else p
+    all_p = np.append(p, np.ones(inside["term"].nunique() - len(p)))
+    q = multipletests(all_p, method="fdr_bh")[1][: len(p)] if len(p) else p
     table = table.assign(size=size, n=n, background=m, odds_ratio=odds_ratio, p=p, q=q)
     return table.sort_values(["p", "term"], ignore_index=True)[COLUMNS]

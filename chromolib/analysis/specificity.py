@@ -1,7 +1,8 @@
 """In which cell types pCREs move a gene: PCRI across cell types, genes in which it varies, and what two cell types differ in.
 
 In: PCRI of genes held out in several cell types (`pcri.of_runs`). Out: tidy tables. Each network has its own scale, so PCRI is
-compared as column pcri_scaled: less its mean over its SD, both over the genes held out from one network.
+compared as column pcri_scaled: less its mean over its SD, both over the genes held out from one network. That of a gene without
+pCREs means nothing, so genes are compared that have some in every cell type.
 """
 
 from __future__ import annotations
@@ -31,10 +32,9 @@ RANKINGS = {
 
 
 def across(table: pd.DataFrame) -> pd.DataFrame:
-    """PCRI of each gene in each cell type, gene_id x cell type, of genes scored in all and with pCREs in one at least."""
-    wide = table.pivot(index="gene_id", columns="cell_type", values="pcri_scaled")[list(table["cell_type"].unique())]
-    connected = table.loc[table["n_pcres"] > 0, "gene_id"].unique()
-    return wide[wide.index.isin(connected)].dropna().rename_axis(columns=None)
+    """PCRI of each gene in each cell type, gene_id x cell type, of genes scored and with pCREs in all of them."""
+    wide = table[table["n_pcres"] > 0].pivot(index="gene_id", columns="cell_type", values="pcri_scaled")
+    return wide.reindex(columns=table["cell_type"].unique()).dropna().rename_axis(columns=None)
 
 
 def n_variable(n_genes: int) -> int:
@@ -96,14 +96,14 @@ def terms(table: pd.DataFrame, wide: pd.DataFrame, sets: pd.DataFrame) -> pd.Dat
 
 
 def differences(table: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.DataFrame:
-    """How far genes differ between two cell types, those of `data`, by PCRI and by plainer measures (figure S13).
+    """How far genes with pCREs in both differ between two cell types, those of `data`, by PCRI and by plainer measures (figure S13).
 
     Returns
     -------
     DataFrame
         gene_id, symbol, fold; of the second less the first: pcri, own (scaled), predicted, own_change, measured (expression); and without
         sign: marks (Euclidean distance of their mean signal within 2 kb of the TSS, each in SDs over genes and cell types),
-        pcre_marks (the same of their mean over pCREs; 0 where a gene has none in one of the two). No rows of one cell type.
+        pcre_marks (the same of their mean over pCREs). No rows of one cell type.
     """
     if len(data) > 2:
         raise InputError(f"differences: data of {len(data)} cell types, expected two; choose them")
@@ -111,7 +111,8 @@ def differences(table: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.Data
         return pd.DataFrame(columns=["gene_id", "symbol", "fold", *RANKINGS])
     keys = ["gene_id", "symbol", "fold"]
     columns = {"pcri_scaled": "pcri", "own_scaled": "own", "predicted": "predicted", "own_change": "own_change", "measured": "measured"}
-    first, second = (table[table["cell_type"] == name].set_index(keys)[list(columns)].rename(columns=columns) for name in data)
+    connected = table[table["n_pcres"] > 0]
+    first, second = (connected[connected["cell_type"] == name].set_index(keys)[list(columns)].rename(columns=columns) for name in data)
     found = (second - first).dropna()
     ids = found.index.get_level_values("gene_id")
     near = [marks.window_signal(genes.select(genes=ids.tolist()), -2000, 2000) for genes in data.values()]
