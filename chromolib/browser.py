@@ -66,7 +66,7 @@ def region_bed(pairs: pd.DataFrame, values: str) -> pd.DataFrame:
 def links(genes: pd.DataFrame, pairs: pd.DataFrame, values: str) -> pd.DataFrame:
     """A link from each gene's TSS to each of its regions: columns of BEDPE, and value. Pairs of other genes are left out."""
     pairs = pairs[pairs["gene_id"].isin(genes["gene_id"])].reset_index(drop=True)
-    own = genes.set_index("gene_id").loc[pairs["gene_id"]].reset_index(drop=True)
+    own = genes.set_index("gene_id", drop=False).loc[pairs["gene_id"]].reset_index(drop=True)
     where, value = _split(pairs["region"]), pairs[values].to_numpy(float)
     return pd.DataFrame(
         {
