@@ -576,8 +576,9 @@ def test_terms_stand_by_p_with_their_overlap_and_grey_where_q_is_large():
     assert [bar.get_width() for bar in ax.patches] == pytest.approx([-np.log10(0.5), -np.log10(2e-4)])
     assert [text.get_text() for text in ax.texts] == ["1 of 9", "4 of 5"]
     assert ax.patches[0].get_facecolor() != ax.patches[1].get_facecolor()
-    _, ax = plots.new_figure(size=(4, 2))
+    figure, ax = plots.new_figure(size=(4, 2))
     assert plots.plot_enrichment(table.iloc[:0], ax).texts[0].get_text() == "no set has a chosen gene"
+    assert figure.get_figheight() == 2  # which a figure of other axes needs
 
 
 def test_numbers_stand_in_a_panel_per_response_and_kind_with_curves_where_there_are_any():

@@ -166,8 +166,10 @@ def plot_drawn(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
 
 def plot_enrichment(table: pd.DataFrame, ax: Axes, *, q_max: float = 0.05, n_terms: int = 12) -> Axes:
     """The terms with the least p as bars of -log10 q, each with its overlap and size; from `enrichment.enrich`."""
-    if table.empty:
-        return nothing_to_draw([ax], "no set has a chosen gene")[0]
+    if table.empty:  # other axes of the figure may hold something, so that it keeps its size
+        ax.set_axis_off()
+        ax.text(0, 0.5, "no set has a chosen gene", transform=ax.transAxes, va="center")
+        return ax
     rows = table.nsmallest(n_terms, "p").iloc[::-1]
     level = -np.log10(rows["q"].clip(lower=1e-300))
     ax.barh(range(len(rows)), level, height=0.7, color=[PCRE if q < q_max else "#bbbbbb" for q in rows["q"]])
