@@ -26,6 +26,7 @@ from ..runs import Run
 from ..studies import networks
 from ..train import Network, check_fits
 from .perturbation import PROMOTER, drawn
+from .tracks import means_by_label
 
 N_STEPS = 16  # points of the path, at Gauss-Legendre's places
 BATCH = 64    # genes at a time
@@ -211,14 +212,7 @@ def by_label(found: Attributions, marks: Sequence[str]) -> pd.DataFrame:
     """Mean attribution along the promoters of genes that are on and off in bins of COARSE_BP, as `tracks.mean_by_label` has the
     signal: mark, label, offset (bp, downstream positive), mean, low, high (95 % interval of the mean), n."""
     values, offset = coarser(found)
-    tables = []
-    for label, name in ((1, "on"), (0, "off")):
-        part = values[(found.genes["label"] == label).to_numpy()]
-        mean, half = part.mean(0), 1.96 * part.std(0, ddof=1) / np.sqrt(len(part))
-        for k, mark in enumerate(marks):
-            tables.append(pd.DataFrame({"mark": mark, "label": name, "offset": offset, "mean": mean[:, k],
-                                        "low": (mean - half)[:, k], "high": (mean + half)[:, k], "n": len(part)}))  # fmt: skip
-    return pd.concat(tables, ignore_index=True)
+    return means_by_label(values, found.genes["label"], offset, marks)
 
 
 def of_runs(runs: Iterable[Run], n_steps: int = N_STEPS, n_genes: int | None = None) -> Attributions:

@@ -5,7 +5,7 @@ In: a dataset and a gene. Out: tidy tables; positions in bp of the genome or of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -165,11 +165,16 @@ def mean_by_label(data: GeneDataset, bin_bp: int) -> pd.DataFrame:
     high (95 % interval of the mean), n."""
     signal = data.batch(range(len(data))).promoter[bin_bp].cpu().numpy()       # (gene, l, m)
     offset = (np.arange(signal.shape[1]) - signal.shape[1] // 2 + 0.5) * bin_bp
+    return means_by_label(signal, data.genes["label"], offset, data.marks)
+
+
+def means_by_label(values: np.ndarray, labels: pd.Series, offset: np.ndarray, marks: Sequence[str]) -> pd.DataFrame:
+    """Mean over genes that are on and off of any values along their promoters, (gene, l, m): columns as in `mean_by_label`."""
     tables = []
     for label, name in ((1, "on"), (0, "off")):
-        part = signal[(data.genes["label"] == label).to_numpy()]
+        part = values[(labels == label).to_numpy()]
         mean, half = part.mean(0), 1.96 * part.std(0, ddof=1) / np.sqrt(len(part))
-        for k, mark in enumerate(data.marks):
+        for k, mark in enumerate(marks):
             tables.append(pd.DataFrame({"mark": mark, "label": name, "offset": offset, "mean": mean[:, k],
                                         "low": (mean - half)[:, k], "high": (mean + half)[:, k], "n": len(part)}))  # fmt: skip
     return pd.concat(tables, ignore_index=True)

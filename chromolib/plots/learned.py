@@ -26,6 +26,7 @@ from .style import (
     OTHER,
     PCRE,
     WHOLE_WINDOW,
+    draw_by_label,
     model_colour,
     new_figure,
     nothing_to_draw,
@@ -315,11 +316,7 @@ def plot_attribution(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) ->
     """Mean attribution of each mark along the promoter, genes on (solid) and off (dashed), from `attribution.by_label`."""
     marks = list(table.groupby("mark", sort=False))
     for ax, (mark, part) in zip(axes, marks, strict=False):
-        for label, line in (("on", "-"), ("off", "--")):
-            rows = part[part["label"] == label]
-            kb = rows["offset"] / 1e3
-            ax.plot(kb, rows["mean"], color=MARK_COLOURS.get(mark, OTHER), ls=line, lw=1.4)
-            ax.fill_between(kb, rows["low"], rows["high"], color=MARK_COLOURS.get(mark, OTHER), alpha=0.2, lw=0)
+        draw_by_label(part, ax, MARK_COLOURS.get(mark, OTHER))
         ax.axvline(0, color="black", lw=0.6, ls=":")
         ax.axhline(0, color="#bbbbbb", lw=0.6)
         ax.set_title(mark, loc="left", fontsize=9)
@@ -333,15 +330,13 @@ def plot_attribution(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) ->
 def plot_scan(table: pd.DataFrame, ax: Axes, *, unit: str) -> Axes:
     """Mean predicted change where a stretch of the promoter is emptied, genes on (solid) and off (dashed); from
     `perturbation.along_promoter`."""
-    for label, line in (("on", "-"), ("off", "--")):
-        rows = table[table["label"] == label]
-        kb = rows["offset"] / 1e3
-        ax.plot(kb, rows["mean"], color=MODEL_COLOURS["Chromoformer"], ls=line, lw=1.4, label=f"{label}, {rows['n'].max()} genes" if len(rows) else None)
-        ax.fill_between(kb, rows["low"], rows["high"], color=MODEL_COLOURS["Chromoformer"], alpha=0.2, lw=0)
+    draw_by_label(table, ax, MODEL_COLOURS["Chromoformer"])
+    lines = {line.get_label(): line for line in ax.lines}
+    n = table.groupby("label", sort=False)["n"].max()
     ax.axvline(0, color="black", lw=0.6, ls=":")
     ax.axhline(0, color="#bbbbbb", lw=0.6)
     ax.set(xlabel="middle of the emptied stretch, distance from TSS (kb)", ylabel=f"mean change, {unit}")
-    ax.legend(fontsize=8)
+    ax.legend([lines[label] for label in n.index], [f"{label}, {number} genes" for label, number in n.items()], fontsize=8)
     return ax
 
 

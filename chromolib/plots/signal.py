@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Arc
 from matplotlib.ticker import LogLocator
 
-from .style import COLUMN_NAMES, MARK_COLOURS, OTHER, PCRE, nothing_to_draw
+from .style import COLUMN_NAMES, MARK_COLOURS, OTHER, PCRE, draw_by_label, nothing_to_draw
 
 H1 = "#000000"     # the real promoters that a profile is held against
 GAP_NAMES = {
@@ -92,11 +92,7 @@ def plot_mean_by_label(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str, 
         return nothing_to_draw(axes, "too few genes")
     marks = list(table.groupby("mark", sort=False))
     for ax, (mark, part) in zip(axes, marks, strict=False):
-        for label, line in (("on", "-"), ("off", "--")):
-            rows = part[part["label"] == label]
-            kb = rows["offset"] / 1e3
-            ax.plot(kb, rows["mean"], color=MARK_COLOURS.get(mark, OTHER), ls=line, lw=1.4)
-            ax.fill_between(kb, rows["low"], rows["high"], color=MARK_COLOURS.get(mark, OTHER), alpha=0.2, lw=0)
+        draw_by_label(part, ax, MARK_COLOURS.get(mark, OTHER))
         ax.axvline(0, color="black", lw=0.6, ls=":")
         ax.set_title(mark, loc="left", fontsize=9)
         ax.set_ylim(bottom=0)

@@ -170,3 +170,13 @@ def nothing_to_draw(axes: Sequence[Axes], text: str = "nothing to compare") -> S
     axes[0].text(0, 0.5, text, transform=axes[0].transAxes, va="center")
     axes[0].figure.set_size_inches(axes[0].figure.get_figwidth(), 0.4)
     return axes
+
+
+def draw_by_label(table: pd.DataFrame, ax: Axes, colour: str) -> None:
+    """Means with their intervals along a promoter, genes on (solid) and off (dashed), in kb; columns label, offset, mean, low,
+    high."""
+    for label, line in (("on", "-"), ("off", "--")):
+        rows = table[table["label"] == label]
+        kb = rows["offset"] / 1e3
+        ax.plot(kb, rows["mean"], color=colour, ls=line, lw=1.4, label=label)
+        ax.fill_between(kb, rows["low"], rows["high"], color=colour, alpha=0.2, lw=0)
