@@ -14,7 +14,7 @@ import pyBigWig
 
 from .config import InputError
 from .files import write_whole
-from .genome import Genome
+from .genome import Genome, spans
 
 RAISES, LOWERS = "213,94,0", "0,114,178"  # colours of what raises expression and what lowers it, as in figures
 BED = ["chrom", "start", "end", "name", "score", "strand", "thick_start", "thick_end", "colour"]
@@ -59,7 +59,7 @@ def gene_bed(genes: pd.DataFrame, values: pd.Series, half_bp: int = 1000) -> pd.
 
 def region_bed(pairs: pd.DataFrame, values: str) -> pd.DataFrame:
     """A row for each gene and region (gene_id, region), named after the gene, with column `values` as value; else as `gene_bed`."""
-    where = _split(pairs["region"])
+    where = spans(pairs["region"])
     return _bed(where["chrom"], where["start"], where["end"], pairs["gene_id"], pairs[values].to_numpy(float))
 
 
@@ -67,7 +67,7 @@ def links(genes: pd.DataFrame, pairs: pd.DataFrame, values: str) -> pd.DataFrame
     """A link from each gene's TSS to each of its regions: columns of BEDPE, and value. Pairs of other genes are left out."""
     pairs = pairs[pairs["gene_id"].isin(genes["gene_id"])].reset_index(drop=True)
     own = genes.set_index("gene_id", drop=False).loc[pairs["gene_id"]].reset_index(drop=True)
-    where, value = _split(pairs["region"]), pairs[values].to_numpy(float)
+    where, value = spans(pairs["region"]), pairs[values].to_numpy(float)
     return pd.DataFrame(
         {
             "chrom1": own["chrom"], "start1": own["tss"], "end1": own["tss"] + 1,
@@ -98,11 +98,6 @@ def _names(genes: pd.DataFrame) -> pd.Series:
 
 def _colours(value: np.ndarray) -> np.ndarray:
     return np.where(value < 0, LOWERS, RAISES)
-
-
-def _split(regions: pd.Series) -> pd.DataFrame:
-    parts = regions.str.extract(r"^(?P<chrom>[^:]+):(?P<start>\d+)-(?P<end>\d+)$").astype({"start": np.int64, "end": np.int64})
-    return parts.reset_index(drop=True)
 
 
 # Files

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
 import yaml
 
 from .config import ROOT, InputError, Profile
@@ -53,6 +54,12 @@ class Region:
         if clipped.width <= 0:
             raise InputError(f"region {self}: lies outside its chromosome of {size:,} bp")
         return clipped
+
+
+def spans(names: pd.Series) -> pd.DataFrame:
+    """Many regions at once, as `Region.parse` reads them: chrom, start, end, with the index of `names`."""
+    parts = names.astype(str).str.extract(r"^(?P<chrom>[^:]+):(?P<start>\d+)-(?P<end>\d+)$")
+    return parts.astype({"start": "int64", "end": "int64"})
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,11 @@ def with_contacts(study: Study) -> tuple[str, ...]:
     return study.cell_types if getattr(inputs, "contacts", True) and study.record.max_pcres else ()
 
 
+def connected(study: Study) -> tuple[str, ...]:
+    """All cell types of the profile of which there are contacts, whatever the budget: their networks read pCREs."""
+    return with_contacts(replace(study, cell_types=tuple(study.record.cell_types)))
+
+
 # Notebook 4: windows
 
 

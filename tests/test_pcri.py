@@ -374,8 +374,8 @@ def test_what_is_left_out_is_said():
     demo = pcri.left_out(studies.study("h1-demo"))
     assert demo["figure"].tolist() == ["5e, g, 6a, S12", "6a, S12", "6b, S13"]
     pilot = pcri.left_out(studies.study("pilot-40kb"))
-    assert pilot["what"].tolist()[0] == "PCRI of E003" and pcri.cell_types(studies.study("pilot-40kb")) == ("E116",)
-    assert pcri.cell_types(studies.study("promoters-18k")) == ()
+    assert pilot["what"].tolist()[0] == "PCRI of E003" and studies.connected(studies.study("pilot-40kb")) == ("E116",)
+    assert studies.connected(studies.study("promoters-18k")) == ()
 
 
 def test_genes_in_words():

@@ -8,7 +8,6 @@ log2(RPKM + 1).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,13 +15,13 @@ import pandas as pd
 from scipy import linalg, special, stats
 from statsmodels.regression.linear_model import OLS, RegressionResults
 
-from .. import companions
+from .. import companions, genome
 from ..config import Profile
 from ..dataset import GeneDataset
 from ..evaluation import adjusted
 from ..resampling import resamples
 from ..simulate import read_truth, truth
-from ..studies import Study, with_contacts
+from ..studies import Study, connected
 from . import marks, pcres
 
 # States of Roadmap's model of 18 in which a region acts: active TSSs, active gene bodies, and enhancers in genes and outside.
@@ -52,7 +51,7 @@ _KEYS = ["cell_type", "gene_id"]
 
 def cell_types(study: Study) -> tuple[str, ...]:
     """Cell types of the profile that have contacts, and states or peaks that tell kinds of pCREs apart."""
-    return tuple(name for name in _connected(study) if kinds_of(study.record, name))
+    return tuple(name for name in connected(study) if kinds_of(study.record, name))
 
 
 def kinds_of(profile: Profile, cell_type: str) -> list[str]:
@@ -64,15 +63,11 @@ def kinds_of(profile: Profile, cell_type: str) -> list[str]:
 
 def left_out(study: Study) -> pd.DataFrame:
     """What a profile does not have for these questions: cell_type, what, why."""
-    rows = [(name, "all of it", "no contacts") for name in study.record.cell_types if name not in _connected(study)]
-    for name in _connected(study):
+    rows = [(name, "all of it", "no contacts") for name in study.record.cell_types if name not in connected(study)]
+    for name in connected(study):
         table = companions.left_out(study.record, name)
         rows += [(name, row.what, row.why) for row in table.itertuples() if row.what != companions.GENE_SETS]
     return pd.DataFrame(rows, columns=["cell_type", "what", "why"], dtype="str")
-
-
-def _connected(study: Study) -> tuple[str, ...]:
-    return with_contacts(replace(study, cell_types=tuple(study.record.cell_types)))
 
 
 def within_domains(data: Mapping[str, GeneDataset]) -> dict[str, GeneDataset]:
@@ -111,7 +106,7 @@ def numbers(profile: Profile, data: Mapping[str, GeneDataset], states: Sequence[
 
 def overlapping(regions: pd.Series, spans: pd.DataFrame) -> np.ndarray:
     """Whether each region, "chrom:start-end", shares a base with any of the spans (chrom, start, end): (region,) boolean."""
-    ends = regions.astype(str).str.extract(r"^(?P<chrom>.+):(?P<start>\d+)-(?P<end>\d+)$").astype({"start": "int64", "end": "int64"})
+    ends = genome.spans(regions)
     found = np.zeros(len(ends), bool)
     for chrom, rows in spans.groupby("chrom"):
         here = np.flatnonzero(ends["chrom"] == chrom)

@@ -481,14 +481,9 @@ def _around(signal: np.ndarray, is_there: np.ndarray, frame_bp: int, bin_bp: int
 # What notebooks need besides
 
 
-def cell_types(study: studies.Study) -> tuple[str, ...]:
-    """All cell types of the profile of which there are contacts: its networks read pCREs."""
-    return studies.with_contacts(replace(study, cell_types=tuple(study.record.cell_types)))
-
-
 def left_out(study: studies.Study, no_sets: str = "") -> pd.DataFrame:
     """What a profile has nothing to show of: figure, what, why; `no_sets` is why its gene sets have none of its genes, if so."""
-    connected = cell_types(study)
+    connected = studies.connected(study)
     rows = [("5, 6", f"PCRI of {name}", "no contacts") for name in study.record.cell_types if name not in connected]
     missing = companions.left_out(study.record, study.cell_types[0])
     reasons = [*missing.loc[missing["what"] == companions.GENE_SETS, "why"], *([no_sets] if no_sets else [])]

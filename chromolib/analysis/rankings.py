@@ -14,6 +14,7 @@ import pandas as pd
 from .. import resampling
 from ..config import Profile
 from ..dataset import GeneDataset
+from ..genome import spans
 from ..simulate import acting_contributions, acting_together, read_truth
 from . import pcres, tracks
 from .perturbation import PROMOTER
@@ -99,13 +100,10 @@ def _reads(data: GeneDataset, mark: str) -> pd.Series:
     """Depth times bp of each region of the store."""
     row = data.store["pcre_row"].values
     depth = data.store["pcre_depth"].sel(mark=mark).values.astype(float)
-    width = np.array([end - start for start, end in _ends(data)], float)
+    regions = spans(pd.Series(data.store["region"].values))
+    width = (regions["end"] - regions["start"]).to_numpy(float)
     mean = np.add.reduceat(depth, row[:-1]) / np.maximum(np.diff(row), 1) if len(depth) else np.zeros(len(width))
     return pd.Series(mean * width, index=data.store["region"].values)
-
-
-def _ends(data: GeneDataset) -> list[tuple[int, int]]:
-    return [tuple(map(int, name.rpartition(":")[2].split("-"))) for name in data.store["region"].values]
 
 
 # What is true
