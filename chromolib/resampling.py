@@ -109,6 +109,15 @@ METRICS: dict[str, Measure] = {  # all but the mean as in evaluation.METRICS
 }  # fmt: skip
 
 
+def two_sided_p(draws: np.ndarray, beside: float = 0.0) -> float:
+    """Two-sided p of a value, from what resamples have in its place, (b,): twice the share on the rarer side of `beside`, with the
+    value itself counted along; NaN where a resample has none."""
+    if np.isnan(draws).any():
+        return float("nan")
+    n_short = min((draws <= beside).sum(), (draws >= beside).sum())
+    return min(1.0, 2 * (1 + n_short) / (1 + len(draws)))
+
+
 def of_parts(parts: Sequence[Sequence[pd.DataFrame]], metric: str, n_resamples: int, seed: int) -> tuple[np.ndarray, int]:
     """A metric of several tables on the same resamples of genes, whichever genes each of them holds.
 

@@ -74,3 +74,10 @@ def test_mean_over_poisson_weights_spreads_as_over_resamples():
     weight = resampling.poisson_weights([str(i) for i in range(400)], 2000, seed=0)[:, 1:]
     spread = (values @ weight / weight.sum(0)).std()
     assert spread == pytest.approx(values.std() / np.sqrt(400), rel=0.06)
+
+
+def test_p_is_twice_the_share_on_the_rarer_side_with_the_value_itself():
+    draws = np.array([-1.0, 1, 2, 3, 4, 5, 6, 7, 8])
+    assert resampling.two_sided_p(draws) == 2 * (1 + 1) / 10
+    assert resampling.two_sided_p(draws, beside=3.5) == 1.0                  # 4 below, 5 above
+    assert np.isnan(resampling.two_sided_p(np.array([1.0, np.nan])))

@@ -14,7 +14,7 @@ import pandas as pd
 from .. import evaluation
 from ..config import InputError, Profile
 from ..dataset import GeneDataset
-from ..resampling import of_parts
+from ..resampling import of_parts, two_sided_p
 from ..simulate import read_truth, signal
 from ..studies import ANOTHER_SEED, OURS
 from . import marks
@@ -81,7 +81,7 @@ def changes(
         values, n = of_parts(parts, METRIC, n_resamples, seed)                              # (1 + b, part, 2)
         draws = (values[..., 0] - values[..., 1]).mean(1)
         rows.append({"model": model, "beside": beside, "metric": METRIC, "level": values[0, :, 0].mean(), **_interval(draws),
-                     "n": n, "parts": len(parts), "p": _p(draws[1:])})  # fmt: skip
+                     "n": n, "parts": len(parts), "p": two_sided_p(draws[1:])})  # fmt: skip
     columns = ["model", "beside", "metric", "level", "value", "low", "high", "n", "parts", "p"]
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(q=evaluation.adjusted(table["p"].astype(float)))
@@ -175,14 +175,6 @@ def _parts(scores: pd.DataFrame, models: list[str]) -> list[list[pd.DataFrame]]:
 def _interval(draws: np.ndarray) -> dict[str, float]:
     low, high = np.quantile(draws[1:], (0.025, 0.975))
     return {"value": draws[0], "low": low, "high": high}
-
-
-def _p(draws: np.ndarray) -> float:
-    """Two-sided p of a change of 0, as in `claims.evaluate`."""
-    if np.isnan(draws).any():
-        return float("nan")
-    n_short = min((draws <= 0).sum(), (draws >= 0).sum())
-    return min(1.0, 2 * (1 + n_short) / (1 + len(draws)))
 
 
 def rows_of(table: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:

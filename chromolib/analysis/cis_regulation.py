@@ -19,7 +19,7 @@ from .. import companions, genome
 from ..config import Profile
 from ..dataset import GeneDataset
 from ..evaluation import adjusted
-from ..resampling import resamples
+from ..resampling import resamples, two_sided_p
 from ..simulate import read_truth, truth
 from ..studies import Study, connected
 from . import marks, pcres
@@ -472,8 +472,7 @@ def _difference(given: Problem, fits: Fits, n_resamples: int, seed: int) -> dict
     change = 2 * (table[SWITCH] - table[ADDITIVE]).groupby(table["gene_id"]).sum().to_numpy()
     draws = np.concatenate([weight @ change for weight in resamples(len(change), n_resamples, seed)])
     low, high = np.quantile(draws, (0.025, 0.975))
-    n_short = 1 + min((draws <= 0).sum(), (draws >= 0).sum())
-    return {"value": change.sum(), "low": low, "high": high, "p": min(1.0, 2 * n_short / (1 + len(draws)))}
+    return {"value": change.sum(), "low": low, "high": high, "p": two_sided_p(draws)}
 
 
 def _levels(given: Problem, fits: Fits) -> tuple[np.ndarray, np.ndarray]:

@@ -330,8 +330,8 @@ def _over_networks(
     has_value = ~np.isnan(of_networks[..., 0])                                              # (1 + b, network)
     draws = np.nanmean(of_networks[has_value.any(1), :, 0], axis=1)
     low, high = np.quantile(draws[1:], (0.025, 0.975)) if n_resamples else (np.nan, np.nan)
-    short = min((draws[1:] <= beside).sum(), (draws[1:] >= beside).sum())
-    return {"value": draws[0], "low": low, "high": high, "p": min(1.0, 2 * (1 + short) / len(draws)), "n": n, "parts": len(parts)}
+    p = resampling.two_sided_p(draws[1:], beside)
+    return {"value": draws[0], "low": low, "high": high, "p": p, "n": n, "parts": len(parts)}
 
 
 # The genes that are moved most
