@@ -514,7 +514,7 @@ def curves(model, height, groups=("on", "off", "on - off")):
 
 def test_attention_shows_both_labels_beside_a_control_and_where_they_are_highest():
     table = pd.concat([curves("Chromoformer", 4), curves("without signal", 2)])
-    maxima = table[table["offset"] == 5000].assign(attention=lambda rows: rows["value"], low=3000, high=7000)
+    maxima = table[table["offset"] == 5000].assign(bins="2000", attention=lambda rows: rows["value"], low=3000, high=7000)
     _, axes = plots.new_figure(2, 1, size=(3, 4), sharex=True)
     plots.plot_attention(table, maxima, axes, model="Chromoformer", control="without signal")
     for ax, head in zip(axes, ("1", "2"), strict=True):

@@ -133,7 +133,7 @@ def test_maximum_is_located_with_an_interval_and_apart_from_the_tss():
     rows[:, :, 10] += 3                                                          # the TSS bin, 0 to 2 kb
     rows[label == 1, :, 12] += 1                                                 # 4 to 6 kb
     rows[label == 0, :, 4] += rng.choice([0, 0.05], (30, 1))                     # hardly
-    table = attention.maxima(sums_of(rows, label)).set_index(["head", "genes", "where"])
+    table = attention.maxima(sums_of(rows, label)).query("bins == '2000'").set_index(["head", "genes", "where"])
     assert table.loc[("1", "on", "anywhere"), ["offset", "low", "high"]].tolist() == [1000, 1000, 1000]
     beyond = table.xs("beyond 1 kb", level="where").loc["1"]
     assert beyond.loc["on", ["offset", "low", "high", "in_body", "n"]].tolist() == [5000, 5000, 5000, 1, 30]
@@ -144,9 +144,28 @@ def test_maximum_is_located_with_an_interval_and_apart_from_the_tss():
 
 def test_groups_of_too_few_genes_have_no_interval():
     rows, label = np.random.default_rng(0).uniform(size=(4, 1, 20)), np.array([1, 0, 0, 0])
-    table = attention.maxima(sums_of(rows, label)).query("head == '1' and where == 'anywhere'").set_index("genes")
+    table = attention.maxima(sums_of(rows, label)).query("bins == '2000' and head == '1' and where == 'anywhere'").set_index("genes")
     assert table.loc["on", "offset"] == attention.offsets(20, 2000)[rows[0, 0].argmax()]     # there is a place
     assert table.loc["on", ["low", "high", "in_body"]].isna().all()
+
+
+def test_maximum_over_all_widths_is_that_of_their_mean_in_stretches():
+    """By hand: highest at 1 kb in the one, at 3 kb in the other, and there in the mean. No gene is off."""
+    label, even = np.ones(2, int), np.ones((2, 1, 1))
+    coarse, fine = np.array([1, 1, 1.5, 1.2]) * even, np.array([1, 1, 1, 1, 1, 1, 1, 3]) * even      # 8 kb in bins of 2 and 1 kb
+    sums = attention.Sums(1)
+    sums.add("attention", {2000: coarse, 1000: fine}, label, np.ones((2, 2)))
+    sums.genes += [0, 2]
+    np.testing.assert_allclose(sums.together()["on"][0], np.tile([1, 1, 1.25, 1.6], (2, 1)), **EXACT)
+    table = attention.maxima({("T01", OURS): sums}).query("head == 'both' and genes == 'on' and where == 'anywhere'").set_index("bins")
+    assert table["offset"].to_dict() == {"all": 3000, "2000": 1000, "1000": 3500}
+    assert table.loc["all", "attention"] == pytest.approx(1.6)
+
+
+def test_a_window_within_1_kb_of_the_tss_has_no_maximum_beyond():
+    rows = np.random.default_rng(0).uniform(size=(4, 1, 1))
+    table = attention.maxima(sums_of(rows, np.array([0, 1, 0, 1])))
+    assert set(table["bins"]) == {"2000"} and set(table["where"]) == {"anywhere"}
 
 
 # Stretches
@@ -157,8 +176,8 @@ def test_stretches_split_bins_and_even_attention_is_one_everywhere():
     for bin_bp in (500, 2000, 4000):
         np.testing.assert_allclose(attention._in_stretches(np.ones((3, 8000 // bin_bp)), bin_bp, starts), 1)
     by_500 = attention._in_stretches(np.arange(16)[None].astype(float), 500, starts)         # TSS between bins 7 and 8
-    assert by_500.ravel().tolist() == [1.5, 5.5, 9.5, 13.5]
-    assert attention._in_stretches(np.array([[1.0, 3.0]]), 4000, starts).ravel().tolist() == [1, 1, 3, 3]
+    assert by_500.tolist() == [[1.5, 5.5, 9.5, 13.5]]
+    assert attention._in_stretches(np.array([[1.0, 3.0]]), 4000, starts).tolist() == [[1, 1, 3, 3]]
 
 
 def test_scores_are_attention_to_stretches_of_2_kb(data):

@@ -36,6 +36,7 @@ BATCH = 256             # genes at a time
 UNTRAINED, NO_SIGNAL = "untrained", "without signal"  # controls: weights as born from another seed; the network, shown empty windows
 GROUPS = ("on", "off", "on - off")
 BOTH = "both"           # heads, averaged
+ALL = "all"             # bin widths, averaged in stretches
 
 # A network, and whether it is shown windows without signal.
 Views = Mapping[str, tuple[Chromoformer, bool]]
@@ -118,16 +119,27 @@ class Sums:
         for (bin_bp, rows), k in product(values.items(), (0, 1)):
             chosen = label == k
             total = getattr(self, name).setdefault(bin_bp, np.zeros((len(self.genes), 2, *rows.shape[1:]), np.float32))
-            total[:, k] += (weight[chosen].T @ rows[chosen].reshape(chosen.sum(), -1)).reshape(-1, *rows.shape[1:])
+            total[:, k] += np.tensordot(weight[chosen].T, rows[chosen], 1)
 
     def means(self, name: str, bin_bp: int) -> dict[str, np.ndarray]:
-        """Mean of each of GROUPS, (1 + b, h + 1, ...); the last head is the mean of the others. NaN where a resample has no
+        """Mean of each of GROUPS, (1 + b, h + 1, l or m); the last head is the mean of the others. NaN where a resample has no
         gene."""
         mean = getattr(self, name)[bin_bp] / np.where(self.genes > 0, self.genes, np.nan)[..., None, None]
         mean = np.concatenate([mean, mean.mean(2, keepdims=True)], 2)
         return dict(zip(GROUPS, (mean[:, 1], mean[:, 0], mean[:, 1] - mean[:, 0]), strict=True))
 
+    def at_each_width(self, name: str) -> dict[int | str, dict[str, np.ndarray]]:
+        """`means`, bin width by bin width."""
+        return {bin_bp: self.means(name, bin_bp) for bin_bp in self.attention}
 
+    def together(self) -> dict[str, np.ndarray]:
+        """Mean attention of each of GROUPS to stretches of STRETCH_BP, over all bin widths: (1 + b, h + 1, k)."""
+        starts = _starts(min(bin_bp * total.shape[-1] for bin_bp, total in self.attention.items()))
+        found = [{group: _in_stretches(rows, bin_bp, starts) for group, rows in means.items()} for bin_bp, means in self.at_each_width("attention").items()]
+        return {group: np.mean([means[group] for means in found], 0) for group in GROUPS}
+
+
+Means = Mapping[int | str, dict[str, np.ndarray]]  # bin width, or ALL -> group of genes -> draws
 Averages = dict[tuple[str, str], Sums]  # cell type and view -> sums
 
 
@@ -204,7 +216,8 @@ def by_label(averages: Averages) -> pd.DataFrame:
     DataFrame
         cell_type, model, bin_bp, head (1, 2, ... or both), genes (of GROUPS), offset, value, low, high, n
     """
-    return _of_all(averages, "attention", lambda draws, sums, bin_bp: _curve(draws, "offset", offsets(draws.shape[-1], bin_bp)))
+    return _of_all(averages, lambda sums: sums.at_each_width("attention"),
+                   lambda draws, sums, bin_bp: _curve(draws, "offset", offsets(draws.shape[-1], bin_bp)))  # fmt: skip
 
 
 def drawn_by(averages: Averages, data: Mapping[str, GeneDataset]) -> pd.DataFrame:
@@ -218,7 +231,7 @@ def drawn_by(averages: Averages, data: Mapping[str, GeneDataset]) -> pd.DataFram
     DataFrame
         cell_type, model, bin_bp, head, genes, mark, value, low, high, n
     """
-    found = _of_all(averages, "asked", lambda draws, sums, bin_bp: _curve(draws, "mark", sums.marks))
+    found = _of_all(averages, lambda sums: sums.at_each_width("asked"), lambda draws, sums, bin_bp: _curve(draws, "mark", sums.marks))
     sd = {
         (name, bin_bp, mark): float(value)
         for name, genes in data.items() for bin_bp, of_marks in genes.spread().items()
@@ -234,14 +247,17 @@ def maxima(averages: Averages) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        cell_type, model, bin_bp, head, genes, as in `by_label`
+        cell_type, model, head, genes, as in `by_label`
+        bins: all widths together, in stretches of STRETCH_BP, or one of them
         where: anywhere, or beyond NEAR_BP of the TSS on either side
         offset, low, high: of the bin with the maximum, with the 95 % interval over resampled genes; attention there
         in_body: share of resamples whose maximum lies in BODY_BP
         n
         No interval (NaN) where a resample holds no gene of the group.
     """
-    return _of_all(averages, "attention", lambda draws, sums, bin_bp: _highest(draws, offsets(draws.shape[-1], bin_bp)))
+    found = _of_all(averages, lambda sums: {ALL: sums.together(), **sums.at_each_width("attention")},
+                    lambda draws, sums, width: _highest(draws, offsets(draws.shape[-1], STRETCH_BP if width == ALL else width)))  # fmt: skip
+    return found.rename(columns={"bin_bp": "bins"}).astype({"bins": str})
 
 
 def _curve(draws: np.ndarray, name: str, points: Iterable) -> pd.DataFrame:
@@ -253,6 +269,8 @@ def _highest(draws: np.ndarray, offset: np.ndarray) -> pd.DataFrame:
     rows = []
     for where, near_bp in (("anywhere", 0), (f"beyond {NEAR_BP / 1000:g} kb", NEAR_BP)):
         chosen = np.abs(offset) > near_bp
+        if not chosen.any():  # so narrow a window
+            continue
         at = np.where(np.isnan(draws[:, 0]), np.nan, offset[chosen][np.argmax(draws[:, chosen], 1)])
         low, high = np.quantile(at[1:], (0.025, 0.975), method="inverted_cdf")
         rows.append({"where": where, "offset": at[0], "low": low, "high": high, "attention": draws[0, chosen].max(),
@@ -260,14 +278,14 @@ def _highest(draws: np.ndarray, offset: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _of_all(averages: Averages, name: str, table_of: Callable[[np.ndarray, Sums, int], pd.DataFrame]) -> pd.DataFrame:
+def _of_all(averages: Averages, means_of: Callable[[Sums], Means], table_of: Callable[[np.ndarray, Sums, int | str], pd.DataFrame]) -> pd.DataFrame:
     """`table_of` of draws (1 + b, ...), for each cell type, view, bin width, head and group of genes."""
     tables = []
     for (cell_type, model), sums in averages.items():
         n_off, n_on = sums.genes[0].astype(int)
         n = dict(zip(GROUPS, (n_on, n_off, n_on + n_off), strict=True))
-        for bin_bp in sums.attention:
-            for genes, draws in sums.means(name, bin_bp).items():
+        for bin_bp, means in means_of(sums).items():
+            for genes, draws in means.items():
                 heads = [*map(str, range(1, draws.shape[1])), BOTH]
                 for head, draws_of_head in zip(heads, np.moveaxis(draws, 1, 0), strict=True):
                     table = table_of(draws_of_head, sums, bin_bp)
@@ -292,12 +310,11 @@ def _whose(view: str) -> str:
 def _scores(attention: Mapping[int, np.ndarray], view: str, window_bp: int) -> dict[str, np.ndarray]:
     """Mean attention of each gene to stretches, heads together: to the two that mirror each other, at all bin widths together
     and at each, and their difference; of OURS to every other stretch too."""
-    half = window_bp // 2 // STRETCH_BP * STRETCH_BP
-    starts = np.arange(-half, half, STRETCH_BP)
-    widths = {bin_bp: _in_stretches(rows.mean(1), bin_bp, starts) for bin_bp, rows in attention.items()}    # (k, g)
+    starts = _starts(window_bp)
+    widths = {bin_bp: _in_stretches(rows.mean(1), bin_bp, starts).T for bin_bp, rows in attention.items()}  # (k, g)
     together = np.mean(list(widths.values()), 0)
     found = {score_name(view, starts[k]): together[k] for k in range(len(starts)) if view == OURS}
-    if BODY_BP[1] > half:
+    if BODY_BP[1] > window_bp // 2:
         return found
     down, up = (np.flatnonzero(starts == start)[0] for start in _mirrored())
     for bin_bp, scores in {None: together, **widths}.items():
@@ -310,11 +327,17 @@ def _mirrored() -> tuple[int, int]:
     return BODY_BP[0], -BODY_BP[1]
 
 
+def _starts(window_bp: int) -> np.ndarray:
+    """Where the stretches begin that a window is cut into, from the TSS on either side."""
+    half = window_bp // 2 // STRETCH_BP * STRETCH_BP
+    return np.arange(-half, half, STRETCH_BP)
+
+
 def _in_stretches(rows: np.ndarray, bin_bp: int, starts: np.ndarray) -> np.ndarray:
-    """Mean of bins (g, l) in stretches that begin there, (k, g); a bin is split where a stretch ends in it."""
-    first = ((np.arange(rows.shape[1]) - rows.shape[1] // 2) * bin_bp)[:, None]
+    """Mean of bins (..., l) in stretches that begin there, (..., k); a bin is split where a stretch ends in it."""
+    first = ((np.arange(rows.shape[-1]) - rows.shape[-1] // 2) * bin_bp)[:, None]
     overlap = (np.minimum(first + bin_bp, starts + STRETCH_BP) - np.maximum(first, starts)).clip(0)         # (l, k)
-    return (rows @ (overlap / overlap.sum(0))).T
+    return rows @ (overlap / overlap.sum(0))
 
 
 def contrasts(scores: pd.DataFrame, averages: Averages, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
@@ -333,7 +356,7 @@ def contrasts(scores: pd.DataFrame, averages: Averages, *, n_resamples: int = 10
         for bin_bp in (None, *sums.attention):
             down, up = (parts.get((cell_type, score_name(view, start, bin_bp))) for start in _mirrored())
             if down is not None:
-                name = view, "all" if bin_bp is None else str(bin_bp)
+                name = view, ALL if bin_bp is None else str(bin_bp)
                 changes.setdefault(cell_type, {})[name] = down["score"] - up["score"]
     tables = []
     for cell_type, columns in changes.items():
@@ -346,7 +369,7 @@ def contrasts(scores: pd.DataFrame, averages: Averages, *, n_resamples: int = 10
 
 def statement(table: pd.DataFrame) -> str:
     """What `contrasts` says of the network at all bin widths together, beside one that has learned nothing."""
-    rows = table[table["bins"] == "all"].set_index(["cell_type", "model"])
+    rows = table[table["bins"] == ALL].set_index(["cell_type", "model"])
     parts = [
         f"{cell_type}: {row['value']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}], single folds {row['lowest']:+.2f} to {row['highest']:+.2f}, "
         f"untrained {rows.loc[(cell_type, UNTRAINED), 'value']:+.2f}"
@@ -431,8 +454,8 @@ def planted(profile: Profile, data: Mapping[str, GeneDataset]) -> pd.DataFrame:
     for cell_type, genes in data.items() if profile.simulated and MARK in profile.marks else ():
         truth = read_truth(profile, "genes", cell_type).set_index("gene_id").loc[genes.genes["gene_id"]]
         is_elongated = (truth["elongation_level"] > 0).to_numpy()
-        half = genes.window_bp // 2 // STRETCH_BP * STRETCH_BP
-        signal = [marks.window_signal(genes, start, start + STRETCH_BP)[:, genes.marks.index(MARK)] for start in range(-half, half, STRETCH_BP)]
+        starts = _starts(genes.window_bp)
+        signal = [marks.window_signal(genes, start, start + STRETCH_BP)[:, genes.marks.index(MARK)] for start in starts]
         value = np.array([np.nanmean(column[is_elongated]) - np.nanmean(column[~is_elongated]) for column in signal])
         tables.append(pd.DataFrame({
             "cell_type": cell_type, "offset": offsets(len(value), STRETCH_BP), "value": value, "is_core": value >= CORE * value.max(),

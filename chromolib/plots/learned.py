@@ -102,7 +102,7 @@ def plot_attention(table: pd.DataFrame, maxima: pd.DataFrame, axes: np.ndarray, 
             rows = here[(here["model"] == model) & (here["genes"] == genes)]
             ax.fill_between(rows["offset"] / 1e3, rows["low"], rows["high"], color=colour, alpha=0.25, lw=0)
             ax.plot(rows["offset"] / 1e3, rows["value"], color=colour, lw=1.3, ls=line)
-            top = maxima[(maxima["bin_bp"] == bin_bp) & (maxima["head"] == head) & (maxima["model"] == model) & (maxima["genes"] == genes)]
+            top = maxima[(maxima["bins"] == str(bin_bp)) & (maxima["head"] == head) & (maxima["model"] == model) & (maxima["genes"] == genes)]
             ax.hlines(top["attention"], top["low"] / 1e3, top["high"] / 1e3, color="black", lw=1)
             ax.plot(top["offset"] / 1e3, top["attention"], "D", ms=4, mec="black", mfc=colour if genes == "on" else "white", mew=0.8)
         _mark_body(ax, here["offset"])
