@@ -1,4 +1,5 @@
-"""Run notebooks 3 to 7 for a profile and keep their small tables in data/results/<profile>/, with how they were made.
+"""Run notebooks 3 to 7 for a profile and keep their small tables in data/results/<profile>/, those of the full budget in full/
+there, with how they were made.
 
     python benchmarks/keep_results.py [--profile promoters-18k] [--budget full] [--notebooks 03_benchmark]
 
@@ -53,7 +54,7 @@ def main() -> None:
     options = report.options_of(made)
     with report.one_line_errors("keep_results.py"), tempfile.TemporaryDirectory() as scratch:
         profile = load_profile(options.profile)
-        to, about = KEPT / profile.name, []
+        to, about = KEPT / profile.name / ("full" if options.budget == "full" else ""), []
         notebooks = options.notebooks or [name for name in NOTEBOOKS if name in profile.notebooks]
         for notebook in notebooks:
             start = time.time()
