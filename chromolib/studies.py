@@ -315,9 +315,15 @@ def regressors(study: Study, cell_types: Sequence[str] | None = None) -> Grid:
 
 def cross(study: Study) -> Grid:
     """Chromoformer as classifier of each cell type of the profile, whatever the budget's cell types, and of its second species."""
-    every = replace(study, cell_types=tuple(study.record.cell_types)).runs()
+    every = replace(study, cell_types=tuple(study.record.cell_types)).runs(**_in_common(study))
     other = second_species(study)
     return {OURS: [*every, *(other.runs() if other else [])]}
+
+
+def _in_common(study: Study) -> dict[str, int]:
+    """What networks read of every cell type: no pCREs where some have none, or a network could not go from one to the other."""
+    is_mixed = 0 < len(connected(study)) < len(study.record.cell_types)
+    return {"max_pcres": 0} if is_mixed else {}
 
 
 def second_species(study: Study) -> Study | None:
@@ -332,10 +338,10 @@ def transfer(study: Study, n_genes: Sequence[int]) -> Grid:
     if not (pair := transfer_pair(study)):
         return {}
     source, target = pair
-    chosen = replace(study, cell_types=(target,))
+    chosen, common = replace(study, cell_types=(target,)), _in_common(study)
     settings = {FROM_SCRATCH: {}, FINE_TUNED: {"start": source}, FROZEN: {"start": source, "frozen": True}}
     return {
-        of_genes(way, n): chosen.runs(**how, **({} if n is None else {"n_genes": n}))
+        of_genes(way, n): chosen.runs(**common, **how, **({} if n is None else {"n_genes": n}))
         for n in (*n_genes, None) for way, how in settings.items()
     }  # fmt: skip
 
@@ -358,7 +364,9 @@ def agnostic(study: Study) -> Grid:
     if len(names) < 3:
         return {}
     left_out = [(name, tuple(other for other in names if other != name)) for name in names]
-    return {AGNOSTIC: [run for name, others in left_out for run in replace(study, cell_types=(name,)).runs(learn_from=others)]}
+    return {AGNOSTIC: [
+        run for name, others in left_out for run in replace(study, cell_types=(name,)).runs(learn_from=others, **_in_common(study))
+    ]}  # fmt: skip
 
 
 # What the networks say

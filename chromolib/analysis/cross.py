@@ -18,12 +18,13 @@ from scipy import stats
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
-from .. import evaluation
+from .. import evaluation, studies
 from ..config import InputError, Profile, load_profile
 from ..dataset import GeneDataset, load_dataset
+from ..genome import profile_genome
 from ..resampling import of_parts
 from ..runs import Job, Run, Shelf, plan, selection_of
-from ..studies import score_of
+from ..studies import Study, connected, score_of
 from ..train import load_weights, predict
 from .comparison import NARROW_BP, best_possible, mean_signal
 
@@ -260,8 +261,8 @@ def example_pair(data: Sequence[GeneDataset], orthologues: pd.DataFrame, gene: s
     and averaged over marks, of the weaker of the two.
     """
     first, second = (part.genes.set_index("gene_id") for part in data)
-    pairs = orthologues[orthologues["gene_id"].isin(first.index) & orthologues["other_gene_id"].isin(second.index)]
-    pairs = pairs.drop_duplicates("gene_id", keep=False).drop_duplicates("other_gene_id", keep=False)
+    pairs = orthologues[~orthologues["gene_id"].duplicated(keep=False) & ~orthologues["other_gene_id"].duplicated(keep=False)]
+    pairs = pairs[pairs["gene_id"].isin(first.index) & pairs["other_gene_id"].isin(second.index)]
     named = pairs[(pairs["gene_id"] == gene) | (pairs["gene_id"].map(first["symbol"]) == gene)]
     if len(named) == 1:
         return named.iloc[0]
@@ -413,3 +414,47 @@ def similarity_and_loss(table: pd.DataFrame) -> pd.DataFrame:
         p = found.pvalue if found and len(table) >= MIN_PAIRS else np.nan
         rows.append((measure, found.statistic if found else np.nan, p, len(table)))
     return pd.DataFrame(rows, columns=["measure", "value", "p", "n"])
+
+
+# The page
+
+
+def left_out(study: Study) -> pd.DataFrame:
+    """What a profile leaves out: figure, what, why."""
+    names, rows = list(study.record.cell_types), []
+    if study.record.second_species is None:
+        rows.append(("8a-c", "another species", "the profile names no second_species"))
+    if len(names) < 2:
+        rows.append(("8d", "other cell types, and learning from them", "the profile has one cell type"))
+    elif len(names) == 2:
+        rows.append(("8d", "clusters of cell types; a network of all other cell types", "the profile has two cell types"))
+    if absent := [str(fold) for fold in profile_genome(study.record).fold_ids if fold not in study.folds]:
+        rows.append(("8a-d", f"networks that hold out folds {', '.join(absent)}", "not in the profile's budget"))
+    without = [name for name in names if name not in connected(study)]
+    if 0 < len(without) < len(names):
+        rows.append(("8d", "pCREs, in every cell type", f"no contacts of {', '.join(without)}"))
+    return pd.DataFrame(rows, columns=["figure", "what", "why"])
+
+
+def for_claims(scores: pd.DataFrame, likeness: pd.DataFrame) -> pd.DataFrame:
+    """Scores of `of_runs` under the names that claims on figure 8 use, in the columns of `studies.SCORES`.
+
+    "Another cell type" is the first other one of the profile, "the other species" its first cell type; likest and least like are by
+    signal, from `similarity`, of three cell types or more.
+    """
+    within, elsewhere = scores[~scores["is_across"]], from_own_marks(scores)
+    tables = [within[within["source"] == within["cell_type"]].assign(model="trained on the same cell type")]
+    for cell_type in scores["cell_type"].unique():
+        across = scores.loc[(scores["cell_type"] == cell_type) & scores["is_across"], "source"]
+        if len(across):
+            table = on_same_genes(scores, cell_type, [cell_type, across.iloc[0]])
+            is_own = table["model"] == f"trained on {cell_type}"
+            tables.append(table.assign(model=np.where(is_own, "trained on the same species", "trained on the other species")))
+        others = [name for name in within.loc[within["cell_type"] == cell_type, "source"].unique() if name != cell_type]
+        chosen = {"trained on another cell type": (within, others[:1]), "trained on another cell type, its own marks": (elsewhere, others[:1])}
+        if len(others) > 1:
+            r = pd.concat([likeness.set_index("second").query("first == @cell_type"), likeness.set_index("first").query("second == @cell_type")])["signal"]
+            chosen |= {"what is said of the likest cell type": (elsewhere, [r.idxmax()]), "what is said of the least like cell type": (elsewhere, [r.idxmin()])}
+        for model, (table, sources) in chosen.items():
+            tables.append(table[(table["cell_type"] == cell_type) & table["source"].isin(sources)].assign(model=model))
+    return pd.concat(tables, ignore_index=True)[studies.SCORES]

@@ -6,7 +6,7 @@ whose chromosomes no network had seen, in any cell type. Intervals are 95 % boot
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,8 @@ from ..config import Profile
 from ..dataset import GeneDataset
 from ..evaluation import check_folds
 from ..runs import Results
-from ..studies import AGNOSTIC, FROM_SCRATCH, OURS, SCORES, WAYS, Study, of_genes, transfer_pair
-from . import comparison, cross
+from ..studies import AGNOSTIC, FROM_SCRATCH, OURS, SCORES, WAYS, Study, of_genes
+from . import comparison
 
 SIZES = (50, 100)          # target genes to learn from
 SIZES_OF_ALL = (50, 100, 1000)  # with everything trained
@@ -157,3 +157,13 @@ def reference(scores: pd.DataFrame) -> str:
     """The network of all other cell types, or with one other, of that."""
     names = scores["model"].unique()
     return AGNOSTIC if AGNOSTIC in names else next(name for name in names if name.startswith(f"{OURS} of "))
+
+
+def for_claims(scores: pd.DataFrame, left_out: pd.DataFrame) -> pd.DataFrame:
+    """Scores under the names that claims use: those of `studies.transfer`, and of `leave_one_out` what saw other cell types alone."""
+    tables = [scores]
+    for _, table in left_out.groupby("cell_type", sort=False):
+        first = reference(table)
+        shown = table[table["model"].isin([first, LINEAR, "Mean of other cell types"])]
+        tables.append(shown.assign(model=shown["model"].replace(first, "trained on the other cell types")))
+    return pd.concat([table for table in tables if len(table)], ignore_index=True)
