@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import resources
@@ -37,6 +37,7 @@ KERNEL_ENVIRONMENT = {"JUPYTER_PATH": None, "JUPYTER_PREFER_ENV_PATH": None, "CH
 # A kernel warns at each start that it talks over unencrypted sockets; they are of this machine only.
 QUIET_KERNEL = ["--IPKernelApp.log_level=ERROR"]
 
+LINK = re.compile(r"\[(?P<words>[^\]]*)\]\((?P<notebook>\w+)\.ipynb(#[^)]*)?\)")  # to another notebook, in Markdown
 H1_AVERAGES = "chromoformer-demo"  # source of data/h1-demo-promoters.csv, which any profile is held against
 OF_ALL_PROFILES = {"results"}  # notebooks that show more than the profile they are run with
 
@@ -164,8 +165,18 @@ def _run_notebooks(
         source, target = (folder / f"{name}.ipynb" for folder in (root / "notebooks", executed))
         with _step(f"[{number}/{n_steps}] running notebook {name}", say):
             run_notebook(source, target, {"profile": parameter}, cwd=root)
+            _drop_links(target, but=settings.notebooks)
             shown = built_profiles() if name in OF_ALL_PROFILES else [settings]
             _append_sources(target, shown)
+
+
+def _drop_links(executed: Path, but: Sequence[str]) -> None:
+    """Leave only the words of links to notebooks that the profile does not run: the book has no such page."""
+    notebook = nbformat.read(executed, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = LINK.sub(lambda link: link[0] if link["notebook"] in but else link["words"], cell.source)
+    nbformat.write(notebook, executed)
 
 
 def built_profiles() -> list[Profile]:

@@ -135,6 +135,17 @@ def test_own_profile_builds_from_any_folder_with_its_notebooks_only(tmp_path, mo
     assert said[-1] == f"done, open {page.as_uri()}"
 
 
+def test_links_to_notebooks_that_the_profile_does_not_run_become_words(tmp_path):
+    profile = small_book(tmp_path)
+    path = tmp_path / "notebooks" / "01_one.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_markdown_cell("See [the second](02_two.ipynb#there), [this one](01_one.ipynb) and [PyTorch](https://pytorch.org)."))
+    nbformat.write(notebook, path)
+    page = book.build(profile, root=tmp_path).with_name("book") / "executed" / "01_one.html"
+    assert "See the second, <a" in page.read_text() and "02_two" not in page.read_text()
+    assert "https://pytorch.org" in page.read_text()
+
+
 def test_failed_notebook_keeps_the_earlier_book(tmp_path):
     profile = small_book(tmp_path, "1 / 0")
     page = earlier_book(tmp_path)
@@ -184,6 +195,11 @@ def test_notebooks_of_a_profile_exist_and_are_in_the_contents(name):
     for notebook in load_profile(name).notebooks:
         assert (ROOT / "notebooks" / f"{notebook}.ipynb").is_file()
         assert f"- file: book/executed/{notebook}\n" in contents
+
+
+def test_prose_links_only_to_notebooks_that_every_profile_runs():
+    linked = {name for page in (ROOT / "book").glob("*.md") for name in re.findall(r"\(executed/(\w+)\.ipynb", page.read_text())}
+    assert linked and linked <= set.intersection(*(set(load_profile(name).notebooks) for name in profile_names()))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
