@@ -418,7 +418,7 @@ class Training(_Section):
 
 
 class Budget(_Section):
-    """How much notebooks 3 to 7 train. What is not given is all there is; a notebook's budget "full" takes all of it, the peers by
+    """How much notebooks 3 to 8 train. What is not given is all there is; a notebook's budget "full" takes all of it, the peers by
     their authors' recipes."""
 
     cell_types: tuple[str, ...] | None = None

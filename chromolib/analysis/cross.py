@@ -26,6 +26,7 @@ from ..resampling import of_parts
 from ..runs import Job, Run, Shelf, plan, selection_of
 from ..studies import Study, connected, score_of
 from ..train import load_weights, predict
+from . import tracks
 from .comparison import NARROW_BP, best_possible, mean_signal
 
 OWN, ONE, NONE = "own chromosome", "orthologues in one fold", "no orthologue"  # why networks may predict a gene
@@ -245,6 +246,17 @@ def across_species(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["cell_type", "source", "metric", "across", "own", "value", "low", "high", "n", "with_orthologue"])
 
 
+def species_folds(scores: pd.DataFrame, first: str) -> pd.DataFrame:
+    """`evaluation.by_fold` of networks of each species on the same genes (figures 8a, b): of every cell type of the second species,
+    and of `first`, a cell type of the first; the networks of the other species are those of its first cell type, or of `first`."""
+    across = scores[scores["is_across"]]
+    of_second = list(across.loc[across["source"] == first, "cell_type"].unique())
+    tables = [on_same_genes(scores, name, [name, first]) for name in of_second]
+    tables += [on_same_genes(scores, first, [first, name]) for name in of_second[:1]]
+    columns = ["cell_type", "model", "fold", "metric", "value", "n"]
+    return evaluation.by_fold(pd.concat(tables), "clf") if tables else pd.DataFrame(columns=columns)
+
+
 def _with_orthologue(scores: pd.DataFrame, cell_type: str, source: str) -> pd.Series:
     return scores.loc[(scores["cell_type"] == cell_type) & (scores["source"] == source) & (scores["kind"] == ONE), "gene_id"]
 
@@ -272,6 +284,20 @@ def example_pair(data: Sequence[GeneDataset], orthologues: pd.DataFrame, gene: s
     strength = [pd.Series(_standard(_promoters(part)).mean(1), part.genes["gene_id"]) for part in data]
     weaker = np.minimum(pairs["gene_id"].map(strength[0]), pairs["other_gene_id"].map(strength[1]))
     return pairs.loc[weaker[on].idxmax()]
+
+
+def orthologous_loci(study: Study, orthologues: pd.DataFrame | None, gene: str = "") -> list[tracks.Locus]:
+    """Signals around `example_pair`, of the first cell type of each species, with the gene's symbol in its title; none of one species."""
+    other = studies.second_species(study)
+    if other is None or orthologues is None:
+        return []
+    data = [load_dataset(part.record, part.cell_types[0]) for part in (study, other)]
+    chosen = example_pair(data, orthologues, gene)
+    loci = []
+    for part, gene_id in zip(data, chosen[["gene_id", "other_gene_id"]], strict=True):
+        locus, = tracks.loci({part.cell_type: part}, [gene_id])
+        loci.append(locus._replace(cell_type=f"{tracks.find_gene(part, gene_id)['symbol']} in {part.cell_type}"))
+    return loci
 
 
 def _promoters(data: GeneDataset) -> np.ndarray:

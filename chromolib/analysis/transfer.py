@@ -6,17 +6,16 @@ whose chromosomes no network had seen, in any cell type. Intervals are 95 % boot
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 
 from .. import evaluation
 from ..config import Profile
-from ..dataset import GeneDataset
+from ..dataset import GeneDataset, load_dataset
 from ..evaluation import check_folds
-from ..runs import Results
-from ..studies import AGNOSTIC, FROM_SCRATCH, OURS, SCORES, WAYS, Study, of_genes
+from ..studies import AGNOSTIC, FROM_SCRATCH, OURS, SCORES, WAYS, Study, no_scores, of_genes, transfer_pair
 from . import comparison
 
 SIZES = (50, 100)          # target genes to learn from
@@ -24,18 +23,22 @@ SIZES_OF_ALL = (50, 100, 1000)  # with everything trained
 UNTOUCHED = "not trained on it"
 LINEAR = "Linear, other cell types"
 METRIC = "roc_auc"
+ENDS = {"": "value", "_low": "low", "_high": "high"}  # of a change, as tables name them
 
 
 # Few genes
 
 
-def sizes(study: Study, data: GeneDataset) -> tuple[int, ...]:
-    """The numbers of genes of a learning curve that every training of a cell type has."""
-    fewest = min(int((data.genes["fold"] != fold).sum()) for fold in study.folds)
+def sizes(study: Study) -> tuple[int, ...]:
+    """The numbers of genes of a learning curve that every training of the target of `studies.transfer` has; none of one cell type."""
+    if not (pair := transfer_pair(study)):
+        return ()
+    fold = load_dataset(study.record, pair[1]).genes["fold"]
+    fewest = min(int((fold != held_out).sum()) for held_out in study.folds)
     return tuple(n for n in (SIZES_OF_ALL if study.is_full else SIZES) if n < fewest)
 
 
-def curve(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str], results: Results) -> pd.DataFrame:
+def curve(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str] | None, n_all: int) -> pd.DataFrame:
     """How well networks do by the number of genes of the target that they were trained on.
 
     Parameters
@@ -45,9 +48,9 @@ def curve(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str], re
     crossed : DataFrame
         Scores of `cross.of_runs`, of which those of the source stand for no gene at all.
     pair : (str, str)
-        Source and target, `studies.transfer_pair`.
-    results : Results
-        Of the same runs: how many genes "all" are.
+        Source and target, `studies.transfer_pair`; None: there is nothing to show.
+    n_all : int
+        How many "all genes" are.
 
     Returns
     -------
@@ -55,7 +58,9 @@ def curve(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str], re
         way, n_genes, metric, value, low, high, n (held-out genes), and change, change_low, change_high: minus from scratch on as
         many genes (NaN of itself, and where nothing was trained).
     """
-    n_all = round(results.metrics.query("cell_type == @pair[1]")["n_train"].max())
+    columns = ["way", "n_genes", "metric", "value", "low", "high", "n", "change", "change_low", "change_high"]
+    if pair is None:
+        return pd.DataFrame(columns=columns)
     untouched = crossed[(crossed["source"] == pair[0]) & (crossed["cell_type"] == pair[1])]
     rows = [{"way": UNTOUCHED, "n_genes": 0, **_level(untouched)}]
     for name in scores["model"].unique():
@@ -66,7 +71,6 @@ def curve(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str], re
             change = evaluation.difference(scores, name, scratch, "clf").iloc[0]
             row |= {"change": change["value"], "change_low": change["low"], "change_high": change["high"]}
         rows.append(row)
-    columns = ["way", "n_genes", "metric", "value", "low", "high", "n", "change", "change_low", "change_high"]
     order = [UNTOUCHED, *WAYS]
     table = pd.DataFrame(rows).reindex(columns=columns)
     return table.sort_values(["way", "n_genes"], key=lambda column: column.map(order.index) if column.name == "way" else column, ignore_index=True)
@@ -122,7 +126,7 @@ def leave_one_out(
         and, of simulated data, "Best possible". The last but one needs expression of the same genes elsewhere and no marks.
     """
     tables = [agnostic]
-    for cell_type, part in data.items():
+    for cell_type, part in data.items() if len(data) > 1 else ():
         found = crossed[(crossed["cell_type"] == cell_type) & ~crossed["is_across"]]
         is_own = found["source"] == cell_type
         networks = found.assign(model=np.where(is_own, OURS, f"{OURS} of " + found["source"]))
@@ -133,7 +137,7 @@ def leave_one_out(
             simple.append(comparison.best_possible(profile, part))
         beside = pd.concat(simple).assign(cell_type=cell_type, task="clf")
         tables += [networks[SCORES], beside.loc[beside["gene_id"].isin(found["gene_id"]), SCORES]]
-    return pd.concat([table for table in tables if len(table)], ignore_index=True)
+    return _together(tables)
 
 
 def levels(scores: pd.DataFrame) -> pd.DataFrame:
@@ -147,10 +151,7 @@ def levels(scores: pd.DataFrame) -> pd.DataFrame:
         changes = pd.DataFrame([{f"change{end}": row.get(name, np.nan) for end, name in ENDS.items()} for row in beside], found.index)
         tables.append(found.join(changes).assign(cell_type=cell_type))
     columns = ["cell_type", "model", "metric", "value", "low", "high", "n", *(f"change{end}" for end in ENDS)]
-    return pd.concat(tables, ignore_index=True)[columns]
-
-
-ENDS = {"": "value", "_low": "low", "_high": "high"}
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
 def reference(scores: pd.DataFrame) -> str:
@@ -166,4 +167,9 @@ def for_claims(scores: pd.DataFrame, left_out: pd.DataFrame) -> pd.DataFrame:
         first = reference(table)
         shown = table[table["model"].isin([first, LINEAR, "Mean of other cell types"])]
         tables.append(shown.assign(model=shown["model"].replace(first, "trained on the other cell types")))
-    return pd.concat([table for table in tables if len(table)], ignore_index=True)
+    return _together(tables)
+
+
+def _together(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Tables of scores in one, those without rows left aside."""
+    return pd.concat(filled, ignore_index=True) if (filled := [table for table in tables if len(table)]) else no_scores()

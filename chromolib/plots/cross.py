@@ -12,9 +12,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy.cluster import hierarchy
 
+from .scores import plot_folds
 from .style import COLUMN_NAMES, OTHER, model_colour, nothing_to_draw
 
 DASHED = "frozen"  # less is learned
+
+
+def plot_species(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """ROC-AUC by fold of networks of each species, an axis per target; from `cross.species_folds`."""
+    if table.empty:
+        return nothing_to_draw(axes, "no second species")
+    for ax, (cell_type, rows) in zip(axes, table.groupby("cell_type", sort=False), strict=False):
+        plot_folds(rows, [ax], metrics=["roc_auc"])
+        ax.set_title(f"genes of {cell_type}", loc="left", fontsize=9)
+    return axes
 
 
 def plot_relative(table: pd.DataFrame, axes: Sequence[Axes], *, linkage: np.ndarray | None) -> Sequence[Axes]:
