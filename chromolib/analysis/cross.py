@@ -314,38 +314,41 @@ def _standard(signal: np.ndarray) -> np.ndarray:
 # Cell types of one species
 
 
+def within(scores: pd.DataFrame, profile: Profile) -> pd.DataFrame:
+    """Scores of a profile's cell types by networks of its cell types."""
+    return scores[scores["cell_type"].isin(profile.cell_types) & scores["source"].isin(profile.cell_types)]
+
+
 def from_own_marks(scores: pd.DataFrame) -> pd.DataFrame:
     """What the networks of each cell type say of it, as scores of every other one: a control that reads nothing of the target.
 
-    In `of_runs` a network reads the target's marks. Where its rule holds there too, it says nothing of how alike two cell types are;
+    `scores` are of one species. In `of_runs` a network reads the target's marks. Where its rule holds there too, it says nothing of how alike two cell types are;
     what it says of its own cell type is right elsewhere only as far as they are.
 
     Returns
     -------
     DataFrame
-        SCORES, of cell types of one species.
+        SCORES.
     """
-    within = scores[~scores["is_across"]]
-    own = within[within["source"] == within["cell_type"]]
-    said = within.merge(own[["cell_type", "gene_id", "score"]], left_on=["source", "gene_id"], right_on=["cell_type", "gene_id"],
+    own = scores[scores["source"] == scores["cell_type"]]
+    said = scores.merge(own[["cell_type", "gene_id", "score"]], left_on=["source", "gene_id"], right_on=["cell_type", "gene_id"],
                         suffixes=("", "_source"))  # fmt: skip
     return said.assign(score=said["score_source"])[SCORES]
 
 
 def planted(profile: Profile, scores: pd.DataFrame) -> pd.DataFrame:
     """`from_own_marks` of networks that know all that was planted, of the same genes; no rows of a real profile."""
-    within = scores[~scores["is_across"]]
     if not profile.simulated:
-        return within.iloc[:0]
-    truth = [best_possible(profile, load_dataset(profile, name)).assign(source=name) for name in within["source"].unique()]
+        return scores.iloc[:0]
+    truth = [best_possible(profile, load_dataset(profile, name)).assign(source=name) for name in scores["source"].unique()]
     known = pd.concat(truth)[["source", "gene_id", "score"]]
-    return within.drop(columns="score").merge(known, on=["source", "gene_id"])[SCORES]
+    return scores.drop(columns="score").merge(known, on=["source", "gene_id"])[SCORES]
 
 
 def relative(scores: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
     """ROC-AUC of the networks of each cell type on each other one, over that of the target's own (figure 8d).
 
-    Within a fold both are of the same genes; the ratio is averaged over folds.
+    `scores` are of one species. Within a fold both are of the same genes; the ratio is averaged over folds.
 
     Returns
     -------
@@ -353,13 +356,13 @@ def relative(scores: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) ->
         cell_type (target), source, value, low, high (95 % bootstrap interval over genes; none of a cell type with itself), n,
         folds (number that hold genes on and off).
     """
-    rows, within = [], scores[~scores["is_across"]]
-    for cell_type in within["cell_type"].unique():
-        for source in within["source"].unique():
+    rows = []
+    for cell_type in scores["cell_type"].unique():
+        for source in scores["source"].unique():
             if source == cell_type:
                 rows.append((cell_type, source, 1.0, np.nan, np.nan, np.nan, np.nan))
                 continue
-            table = on_same_genes(within, cell_type, [source, cell_type])
+            table = on_same_genes(scores, cell_type, [source, cell_type])
             parts = [list(_by_model(part)) for _, part in table.groupby("fold") if _has_both(part)]
             if not parts:
                 continue
@@ -468,16 +471,17 @@ def for_claims(scores: pd.DataFrame, likeness: pd.DataFrame) -> pd.DataFrame:
     "Another cell type" is the first other one of the profile, "the other species" its first cell type; likest and least like are by
     signal, from `similarity`, of three cell types or more.
     """
-    within, elsewhere = scores[~scores["is_across"]], from_own_marks(scores)
-    tables = [within[within["source"] == within["cell_type"]].assign(model="trained on the same cell type")]
+    same = scores[~scores["is_across"]]
+    elsewhere = from_own_marks(same)
+    tables = [same[same["source"] == same["cell_type"]].assign(model="trained on the same cell type")]
     for cell_type in scores["cell_type"].unique():
         across = scores.loc[(scores["cell_type"] == cell_type) & scores["is_across"], "source"]
         if len(across):
             table = on_same_genes(scores, cell_type, [cell_type, across.iloc[0]])
             is_own = table["model"] == f"trained on {cell_type}"
             tables.append(table.assign(model=np.where(is_own, "trained on the same species", "trained on the other species")))
-        others = [name for name in within.loc[within["cell_type"] == cell_type, "source"].unique() if name != cell_type]
-        chosen = {"trained on another cell type": (within, others[:1]), "trained on another cell type, its own marks": (elsewhere, others[:1])}
+        others = [name for name in same.loc[same["cell_type"] == cell_type, "source"].unique() if name != cell_type]
+        chosen = {"trained on another cell type": (same, others[:1]), "trained on another cell type, its own marks": (elsewhere, others[:1])}
         if len(others) > 1:
             r = pd.concat([likeness.set_index("second").query("first == @cell_type"), likeness.set_index("first").query("second == @cell_type")])["signal"]
             chosen |= {"what is said of the likest cell type": (elsewhere, [r.idxmax()]), "what is said of the least like cell type": (elsewhere, [r.idxmin()])}

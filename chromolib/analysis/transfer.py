@@ -161,8 +161,9 @@ def reference(scores: pd.DataFrame) -> str:
 
 
 def for_claims(scores: pd.DataFrame, left_out: pd.DataFrame) -> pd.DataFrame:
-    """Scores under the names that claims use: those of `studies.transfer`, and of `leave_one_out` what saw other cell types alone."""
-    tables = [scores]
+    """Scores under the names that claims use: those of `studies.transfer`, and of `leave_one_out` what saw other cell types alone;
+    what was trained on several of them twice, under its own name too."""
+    tables = [scores, left_out[left_out["model"] == AGNOSTIC]]
     for _, table in left_out.groupby("cell_type", sort=False):
         first = reference(table)
         shown = table[table["model"].isin([first, LINEAR, "Mean of other cell types"])]
