@@ -305,6 +305,13 @@ def test_epoch_over_a_pool_sees_each_gene_of_each_cell_type_once(data, monkeypat
     assert sorted(map(tuple, promoters.flatten(1).tolist())) == sorted(map(tuple, expected.flatten(1).tolist()))
 
 
+def test_inner_genes_of_a_pool_lie_on_other_chromosomes_in_every_cell_type(data):
+    inner = train.inner_split(pool([data, dataset(seed=1)]), seed=1)
+    chromosomes = [set(side.genes["chrom"]) for side in inner]
+    assert not chromosomes[0] & chromosomes[1] and sum(map(len, inner)) == 56
+    assert all(len(side.parts[0]) == len(side.parts[1]) for side in inner)
+
+
 def test_pool_of_one_cell_type_trains_the_network_of_that(data):
     genes, held_out = data.fold(1)
     assert_same(fit(pool([genes]), held_out, QUICK, ModelConfig(**SMALL)), train_on(data))
