@@ -102,7 +102,10 @@ class EmbeddedBatch:
 
 
 def joined(parts: Sequence[PackedBatch], position: Tensor) -> PackedBatch:
-    """One batch of several, of one cell type each; `position` has the place in it of each gene, part after part."""
+    """One batch of several, of one cell type each; `position` has the place in it of each gene, part after part.
+
+    Groups of pCREs stay as they are, so that there are more of them.
+    """
     order = position.argsort()
     places = position.split([len(part) for part in parts])
     padded = dict.fromkeys(width for part in parts for width in part.is_promoter_padding)

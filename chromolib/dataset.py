@@ -469,11 +469,11 @@ class PooledDataset:
         return sum(part.n_bytes for part in self.parts)
 
     def select(self, *, genes: Sequence[str] | None = None, **selection: Any) -> PooledDataset:
-        """As `GeneDataset.select`; of genes, each cell type keeps those that it has."""
+        """As `GeneDataset.select`; of genes, each cell type keeps those that it has, each once."""
         parts = [part.select(**selection) for part in self.parts]
         if genes is None:
             return PooledDataset(parts)
-        wanted = pd.Index([genes] if isinstance(genes, str) else genes)
+        wanted = pd.Index([genes] if isinstance(genes, str) else genes).unique()
         is_known = wanted.isin(self.genes["gene_id"])
         if not is_known.all():
             raise InputError(f"{self.cell_type}: no gene {wanted[~is_known][0]!r} in any of these cell types; data.genes lists them")

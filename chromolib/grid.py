@@ -90,7 +90,7 @@ def _with_sources(jobs: list[Job]) -> list[Job]:
     """These and the runs that they start from, as far as those are missing; a source has none itself."""
     sources = plan(job.run.source for job in jobs if job.run.source)
     there = {job.run for job in jobs}
-    return [*jobs, *(job for job in sources if job.run not in there and not is_current(job))]
+    return [*(job for job in sources if job.run not in there and not is_current(job)), *jobs]
 
 
 def _by_cell_type(jobs: list[Job]) -> list[Job]:

@@ -43,6 +43,9 @@ from .train import Dataset, Network, evaluate, fit, load_weights, predict, save_
 PEER_BIN_BP = 100  # or the next wider that the store's bins can fill
 VERSION = 4  # raise it when the same settings and features train another network, also when a default changes
 _LAST = "record.json"  # written last
+# Of the recipe's learning rate, where all layers of a network of another cell type go on: at the full rate a hundred genes undo
+# what it knew. Chosen on folds 3 and 4 of sim, of 1, 0.3 and 0.1, with S02 and S03 after S01.
+START_RATE = 0.1
 FILES = ("config.json", "model.json", "model.safetensors", "history.csv", "predictions.parquet", "metrics.json", _LAST)
 
 
@@ -73,8 +76,10 @@ class Run:
     genes: Literal["all", "gc-merge"] = "all"  # gc-merge: those that it can predict, with its labels
     seed: int = 42
     precision: Precision = "float32"
-    learn_from: tuple[str, ...] | None = None  # cell types whose genes of the other folds are trained on, in place of cell_type's
-    start: tuple[str, ...] | None = None  # cell types that the network which training starts from has learned from; see `source`
+    # One or several cell types: whose genes of the other folds are trained on in place of cell_type's; and on whose genes the
+    # network was trained that training starts from, see `source`.
+    learn_from: tuple[str, ...] | None = None
+    start: tuple[str, ...] | None = None
     frozen: bool = False               # only the head learns; needs start
     n_genes: int | None = None         # of the training genes, drawn by the seed; see `drawn` and `for_fewer`
 
@@ -189,7 +194,7 @@ class Run:
     @property
     def cell_types(self) -> tuple[str, ...]:
         """The cell types whose features the run reads, the one that is held out first."""
-        return tuple(dict.fromkeys([self.cell_type, *([self.other] if self.other else []), *(self.learn_from or ())]))
+        return (self.cell_type, self.other) if self.other else tuple(dict.fromkeys([self.cell_type, *(self.learn_from or ())]))
 
     @property
     def folder(self) -> Path:
@@ -281,7 +286,7 @@ def _settings(run: Run, opened: Callable[[str, str], xr.Dataset]) -> dict[str, A
     # Only what is not the default: an option that comes later leaves the runs without it current. No profile, whose name or
     # path the folder tells.
     recipe = recipe_of(run, profile)
-    if run.n_genes is not None:
+    if run.n_genes is not None and not run.start:
         recipe = for_fewer(recipe, len(_training_genes(run, stores)))
     training = {"epochs": TrainConfig.epochs} | _departures(recipe, but=("device",))
     about = _departures(run, but=("profile",))
@@ -309,7 +314,8 @@ def recipe_of(run: Run, profile: Profile) -> TrainConfig:
         settings |= departures.model_dump(exclude_none=True)
     elif run.recipe == "better":
         settings |= BETTER_RECIPE
-    return TrainConfig(**settings, select=run.select, seed=run.seed, precision=run.precision, frozen=run.frozen)
+    config = TrainConfig(**settings, select=run.select, seed=run.seed, precision=run.precision, frozen=run.frozen)
+    return replace(config, learning_rate=START_RATE * config.learning_rate) if run.start and not run.frozen else config
 
 
 def for_fewer(config: TrainConfig, n_all: int) -> TrainConfig:
@@ -317,7 +323,7 @@ def for_fewer(config: TrainConfig, n_all: int) -> TrainConfig:
     that there are again and again.
 
     Else few genes would also mean few updates at the same rates, and a network from random weights would be hardly trained at
-    all where it is held against one that starts from another cell type.
+    all. One that starts from another cell type needs no more than a pass, and gets worse by further ones.
     """
     return replace(config, epoch_updates=len(train.epoch_batches(n_all, config, epoch=1)))
 
