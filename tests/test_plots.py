@@ -457,6 +457,13 @@ def test_table_is_saved_as_it_is_and_shown_with_full_names(monkeypatch, tmp_path
     assert "Nothing. There are none." in empty
 
 
+def test_table_shows_places_as_whole_numbers_and_no_p_as_zero(profile):
+    table = pd.DataFrame({"offset": [-7000.0, None], "p": [2e-9, 0.25], "p, Wilcoxon": [0.04, None], "pearson": [1e-9, 0.5]})
+    page = plots.show_table(table, profile=profile, name="x", caption="Two rows.").to_html()
+    shown = re.findall(r"<td[^>]*>([^<]*)</td>", page)
+    assert shown == ["-7,000", "&lt;0.001", "0.040", "0.000", "–", "0.250", "–", "0.500"]
+
+
 def test_changes_stand_in_rows_with_their_folds_and_marks_keep_their_colour():
     table = pd.DataFrame({"model": ["without H3K36me3", "without pCREs"], "beside": "Chromoformer", "metric": "roc_auc",
                           "value": [-0.2, 0.1], "low": [-0.3, 0.0], "high": [-0.1, 0.2]})  # fmt: skip

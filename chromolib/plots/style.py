@@ -8,7 +8,8 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -122,15 +123,30 @@ def show_table(
     hide: Sequence[str] = (),
 ) -> Styler:  # fmt: skip
     """Save a table as results/<name>.csv, and return what a notebook shows of it: all columns but those to `hide`, metrics by
-    their full names, missing values as a dash, in the caption the profiles as in `publish`."""
+    their full names, whole numbers without digits behind the point, missing values as a dash, in the caption the profiles as in
+    `publish`."""
     write_whole(profile.work_dir / "results" / f"{name}.csv", lambda path: table.to_csv(path, index=False))
     table = table.drop(columns=list(hide)).rename(columns=COLUMN_NAMES)
     if "metric" in table:
         table = table.assign(metric=table["metric"].replace(COLUMN_NAMES))
     style = table.style.format(precision=precision, thousands=",", na_rep="–").hide(axis="index")
+    for names, form in _formats(table, precision):
+        style = style.format(form, subset=names, na_rep="–")
     if table.empty:
         caption = f"{caption} There are none."
     return style.set_caption(f"{caption} {origin(*shows or [profile])}").set_table_attributes('class="dataframe"')
+
+
+def _formats(table: pd.DataFrame, precision: int) -> list[tuple[list[str], Callable[[float], str]]]:
+    """Columns of places and counts, which are floats where a value is missing, and of p-values, of which none is 0."""
+    floats = table.select_dtypes("float")
+    whole = [name for name in floats if (floats[name].dropna() % 1 == 0).all()]
+    p_values = [name for name in floats if re.match(r"[pq]($|[,_ ])", name)]
+    least = 10.0**-precision
+    return [
+        (whole, lambda value: f"{value:,.0f}"),
+        (p_values, lambda value: f"&lt;{least:g}" if value < least else f"{value:.{precision}f}"),
+    ]
 
 
 def origin(*profiles: Profile) -> str:
