@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromolib import GeneDataset, InputError
+from chromolib import GeneDataset, InputError, Run, ensure, load_dataset, load_profile, load_weights, predict
 from chromolib.analysis import cross
 from tests.stores import random_store
 
@@ -149,3 +149,34 @@ def test_pair_shown_is_the_one_named_or_the_most_marked_of_genes_that_are_on():
     assert cross.example_pair([human, mouse], several, ids[chosen])["gene_id"] != ids[chosen]
     with pytest.raises(InputError, match="^orthologous pair: none of which both genes are on, expected one; name a gene$"):
         cross.example_pair([human, mouse], pairs[~on.to_numpy()])
+
+
+# Trained networks
+
+
+@pytest.fixture(scope="module")
+def runs(data_dir):
+    runs = [Run(profile="smoke", cell_type=cell_type, fold=fold) for cell_type in ("S01", "S02") for fold in (1, 2)]
+    ensure(runs)
+    return runs
+
+
+def test_networks_say_of_each_cell_type_what_predict_says_of_its_held_out_genes(runs):
+    found = cross.of_runs(runs)
+    assert found.counts[["cell_type", "source"]].to_numpy().tolist() == [["S01", "S01"], ["S01", "S02"], ["S02", "S01"], ["S02", "S02"]]
+    for cell_type in ("S01", "S02"):
+        _, held_out = load_dataset(load_profile("smoke"), cell_type).fold(2)
+        expected = predict(load_weights(runs[1].folder), held_out).set_index("gene_id")                   # S01's network
+        part = found.scores.query("cell_type == @cell_type and source == 'S01' and fold == 2").set_index("gene_id")
+        assert sorted(part.index) == sorted(expected.index)
+        np.testing.assert_allclose(part["score"], (expected["logit_on"] - expected["logit_off"]).loc[part.index], atol=1e-6)
+        assert (part["n_networks"] == 1).all() and (part["target"] == expected["target"].loc[part.index]).all()
+
+
+def test_a_leak_planted_in_the_rule_is_found_before_anything_is_predicted(runs, monkeypatch):
+    def careless(genes, networks, pairs=None):
+        return pd.DataFrame({"gene_id": genes["gene_id"], "networks": [tuple(networks)] * len(genes), "kind": cross.OWN})
+
+    monkeypatch.setattr(cross, "allowed", careless)
+    with pytest.raises(InputError, match="^cross prediction: .* genes would be predicted by networks that know their answers, first [^\n]*$"):
+        cross.of_runs(runs)

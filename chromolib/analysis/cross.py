@@ -156,7 +156,7 @@ def of_runs(runs: Iterable[Run], orthologues: pd.DataFrame | None = None) -> Cro
             labels = {"cell_type": target[1], "source": source[1], "is_across": pairs is not None}
             tables.append(said.assign(**labels))
             counts.append(labels | n)
-    return Crossed(pd.concat(tables, ignore_index=True)[SCORES], pd.DataFrame(counts).reindex(columns=COUNTS, fill_value=0))
+    return Crossed(pd.concat(tables, ignore_index=True)[SCORES], pd.DataFrame(counts, columns=COUNTS).fillna(0).astype(dict.fromkeys(COUNTS[3:], int)))
 
 
 def _check_names(sources: list[tuple[str, str]]) -> None:
@@ -254,7 +254,7 @@ def species_folds(scores: pd.DataFrame, first: str) -> pd.DataFrame:
     tables = [on_same_genes(scores, name, [name, first]) for name in of_second]
     tables += [on_same_genes(scores, first, [first, name]) for name in of_second[:1]]
     columns = ["cell_type", "model", "fold", "metric", "value", "n"]
-    return evaluation.by_fold(pd.concat(tables), "clf") if tables else pd.DataFrame(columns=columns)
+    return evaluation.by_fold(pd.concat(tables), "clf").query("metric == @METRIC") if tables else pd.DataFrame(columns=columns)
 
 
 def _with_orthologue(scores: pd.DataFrame, cell_type: str, source: str) -> pd.Series:
@@ -465,21 +465,22 @@ def left_out(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["figure", "what", "why"])
 
 
-def for_claims(scores: pd.DataFrame, likeness: pd.DataFrame) -> pd.DataFrame:
+def for_claims(profile: Profile, scores: pd.DataFrame, likeness: pd.DataFrame) -> pd.DataFrame:
     """Scores of `of_runs` under the names that claims on figure 8 use, in the columns of `studies.SCORES`.
 
-    "Another cell type" is the first other one of the profile, "the other species" its first cell type; likest and least like are by
-    signal, from `similarity`, of three cell types or more.
+    "Another cell type" is the first other one of the profile, networks of another species are those of its first cell type; likest
+    and least like are by signal, from `similarity`, of three cell types or more.
     """
-    same = scores[~scores["is_across"]]
+    first, same = set(within(scores, profile)["cell_type"]), scores[~scores["is_across"]]
     elsewhere = from_own_marks(same)
     tables = [same[same["source"] == same["cell_type"]].assign(model="trained on the same cell type")]
     for cell_type in scores["cell_type"].unique():
         across = scores.loc[(scores["cell_type"] == cell_type) & scores["is_across"], "source"]
         if len(across):
             table = on_same_genes(scores, cell_type, [cell_type, across.iloc[0]])
+            which = "first" if cell_type in first else "second"
             is_own = table["model"] == f"trained on {cell_type}"
-            tables.append(table.assign(model=np.where(is_own, "trained on the same species", "trained on the other species")))
+            tables.append(table.assign(model=f"{which} species: " + pd.Series(np.where(is_own, "its own networks", "those of the other"))))
         others = [name for name in same.loc[same["cell_type"] == cell_type, "source"].unique() if name != cell_type]
         chosen = {"trained on another cell type": (same, others[:1]), "trained on another cell type, its own marks": (elsewhere, others[:1])}
         if len(others) > 1:

@@ -16,6 +16,7 @@ from .scores import plot_folds
 from .style import COLUMN_NAMES, OTHER, model_colour, nothing_to_draw
 
 DASHED = "frozen"  # less is learned
+LEAST_REACH = 0.1  # of scales about a ratio of 1, so that what is next to nothing looks like it
 
 
 def plot_species(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
@@ -37,10 +38,10 @@ def plot_relative(table: pd.DataFrame, axes: Sequence[Axes], *, linkage: np.ndar
     names = list(table["cell_type"].unique())
     drawn = hierarchy.dendrogram(linkage, ax=above, no_labels=True, color_threshold=0, above_threshold_color=OTHER)
     order = [names[i] for i in drawn["leaves"]]
-    above.set(ylabel="1 - relative", ylim=(0, max(linkage[:, 2].max() * 1.1, 1e-3)))
+    above.set(ylabel="1 - relative", ylim=(0, max(linkage[:, 2].max() * 1.1, LEAST_REACH)))
     above.spines["bottom"].set_visible(False)
     grid = table.pivot(index="cell_type", columns="source", values="value").loc[order, order]
-    reach = max((grid - 1).abs().max(axis=None), 0.01)
+    reach = max((grid - 1).abs().max(axis=None), LEAST_REACH)
     # As the tree has its leaves: at 5, 15, 25, ...
     image = ax.imshow(grid, cmap="RdBu_r", vmin=1 - reach, vmax=1 + reach, extent=(0, 10 * len(order), 10 * len(order), 0), aspect="auto")
     for (row, column), value in np.ndenumerate(grid.to_numpy()):
