@@ -67,7 +67,7 @@ def fetch(
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write; an earlier cohort there is replaced.")],
-    profile: Annotated[str, typer.Option(help="A simulated profile: sim, smoke, null or one of your own.")] = "sim",
+    profile: Annotated[str, typer.Option(help="A simulated profile: sim, smoke, null or one of your own; each writes its second species too.")] = "sim",
     seed: Annotated[int | None, typer.Option(help="Another cohort under the same rules.")] = None,
     features: Annotated[
         int | None,
@@ -84,7 +84,7 @@ def simulate(
             "add --features GENES, or leave --cell-type out"
         )
     record = load_profile(profile)
-    if seed is not None and record.simulated:
+    if seed is not None and getattr(record.inputs, "simulation", None):
         simulation = record.inputs.simulation.model_copy(update={"seed": seed})
         record = record.model_copy(update={"inputs": record.inputs.model_copy(update={"simulation": simulation})})
     if features is None:
