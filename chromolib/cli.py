@@ -67,7 +67,7 @@ def fetch(
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write; an earlier cohort there is replaced.")],
-    profile: Annotated[str, typer.Option(help="A simulated profile: sim, smoke, null or one of your own.")] = "sim",
+    profile: Annotated[str, typer.Option(help="A simulated profile: sim, smoke, null or one of your own; each writes its second species too.")] = "sim",
     seed: Annotated[int | None, typer.Option(help="Another cohort under the same rules.")] = None,
     features: Annotated[
         int | None,
@@ -84,7 +84,7 @@ def simulate(
             "add --features GENES, or leave --cell-type out"
         )
     record = load_profile(profile)
-    if seed is not None and record.simulated:
+    if seed is not None and getattr(record.inputs, "simulation", None):
         simulation = record.inputs.simulation.model_copy(update={"seed": seed})
         record = record.model_copy(update={"inputs": record.inputs.model_copy(update={"simulation": simulation})})
     if features is None:
@@ -225,8 +225,7 @@ def check(profile: ProfileName) -> None:
         if record.simulated:
             print(f"{name}: inputs are simulated when they are needed")
         elif ids and record.inputs.kind == "raw":  # hundreds of MB each: nothing to fetch in passing
-            there = sources.plan(ids, record.raw_dir, record.local_files)["status"] == "there"
-            print(f"{name}: {there.sum()} of {len(there)} input files are there; `chromolib fetch {profile}` brings the others")
+            print(f"{name}: {_outlook(sources.plan(ids, record.raw_dir, record.local_files), profile)}")
         else:
             print(f"{name}: {len(inputs.check_there(record, name))} input files are there")
 
@@ -247,6 +246,16 @@ def _check_sources(profile) -> None:
                 f"profile {profile.name}: found source {name!r}, expected ids of data/sources.yml; "
                 "correct inputs, companions, cell_types, other_cell_types, sources or local_files, or add it there"
             ) from None
+
+
+def _outlook(plan, profile: str) -> str:
+    """How many files are there, and what can be hoped for of the others."""
+    to_fetch, unknown = (plan[plan["status"] == status] for status in ("to fetch", "no address"))
+    text = f"{(plan['status'] == 'there').sum()} of {len(plan)} input files are there"
+    if len(to_fetch):
+        n_doubtful = (to_fetch["evidence"] != "verified").sum()
+        text += f"; `chromolib fetch {profile}` brings {len(to_fetch)}, {n_doubtful} of them from addresses that were not verified"
+    return text + (f"; no address is known of {', '.join(unknown['id'])}" if len(unknown) else "")
 
 
 def _print_plan(plan) -> None:
