@@ -326,10 +326,10 @@ def _in_common(study: Study) -> dict[str, int]:
     return {"max_pcres": 0} if is_mixed else {}
 
 
-def second_species(study: Study) -> Study | None:
+def second_species(of: Study) -> Study | None:
     """The study of the profile's second species, None where it has none; its budget says which of its folds are trained."""
-    section = study.record.second_species
-    return globals()["study"](section.profile, "full" if study.is_full else "profile", study.seed) if section else None
+    other = of.record.second_species
+    return study(other.profile, "full" if of.is_full else "profile", of.seed) if other else None
 
 
 def transfer(study: Study, n_genes: Sequence[int]) -> Grid:

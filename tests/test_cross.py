@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromolib import GeneDataset, InputError, Run, ensure, load_dataset, load_profile, load_weights, predict
+from chromolib import GeneDataset, InputError, Run, ensure, inputs, load_dataset, load_profile, load_weights, predict
 from chromolib.analysis import cross
 from tests.stores import random_store
 
@@ -171,6 +171,42 @@ def test_networks_say_of_each_cell_type_what_predict_says_of_its_held_out_genes(
         assert sorted(part.index) == sorted(expected.index)
         np.testing.assert_allclose(part["score"], (expected["logit_on"] - expected["logit_off"]).loc[part.index], atol=1e-6)
         assert (part["n_networks"] == 1).all() and (part["target"] == expected["target"].loc[part.index]).all()
+
+
+@pytest.fixture(scope="module")
+def both(runs):
+    """The same and the networks of the mouse."""
+    mouse = [Run(profile="smoke-mouse", cell_type="M01", fold=fold) for fold in (1, 2)]
+    ensure(mouse)
+    return [*runs, *mouse]
+
+
+def test_of_a_mouse_every_network_of_a_human_predicts_what_has_no_orthologue_and_one_what_has(both):
+    found = cross.of_runs(both, inputs.orthologues(load_profile("smoke")))
+    part = found.scores.query("cell_type == 'M01' and source == 'S01'").set_index("gene_id")
+    assert part["is_across"].all() and set(part["n_networks"]) == {1, 2}
+    assert ((part["kind"] == cross.NONE) == (part["n_networks"] == 2)).all()
+    human = load_dataset(load_profile("smoke"), "S01").genes.set_index("gene_id")["fold"]
+    orthologue = inputs.orthologues(load_profile("smoke")).set_index("other_gene_id")["gene_id"]
+    fold = orthologue.map(human)
+    assert fold.loc[part.index[part["kind"] == cross.ONE]].isin([1, 2]).all()
+    assert not set(fold.index[fold.isin([3, 4])]) & set(part.index)
+    assert {name: set(table["kind"]) for name, table in found.scores.query("cell_type == 'S01'").groupby("source")} == {
+        "M01": {cross.NONE, cross.ONE}, "S01": {cross.OWN}, "S02": {cross.OWN},
+    }  # fmt: skip
+
+
+def test_two_species_need_orthologues(both):
+    with pytest.raises(InputError, match="^cross prediction: two profiles without orthologues, [^\n]*; name a table$"):
+        cross.of_runs(both)
+
+
+def test_a_leak_planted_in_the_orthologues_is_found(both, monkeypatch):
+    """The rule is told of no orthologue, while networks trained on them."""
+    honest = cross.allowed
+    monkeypatch.setattr(cross, "allowed", lambda genes, networks, pairs=None: honest(genes, networks, pairs if pairs is None else pairs.iloc[:0]))
+    with pytest.raises(InputError, match="by that of fold [12], which trained on ENS"):
+        cross.of_runs(both, inputs.orthologues(load_profile("smoke")))
 
 
 def test_a_leak_planted_in_the_rule_is_found_before_anything_is_predicted(runs, monkeypatch):
