@@ -309,6 +309,8 @@ def test_cell_type_without_what_a_claim_needs_is_left_out_and_named(monkeypatch,
         ("promoters-18k", {"second": "B, 40 kb"}, "a window of 40 kb is wider than the profile's of 10 kb"),
         ("promoters-18k", {"second": "without H3K9ac"}, "the profile has no H3K9ac"),
         ("promoters-18k", {"needs": "contacts"}, "the profile has no contacts"),
+        ("promoters-18k", {"needs": "a second species"}, "the profile has no second species"),
+        ("promoters-18k", {"needs": "other cell types"}, "the profile has one cell type"),
         ("promoters-18k", {"task": "diff", "metric": "pearson"}, "a fold change needs two cell types, the profile has one"),
     ],
 )

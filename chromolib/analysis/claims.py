@@ -318,6 +318,10 @@ def _check_profile(claim: Claim, profile: Profile) -> None:
         raise _Untestable("a fold change needs two cell types, the profile has one")
     if claim.needs == "contacts" and not (profile.max_pcres and getattr(profile.inputs, "contacts", True)):
         raise _Untestable("the profile has no contacts")
+    if claim.needs == "a second species" and profile.second_species is None:
+        raise _Untestable("the profile has no second species")
+    if claim.needs == "other cell types" and len(profile.cell_types) < 2:
+        raise _Untestable("the profile has one cell type")
     for model in itertools.chain.from_iterable(map(claim.models, members)):
         width = re.search(r", (\d+) kb$", model)
         if width and 1000 * int(width[1]) > profile.frame_bp:
