@@ -143,20 +143,20 @@ def of_runs(runs: Iterable[Run], orthologues: pd.DataFrame | None = None) -> Cro
     for job in jobs:
         sources.setdefault((job.run.profile, job.run.cell_type), []).append(job)
     _check_names(list(sources))
-    seen = _seen(jobs)
-    first = jobs[0].run.profile
+    split, first = _split(jobs), jobs[0].run.profile
     tables, counts = [], []
     for target in sources:
         data = load_dataset(load_profile(target[0]), target[1])
         for source, own in sources.items():
-            pairs = None
+            genes, pairs = pd.concat(split[job.run].assign(network=job.run.fold) for job in own), None
             if source[0] != target[0]:
-                pairs = orthologous(data.genes, _genes(own, seen), _directed(orthologues, is_forward=target[0] == first))
-            said, n = _said(own, data, seen, pairs)
+                pairs = orthologous(data.genes, genes.drop_duplicates("gene_id"), _directed(orthologues, is_forward=target[0] == first))
+            rule = allowed(data.genes, [job.run.fold for job in own], pairs)
             labels = {"cell_type": target[1], "source": source[1], "is_across": pairs is not None}
-            tables.append(said.assign(**labels))
-            counts.append(labels | n)
-    return Crossed(pd.concat(tables, ignore_index=True)[SCORES], pd.DataFrame(counts, columns=COUNTS).fillna(0).astype(dict.fromkeys(COUNTS[3:], int)))
+            tables.append(_mean(own, data, rule, _checked(rule, data, genes[genes["is_seen"]], pairs)).assign(**labels))
+            counts.append(labels | {"genes": len(data), **rule["kind"].value_counts().to_dict()})
+    numbers = pd.DataFrame(counts, columns=COUNTS).fillna(0).astype(dict.fromkeys(COUNTS[3:], int))
+    return Crossed(pd.concat(tables, ignore_index=True)[SCORES], numbers)
 
 
 def _check_names(sources: list[tuple[str, str]]) -> None:
@@ -165,15 +165,13 @@ def _check_names(sources: list[tuple[str, str]]) -> None:
         raise InputError(f"cross prediction: two profiles have a cell type {twice[0]!r}, expected other names in each species; rename one")
 
 
-def _seen(jobs: Sequence[Job]) -> dict[Run, pd.DataFrame]:
-    """gene_id, chrom, fold of the genes that each network trained on."""
-    shelf = Shelf()
-    return {job.run: shelf.split(job)[0].genes[["gene_id", "chrom", "fold"]] for job in jobs}
-
-
-def _genes(jobs: Sequence[Job], seen: Mapping[Run, pd.DataFrame]) -> pd.DataFrame:
-    """gene_id, fold of all genes that any of these networks trained on."""
-    return pd.concat([seen[job.run][["gene_id", "fold"]] for job in jobs]).drop_duplicates()
+def _split(jobs: Sequence[Job]) -> dict[Run, pd.DataFrame]:
+    """gene_id, chrom, fold of the genes of each run, and is_seen: whether its network trained on it."""
+    shelf, found = Shelf(), {}
+    for job in jobs:
+        sides = zip(shelf.split(job), (True, False), strict=True)
+        found[job.run] = pd.concat([part.genes[["gene_id", "chrom", "fold"]].assign(is_seen=is_seen) for part, is_seen in sides])
+    return found
 
 
 def _directed(orthologues: pd.DataFrame | None, *, is_forward: bool) -> pd.DataFrame:
@@ -184,30 +182,30 @@ def _directed(orthologues: pd.DataFrame | None, *, is_forward: bool) -> pd.DataF
     return orthologues[names] if is_forward else orthologues[names[::-1]].set_axis(names, axis=1)
 
 
-def _said(jobs: Sequence[Job], data: GeneDataset, seen: Mapping[Run, pd.DataFrame], pairs: pd.DataFrame | None) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Mean score of the networks that may predict each gene of a cell type, and how many genes the rule says what of."""
-    rule = allowed(data.genes, [job.run.fold for job in jobs], pairs)
+def _checked(rule: pd.DataFrame, data: GeneDataset, seen: pd.DataFrame, pairs: pd.DataFrame | None) -> pd.DataFrame:
+    """gene_id, network of what the rule allows, once `check_unseen` has let it pass; `seen`: network, gene_id, chrom."""
     said = rule.explode("networks").dropna().rename(columns={"networks": "network"}).astype({"network": int})
-    trained = pd.concat([seen[job.run].assign(network=job.run.fold) for job in jobs])
-    if pairs is None:
-        check_unseen(said, trained.rename(columns={"chrom": "known"})[["network", "known"]].drop_duplicates(),
-                     data.genes.rename(columns={"chrom": "known"})[["gene_id", "known"]])  # fmt: skip
-    else:
-        check_unseen(said, trained.rename(columns={"gene_id": "known"})[["network", "known"]],
-                     pairs.rename(columns={"other_gene_id": "known"})[["gene_id", "known"]])  # fmt: skip
+    answers, known, what = (data.genes, "chrom", "chrom") if pairs is None else (pairs, "other_gene_id", "gene_id")
+    check_unseen(
+        said, seen.rename(columns={what: "known"})[["network", "known"]].drop_duplicates(),
+        answers[["gene_id", known]].rename(columns={known: "known"}),
+    )  # fmt: skip
+    return said[["gene_id", "network"]]
+
+
+def _mean(jobs: Sequence[Job], data: GeneDataset, rule: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
+    """Mean score of the networks that may predict each gene: gene_id, task, score, target, n_networks, kind, fold."""
     tables = []
     for job in jobs:
         if len(ids := said.loc[said["network"] == job.run.fold, "gene_id"]):
             selection = selection_of(job.run, load_profile(job.run.profile))
             table = predict(load_weights(job.run.folder), data.select(genes=ids.tolist(), task=job.run.task, **selection))
-            table = table.assign(task=job.run.task)
-            tables.append(table.assign(score=score_of(table))[["gene_id", "task", "score", "target"]])
-    table = pd.concat(tables) if tables else pd.DataFrame(columns=["gene_id", "task", "score", "target"])
-    mean = table.groupby(["gene_id", "task"], sort=False, as_index=False).agg(
-        score=("score", "mean"), target=("target", "first"), n_networks=("score", "size")
-    )
-    mean = mean.merge(rule[["gene_id", "kind"]], on="gene_id").merge(data.genes[["gene_id", "fold"]], on="gene_id")
-    return mean, {"genes": len(data), **rule["kind"].value_counts().to_dict()}
+            tables.append(table.assign(task=job.run.task).pipe(lambda table: table.assign(score=score_of(table))))
+    columns = ["gene_id", "task", "score", "target"]
+    table = pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
+    groups = table.groupby(["gene_id", "task"], sort=False, as_index=False)
+    mean = groups.agg(score=("score", "mean"), target=("target", "first"), n_networks=("score", "size"))
+    return mean.merge(rule[["gene_id", "kind"]], on="gene_id").merge(data.genes[["gene_id", "fold"]], on="gene_id")
 
 
 # Two species
