@@ -9,6 +9,7 @@ from .config import InputError, ModelConfig, Profile, TrainConfig, load_profile
 from .dataset import GeneDataset, load_dataset, pair, pool
 from .grid import ensure, load_run
 from .model import Chromoformer
+from .pretrained import from_pretrained, save_pretrained
 from .released import load_released
 from .runs import Run
 from .train import TrainingError, evaluate, fit, load_weights, predict, save_weights
@@ -16,6 +17,6 @@ from .train import TrainingError, evaluate, fit, load_weights, predict, save_wei
 __all__ = [
     "Batch", "Chromoformer", "GeneDataset", "InputError", "ModelConfig", "Profile", "Run", "TrainConfig",
     "TrainingError",
-    "ensure", "evaluate", "fit", "load_dataset", "load_profile", "load_released", "load_run", "load_weights", "pair",
-    "pool", "predict", "save_weights",
+    "ensure", "evaluate", "fit", "from_pretrained", "load_dataset", "load_profile", "load_released", "load_run", "load_weights", "pair",
+    "pool", "predict", "save_pretrained", "save_weights",
 ]  # fmt: skip

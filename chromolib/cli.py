@@ -153,41 +153,41 @@ def train(
 
 @app.command()
 def predict(
-    weights: Annotated[Path, typer.Option(help="A released checkpoint (.pt), or the folder of a run.")],
+    weights: Annotated[
+        list[str],
+        typer.Option(help="A released checkpoint (.pt) or the authors' cell type, such as E003; the folder of a run or of an export; or owner/name on the Hugging Face hub. May be repeated."),
+    ],
     profile: Annotated[str, typer.Option(help="Whose genes to predict.")],
     out: Annotated[Path, typer.Option(help="CSV to write.")],
     cell_type: Annotated[str | None, typer.Option(help="Needed where the profile holds several.")] = None,
+    task: Annotated[str, typer.Option(help="Of the authors' cell type: clf or reg.")] = "clf",
+    fold: Annotated[int | None, typer.Option(help="Of the authors' cell type: the network that held out this fold; all four where not given.")] = None,
+    held_out: Annotated[int | None, typer.Option(help="Fold that a checkpoint (.pt) was not trained on, 1 to 4.")] = None,
+    in_sample: Annotated[bool, typer.Option("--in-sample", help="Every network predicts every gene, also those that it was trained on.")] = False,
 ) -> None:
-    """Predict every gene of a cell type, whether or not the network was trained on it; GC-MERGE: those that stand for a node."""
-    from .baselines.graph import load_graph
-    from .dataset import GENE_COLUMNS, load_dataset
+    """Predict the genes of a cell type, each by the networks that were not trained on its chromosome: their mean and spread.
+
+    GC-MERGE predicts the genes that stand for a node.
+    """
+    from . import pretrained
+    from .dataset import GENE_COLUMNS
     from .files import write_whole
-    from .released import load_released
-    from .train import load_weights
-    from .train import predict as predict_genes
 
     record = load_profile(profile)
     names = _cell_types(record, cell_type)
     if len(names) > 1:
         raise InputError(f"profile {profile} holds {', '.join(names)}; name one with --cell-type")
     _check_writable(out)
-    model = load_weights(weights) if weights.is_dir() else load_released(weights)
-    config = model.config
-    if config.task == "diff":
-        raise InputError(
-            f"{weights}: a network of fold changes, which reads two cell types, expected one of clf or reg; in Python: "
-            "cl.predict(model, cl.pair(first, second))"
-        )
-    if getattr(config, "model", "") == "gc-merge":
-        data = load_graph(record, names[0], task=config.task, marks=config.marks)
-    else:
-        data = load_dataset(
-            record, names[0], task=config.task, marks=config.marks, bin_bp=config.bin_bp, window_bp=config.promoter_bp,
-            log_base=config.log_base, max_pcres=min(config.max_pcres, record.max_pcres), contacts=getattr(config, "contacts", "all"),
-        )  # fmt: skip
-    table = data.genes[["gene_id", *GENE_COLUMNS]].drop(columns=["label"]).rename(columns={"expression": "rpkm"}).merge(predict_genes(model, data), on="gene_id")
+    networks = [found for name in weights for found in pretrained.networks_of(name, task=task, fold=fold, held_out=held_out)]
+    data = [pretrained.genes_for(network, record, names[0]) for network in networks]
+    told = pretrained.predict_unseen(networks, data, record.genome, in_sample=in_sample)
+    genes = data[0].genes[["gene_id", *GENE_COLUMNS]].drop(columns=["label"]).rename(columns={"expression": "rpkm"})
+    if told.empty:
+        raise InputError(f"predict: {len(genes):,} genes of {names[0]}, all of chromosomes that {weights[0]} was trained on; name networks of other folds, or add --in-sample")
+    table = genes.merge(told, on="gene_id")
     write_whole(out, lambda path: table.to_csv(path, index=False))
-    print(f"{out}: {len(table):,} genes of {names[0]}")
+    left_out = f"; {told.attrs['n_seen']:,} that all networks were trained on are left out" if told.attrs["n_seen"] else ""
+    print(f"{out}: {len(table):,} genes of {names[0]}{left_out}")
 
 
 @app.command()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,8 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .config import MARKS, InputError, ModelConfig
+from .config import MARKS, InputError, ModelConfig, Task, load_profile
 from .model import Chromoformer
+from .registry import entry, ids_in
+from .sources import fetch_all
+
+WEIGHTS = "release-weights"  # family of data/sources.yml
 
 # Older checkpoints name the same tensors differently.
 _OLD_NAMES = (
@@ -32,26 +37,55 @@ _UNUSED = re.compile(
 )
 
 
-def load_released(path: str | os.PathLike[str]) -> Chromoformer:
+def load_released(weights: str | os.PathLike[str], *, fold: int | None = None, task: Task = "clf") -> Chromoformer:
     """Read a checkpoint of the release, classifier or regressor, current or older names.
 
     Parameters
     ----------
-    path : path of a .pt file: the release's dict with `net`, or a bare dict of tensors.
+    weights : path of a .pt file, the release's dict with `net` or a bare dict of tensors; or a cell type of the authors, such as
+        E003, whose checkpoint is fetched where it is not there yet.
+    fold : int
+        Of a cell type: the fold that the network did not train on, 1 to 4.
+    task : str
+        Of a cell type: clf or reg.
 
     Raises
     ------
     InputError
         The file is missing, damaged, holds code instead of plain tensors, or a tensor is missing, unknown or of another
-        shape than the rest of the network asks for.
+        shape than the rest of the network asks for; a cell type without fold, or one that could not be fetched.
 
     Source: figshare doi 10.6084/m9.figshare.19424807; released code, `chromoformer.net`.
     """
-    net = _read_tensors(Path(path))
+    path = Path(weights)
+    if str(weights) in released_cell_types() and not path.exists():
+        path = fetch_released(str(weights), fold, task)
+    elif fold is not None:
+        raise InputError(f"load_released: fold={fold} with {weights}, expected it with a cell type only ({', '.join(released_cell_types())}); leave it out")
+    net = _read_tensors(path)
     try:
         return _build(current_names(net)).eval()
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def released_cell_types() -> list[str]:
+    """The cell types of which the authors published networks."""
+    return sorted({entry(source_id).at["cell_type"] for source_id in ids_in(WEIGHTS)})
+
+
+def fetch_released(cell_type: str, fold: int | None, task: Task) -> Path:
+    """The verified checkpoint of one of the authors' networks, among the files of profile roadmap.
+
+    Their fold f, 1 to 4 as in the file's name, is the fold that was held out, by our number too: the release's training script
+    validates on part (f + 3) mod 4 of [split 1, ..., split 4], and its splits have the chromosomes of our folds. The 100 genes
+    that its demo validates the network of file fold1 on are all of our fold 1. Of the other files it is inferred.
+    """
+    wanted = [i for i in ids_in(WEIGHTS) if entry(i).at == {"task": task, "cell_type": cell_type, "fold": str(fold)}]
+    if not wanted:
+        raise InputError(f"load_released: {cell_type} with fold={fold}, task={task!r}, expected a fold from 1 to 4 and task clf or reg; name them")
+    roadmap = load_profile("roadmap")
+    return fetch_all(wanted, roadmap.raw_dir, local_files=roadmap.local_files, say=lambda text: print(text, file=sys.stderr))[wanted[0]]
 
 
 def _build(net: Mapping[str, Tensor]) -> Chromoformer:

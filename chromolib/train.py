@@ -11,7 +11,6 @@ import json
 import math
 import os
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -33,6 +32,7 @@ from .config import InputError, ModelConfig, PeerConfig, Task, TrainConfig
 from .dataset import READ, EmbeddedDataset, GeneDataset, PairedDataset, PooledDataset, resolve_device
 from .evaluation import classification_metrics, regression_metrics
 from .files import write_whole
+from .integrity import one_line
 from .model import Chromoformer
 
 Dataset = GeneDataset | PairedDataset | PooledDataset | GraphDataset | EmbeddedDataset
@@ -414,9 +414,13 @@ def _tf32() -> Iterator[None]:
 def save_weights(folder: Path, model: Network) -> None:
     """Write model.safetensors and model.json, enough to rebuild the network; each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    write_whole(folder / "model.safetensors", lambda path: save_file(tensors, path))
+    write_whole(folder / "model.safetensors", lambda path: save_tensors(path, model))
     write_whole(folder / "model.json", lambda path: path.write_text(json.dumps(model.config.to_dict(), indent=1)))
+
+
+def save_tensors(path: Path, model: Network) -> None:
+    """Write the weights of a network as safetensors."""
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, path)
 
 
 def described(text: str) -> ModelConfig | PeerConfig:
@@ -438,11 +442,19 @@ def load_weights(folder: str | os.PathLike[str]) -> Network:
         if not (folder / name).is_file():
             raise InputError(f"{folder}: no {name}; expected a folder with model.json and model.safetensors")
     try:
-        model = build(described((folder / "model.json").read_text()), seed=0)
-        model.load_state_dict(load_file(folder / "model.safetensors"))
+        config = described((folder / "model.json").read_text())
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{folder}: not a usable network ({one_line(error)}); train it again") from None
+    return read_network(config, folder / "model.safetensors")
+
+
+def read_network(config: ModelConfig | PeerConfig, tensors: Path) -> Network:
+    """A network of this shape with the weights of a file of safetensors; an InputError where they do not fit."""
+    try:
+        model = build(config, seed=0)
+        model.load_state_dict(load_file(tensors))
     except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
-        reason = textwrap.shorten(str(error), 300, placeholder="...")
-        raise InputError(f"{folder}: not a usable network ({reason}); train it again") from None
+        raise InputError(f"{tensors.parent}: not a usable network ({one_line(error)}); train it again") from None
     return model.eval()
 
 

@@ -285,7 +285,7 @@ def test_weights_that_are_missing_damaged_or_no_run_are_one_line(chromolib, tmp_
     broken.write_bytes(weights.read_bytes()[:10_000])
     for path, message in (
         (tmp_path / "none.pt", "no such file; expected a checkpoint"),
-        (empty, "no model.json; expected a folder with model.json and model.safetensors"),
+        (empty, "no config.json; expected a folder that save_pretrained or a training wrote"),
         (broken, "damaged or not a PyTorch checkpoint"),
     ):
         line = one_line(predict_with(chromolib, path, tmp_path))
@@ -294,7 +294,7 @@ def test_weights_that_are_missing_damaged_or_no_run_are_one_line(chromolib, tmp_
 
 
 def test_output_that_cannot_be_written_is_said_before_the_work(chromolib, monkeypatch, tmp_path, weights):
-    monkeypatch.setattr("chromolib.released.load_released", None)  # nothing is loaded first
+    monkeypatch.setattr("chromolib.pretrained.networks_of", None)  # nothing is loaded first
     file = tmp_path / "file"
     file.touch()
     for out in (tmp_path / "none" / "p.csv", file / "p.csv"):

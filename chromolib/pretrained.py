@@ -1,0 +1,330 @@
+"""Networks that travel: a folder that holds all that another one needs to use them, and which genes they never saw.
+
+In: runs, folders, names on the Hugging Face hub, weights of the release. Out: networks with what is known of them, and
+predictions by those that did not train on a gene.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from . import sources
+from .baselines.graph import load_graph
+from .config import InputError, ModelConfig, PeerConfig, Profile, Task, load_profile
+from .dataset import load_dataset
+from .files import whole_folder
+from .genome import load_genome
+from .grid import ensure
+from .released import load_released, released_cell_types
+from .runs import Run, held_out_chromosomes
+from .train import OUTPUTS, Dataset, Network, check_fits, described, load_weights, predict, read_network, save_tensors
+
+FILES = ("model.safetensors", "config.json", "README.md")
+BUILDS = ({"hg19", "hg38"}, {"mm9", "mm10"})  # builds of one species: its chromosomes have the same names and genes
+RELEASED = "hg19"  # build of the release's genes
+_HUB_NAME = re.compile(r"^(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?$")
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A network and what is known of its training."""
+
+    model: Network
+    name: str                               # where it was found
+    genome: str | None = None               # build whose chromosomes these are; None: not known
+    held_out: tuple[str, ...] | None = None  # chromosomes of which it saw no gene; None: not known
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+# Out and in
+
+
+def save_pretrained(run: Run, folder: Path | str) -> Path:
+    """Write a run's network for others, trained first where it is missing: weights, config.json and a model card.
+
+    Parameters
+    ----------
+    folder : path
+        Appears whole. An earlier network of this kind there is replaced.
+
+    Raises
+    ------
+    InputError
+        The folder holds something else.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder.is_dir() and all((folder / name).is_file() for name in FILES)):
+        raise InputError(f"{folder}: is there and holds no network of an earlier export, expected a new name; choose another folder")
+    ensure([run])
+    model, profile = load_weights(run.folder), load_profile(run.profile)
+    about = _about(run, profile)
+    with whole_folder(folder) as new:
+        save_tensors(new / "model.safetensors", model)
+        (new / "config.json").write_text(json.dumps({"network": model.config.to_dict(), "about": about}, indent=1), encoding="utf-8")
+        (new / "README.md").write_text(_card(profile, model, about), encoding="utf-8")
+    return folder
+
+
+def from_pretrained(name: str | Path) -> Pretrained:
+    """Read a network that `save_pretrained` wrote, or the folder of a run.
+
+    Parameters
+    ----------
+    name : path, or the name of a repository on the Hugging Face hub, "owner/name" or "owner/name@revision"
+        A folder of that name comes first. A repository is fetched once and kept in the hub's own cache.
+
+    Raises
+    ------
+    InputError
+        Nothing of that name could be had; a file is missing or damaged, or a tensor does not fit the network.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        return _of_run(folder) if (folder / "model.json").is_file() else _of_export(folder, str(name))
+    if found := _HUB_NAME.match(str(name)):
+        return _of_export(_from_hub(found["name"], found["revision"]), str(name))
+    raise InputError(f"{name}: no such folder, and no name of a network on the hub (owner/name); correct it")
+
+
+def networks_of(
+    weights: str | Path, *, task: Task = "clf", fold: int | None = None, held_out: int | None = None
+) -> list[Pretrained]:
+    """All networks that a user's word stands for: a checkpoint of the release, a folder, a name on the hub, or a cell type of
+    the authors.
+
+    Parameters
+    ----------
+    task, fold
+        Of a cell type of the authors: which of its networks; all four folds where none is given.
+    held_out : int, optional
+        Fold that a checkpoint was not trained on; the file does not tell. Known of the others.
+    """
+    path = Path(weights)
+    if str(weights) in released_cell_types() and not path.exists():
+        folds = load_genome(RELEASED).fold_ids if fold is None else [fold]
+        found = [
+            Pretrained(load_released(str(weights), fold=k, task=task), f"{weights}, fold {k}", RELEASED, _chromosomes(RELEASED, k))
+            for k in folds
+        ]
+    elif path.suffix == ".pt" or path.is_file():
+        found = [Pretrained(load_released(path), str(path), RELEASED)]
+    else:
+        found = [from_pretrained(weights)]
+    if held_out is None:
+        return found
+    if any(network.held_out is not None for network in found) or not path.is_file():
+        raise InputError(f"held-out {held_out} with {weights}, expected it with a checkpoint of the release (.pt) only, which does not tell; leave it out")
+    return [replace(network, held_out=_chromosomes(RELEASED, held_out)) for network in found]
+
+
+def _of_run(folder: Path) -> Pretrained:
+    """A run says in its record what it held out; one of before that does not."""
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    held_out = record.get("held_out")
+    return Pretrained(load_weights(folder), str(folder), record.get("genome"), None if held_out is None else tuple(held_out.split()), record)
+
+
+def _of_export(folder: Path, name: str) -> Pretrained:
+    for file in ("config.json", "model.safetensors"):
+        if not (folder / file).is_file():
+            raise InputError(f"{name}: no {file}; expected a folder that save_pretrained or a training wrote")
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        network, about = described(json.dumps(config["network"])), config["about"]
+        held_out = tuple(about["held_out_chromosomes"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{name}: config.json is none of save_pretrained's ({type(error).__name__}: {error}); save the network again") from None
+    model = read_network(network, folder / "model.safetensors")
+    return Pretrained(model, name, about.get("genome"), held_out, about)
+
+
+def _from_hub(name: str, revision: str | None) -> Path:
+    """The folder in the hub's cache; only the three files are asked for."""
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise InputError(f"{name}: no such folder; to take it from the Hugging Face hub: pip install 'chromolib[hub]'") from None
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
+    except Exception as error:  # noqa: BLE001 - the hub's client raises errors of several libraries
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{name}: no such folder, and not to be had from the Hugging Face hub ({reason}); correct the name or fetch it by hand") from None
+
+
+# What is told of a network
+
+
+def _about(run: Run, profile: Profile) -> dict[str, Any]:
+    """Where a network comes from, as plain values."""
+    config, scores, record = (json.loads((run.folder / name).read_text(encoding="utf-8")) for name in ("config.json", "metrics.json", "record.json"))
+    return {
+        "run": run.id, "profile": profile.name, "title": profile.title, "simulated": profile.simulated,
+        "cell_type": run.cell_type_label, "cell_type_name": profile.cell_types[run.cell_type], "task": run.task,
+        "genome": profile.genome, "held_out_fold": run.fold, "held_out_chromosomes": list(held_out_chromosomes(run)),
+        "metrics": scores, "settings": config, "record": record, "licence": "MIT",
+    }  # fmt: skip
+
+
+def _card(profile: Profile, model: Network, about: dict[str, Any]) -> str:
+    """A model card as the hub shows it."""
+    config, scores = model.config, about["metrics"]
+    kind = "Chromoformer" if isinstance(config, ModelConfig) else config.model
+    front = {"license": "mit", "library_name": "chromolib", "tags": ["genomics", "epigenomics", "histone-modifications", "gene-expression"]}
+    shown = [f"| {name} | {value:.4f} |" for name, value in scores.items() if isinstance(value, float)]
+    data = [f"| {name} | {source.licence} | {source.citation} |" for name, source in sources.describe(profile)]
+    scale = "simulated data: its numbers mean nothing for real cells" if about["simulated"] else "real data"
+    parts = [
+        f"---\n{yaml.safe_dump(front, sort_keys=False)}---",
+        f"# {kind}, {about['task']}, {about['cell_type']}, fold {about['held_out_fold']}",
+        f"Trained by chromolib on profile `{profile.name}` ({profile.title}; {scale}), cell type {about['cell_type']} ({about['cell_type_name']}).",
+        "## What it reads",
+        _reads(config),
+        "## Which genes it never saw",
+        _unseen(about),
+        "\n".join(["| held-out metric | value |", "|---|---|", *shown]),
+        "## How to use it",
+        "```sh\nchromolib predict --weights FOLDER --profile my.yml --out predictions.csv\n```",
+        "```python\nimport chromolib as cl\nnetwork = cl.from_pretrained(\"FOLDER\")\ncl.predict(network.model, data)\n```",
+        "## Made with",
+        ", ".join(f"{name} {about['record'][name]}" for name in ("chromolib", "torch", "python", "commit", "finished", "device")) + ".",
+        "Paper: Lee, Yang & Kim, Nat. Commun. 13:6678 (2022), doi 10.1038/s41467-022-34152-5.",
+    ]  # fmt: skip
+    if data:
+        parts += ["## Data behind it", "\n".join(["| source | licence as found | cite |", "|---|---|---|", *data])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _reads(config: ModelConfig | PeerConfig) -> str:
+    return (
+        f"Marks, in this order: {', '.join(config.marks)}. Window around the TSS: {config.promoter_bp:,} bp, bins of "
+        f"{', '.join(map(str, config.bin_bp))} bp, signal of scale `{config.scale}`, logarithm `{config.log_base}`; at most "
+        f"{config.max_pcres} pCREs. Data that do not fit are refused by name."
+    )
+
+
+def _unseen(about: dict[str, Any]) -> str:
+    return (
+        f"Build {about['genome']}, chromosomes {', '.join(about['held_out_chromosomes'])}: {about['metrics']['n_held_out']:,} genes, "
+        f"beside {about['metrics']['n_train']:,} that it was trained on. The metrics are of the first. A gene of another chromosome was "
+        "trained on, in whatever cell type it is predicted."
+    )
+
+
+# Who may predict what
+
+
+def saw(network: Pretrained, chrom: pd.Series, genome: str) -> np.ndarray:
+    """Whether a network trained on the chromosome of each gene of this build; a build of another species has none of them.
+
+    Raises
+    ------
+    InputError
+        What the network was trained on is not known.
+    """
+    if not _same_chromosomes(network.genome, genome):
+        return np.zeros(len(chrom), bool)
+    if network.held_out is None:
+        raise InputError(
+            f"{network.name}: does not tell which genes it was trained on; name the fold that was held out with --held-out 1 to 4 "
+            "where it is a checkpoint of the release, or predict all genes with --in-sample"
+        )
+    return ~chrom.isin(network.held_out).to_numpy()
+
+
+def genes_for(network: Pretrained, profile: Profile, cell_type: str) -> Dataset:
+    """The genes of a cell type as a network reads them; of GC-MERGE those that stand for a node.
+
+    Raises
+    ------
+    InputError
+        The profile lacks a mark or a bin width, its window is narrower, or its scale is another.
+    """
+    config = network.model.config
+    if config.task == "diff":
+        raise InputError(
+            f"{network.name}: a network of fold changes, which reads two cell types, expected one of clf or reg; in Python: "
+            "cl.predict(model, cl.pair(first, second))"
+        )
+    if getattr(config, "model", "") == "gc-merge":
+        data = load_graph(profile, cell_type, task=config.task, marks=config.marks)
+    else:
+        data = load_dataset(
+            profile, cell_type, task=config.task, marks=config.marks, bin_bp=config.bin_bp, window_bp=config.promoter_bp,
+            log_base=config.log_base, max_pcres=min(config.max_pcres, profile.max_pcres), contacts=getattr(config, "contacts", "all"),
+        )  # fmt: skip
+    check_fits(config, data)
+    return data
+
+
+def predict_unseen(networks: Sequence[Pretrained], data: Sequence[Dataset], genome: str, *, in_sample: bool = False) -> pd.DataFrame:
+    """What networks say of genes that they did not train on, one row per gene.
+
+    Parameters
+    ----------
+    networks : sequence of Pretrained
+        All of one task.
+    data : sequence of datasets
+        The same genes as each network reads them.
+    genome : str
+        Build of these genes.
+    in_sample : bool
+        Have every network predict every gene; `seen` then tells of which genes any of them was trained on.
+
+    Returns
+    -------
+    DataFrame
+        gene_id, the columns of `train.predict` as means over the networks that predict the gene, then sd (standard deviation
+        of the probability, the expression or the fold change over these networks; missing for one), n_networks and seen.
+        Genes that all networks were trained on are left out and counted in attrs["n_seen"].
+
+    Raises
+    ------
+    InputError
+        Networks of several tasks; a network of which is not known what it was trained on, unless `in_sample`.
+    """
+    if len(tasks := {network.model.config.task for network in networks}) > 1:
+        raise InputError(f"weights: found networks of tasks {', '.join(sorted(tasks))}, expected one task; give each its own call")
+    tables = []
+    for network, genes in zip(networks, data, strict=True):
+        table = predict(network.model, genes)
+        is_seen = _is_seen(network, genes.genes["chrom"], genome, in_sample)
+        tables.append(table.assign(seen=is_seen, is_used=in_sample | (is_seen == 0)))
+    told = pd.concat(tables, ignore_index=True)
+    order = tables[0]["gene_id"]
+    used = told[told["is_used"].astype(bool)].groupby("gene_id", sort=False)
+    (task,) = tasks
+    headline = "probability" if task == "clf" else OUTPUTS[task][0]
+    result = used.mean(numeric_only=True).drop(columns=["is_used", "seen"], errors="ignore")
+    result["sd"], result["n_networks"] = used[headline].std(), used.size()
+    result["seen"] = used["seen"].max().astype("boolean")
+    result = result.reindex(order[order.isin(result.index)]).reset_index()
+    result.attrs["n_seen"] = len(order) - len(result)
+    return result
+
+
+def _is_seen(network: Pretrained, chrom: pd.Series, genome: str, in_sample: bool) -> np.ndarray:
+    """0 or 1, or NaN where it is not known and need not be."""
+    if in_sample and network.held_out is None and _same_chromosomes(network.genome, genome):
+        return np.full(len(chrom), np.nan)
+    return saw(network, chrom, genome).astype(float)
+
+
+def _same_chromosomes(one: str | None, other: str) -> bool:
+    """Whether two builds are of one species; a build that is not known counts as the same."""
+    return one is None or one == other or any({one, other} <= builds for builds in BUILDS)
+
+
+def _chromosomes(build: str, fold: int) -> tuple[str, ...]:
+    folds = load_genome(build).folds
+    if fold not in folds.values():
+        raise InputError(f"fold {fold}: expected one of {', '.join(map(str, sorted(set(folds.values()))))}; correct it")
+    return tuple(chrom for chrom, k in folds.items() if k == fold)

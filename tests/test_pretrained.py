@@ -1,0 +1,287 @@
+"""Networks that travel: what is written is what is read, and nobody predicts a gene that it was trained on unasked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from benchmarks import peer
+from chromolib import (
+    InputError,
+    Run,
+    cli,
+    ensure,
+    from_pretrained,
+    load_dataset,
+    load_profile,
+    load_released,
+    predict,
+    pretrained,
+    save_pretrained,
+    train,
+)
+from chromolib.genome import profile_genome
+from chromolib.pretrained import Pretrained, networks_of, predict_unseen, saw
+from chromolib.registry import entry, mirrored_path
+
+SMALL = {"d_embedding": 8, "regulation_layers": 1, "regulation_heads": 2, "regulation_width": 8}
+
+
+@pytest.fixture(scope="module")
+def runs(data_dir):
+    """A small network of each fold of the smallest cohort, another seed than other tests take."""
+    network_for = train.network_for
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "network_for", lambda data: replace(network_for(data), **SMALL))
+        made = [Run(profile="smoke", cell_type="S01", fold=fold, seed=77) for fold in (1, 2, 3, 4)]
+        ensure(made)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def export(runs, tmp_path_factory):
+    return save_pretrained(runs[0], tmp_path_factory.mktemp("export") / "network")
+
+
+@pytest.fixture
+def data():
+    return load_dataset(load_profile("smoke"), "S01")
+
+
+@pytest.fixture
+def mirror(monkeypatch, tmp_path):
+    """The authors' network of E003, fold 1, with random weights, where a mirror has it; the release's network beside it."""
+    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("CHROMOLIB_MIRROR", str(tmp_path / "mirror"))
+    theirs = peer.network("clf", seed=5)
+    path = tmp_path / "mirror" / mirrored_path(entry("release-weights/clf.E003.1").urls[0])
+    path.parent.mkdir(parents=True)
+    path.write_bytes(peer.checkpoint(theirs).getvalue())
+    return theirs
+
+
+# Out and in
+
+
+def test_what_is_saved_predicts_the_same_to_the_last_bit(runs, export, data):
+    network = from_pretrained(export)
+    pd.testing.assert_frame_equal(
+        predict(network.model, data), predict(from_pretrained(runs[0].folder).model, data), check_exact=True
+    )
+    folds = profile_genome(load_profile("smoke")).folds
+    assert network.genome == "simS" and set(network.held_out) == {chrom for chrom, fold in folds.items() if fold == 1}
+    assert network.about["metrics"] == json.loads((runs[0].folder / "metrics.json").read_text())
+
+
+def test_a_run_s_folder_tells_what_it_held_out_as_its_export_does(runs, export):
+    run, saved = from_pretrained(runs[0].folder), from_pretrained(str(export))
+    assert (run.genome, run.held_out) == (saved.genome, saved.held_out)
+
+
+def test_the_card_says_what_the_network_reads_and_never_saw(export):
+    text = (export / "README.md").read_text()
+    front = yaml.safe_load(text.split("---\n")[1])
+    assert front["license"] == "mit" and front["library_name"] == "chromolib"
+    assert "H3K4me1, H3K4me3, H3K9me3, H3K27me3, H3K36me3, H3K27ac, H3K9ac" in text and "simulated data" in text
+    assert ", ".join(from_pretrained(export).held_out) in text
+    assert str(export.parent) not in text + (export / "config.json").read_text()
+
+
+def test_an_export_takes_the_place_of_an_earlier_one_but_of_nothing_else(runs, export, tmp_path):
+    assert save_pretrained(runs[1], export) == export and from_pretrained(export).about["held_out_fold"] == 2
+    save_pretrained(runs[0], export)
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(InputError, match="holds no network of an earlier export, expected a new name"):
+        save_pretrained(runs[0], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("config.json", lambda text: text.replace('"d_embedding": 8', '"d_embedding": 16'), "not a usable network"),
+        ("config.json", lambda text: text.replace('"d_embedding"', '"d_embeddings"'), "unknown setting 'd_embeddings'"),
+        ("config.json", lambda text: text.replace('"about"', '"other"'), "config.json is none of save_pretrained's"),
+        ("config.json", lambda text: text[:50], "config.json is none of save_pretrained's"),
+        ("model.safetensors", lambda text: "", "not a usable network"),
+        ("model.safetensors", None, "no model.safetensors; expected a folder that save_pretrained or a training wrote"),
+    ],
+)
+def test_a_damaged_export_is_one_line(export, tmp_path, name, change, message):
+    folder = tmp_path / "network"
+    shutil.copytree(export, folder)
+    (folder / name).unlink() if change is None else (folder / name).write_text(change((folder / name).read_text(errors="ignore")))
+    with pytest.raises(InputError, match=message) as error:
+        from_pretrained(folder)
+    assert "\n" not in str(error.value)
+
+
+# The hub
+
+
+def test_a_name_on_the_hub_is_fetched_by_its_revision(export, monkeypatch):
+    asked = []
+    hub = type(sys)("huggingface_hub")
+    hub.snapshot_download = lambda name, **options: asked.append((name, options)) or str(export)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    network = from_pretrained("lab/chromoformer-s01@v1")
+    assert network.name == "lab/chromoformer-s01@v1" and network.about["profile"] == "smoke"
+    assert asked == [("lab/chromoformer-s01", {"revision": "v1", "allow_patterns": list(pretrained.FILES)})]
+
+
+def test_a_hub_that_is_not_there_is_one_line(monkeypatch):
+    hub = type(sys)("huggingface_hub")
+    hub.snapshot_download = lambda name, **options: (_ for _ in ()).throw(OSError("no route\nto host"))
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    with pytest.raises(InputError, match=r"lab/none: no such folder, and not to be had from the Hugging Face hub \(no route\)"):
+        from_pretrained("lab/none")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(InputError, match=r"pip install 'chromolib\[hub\]'"):
+        from_pretrained("lab/none")
+    with pytest.raises(InputError, match="no such folder, and no name of a network on the hub"):
+        from_pretrained("/nowhere/at/all")
+
+
+# What does not fit
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"marks": tuple(reversed(load_profile("smoke").marks))}, "marks is"),
+        ({"log_base": "2"}, "log_base is 2, the network reads e"),
+        ({"window_bp": 10_000}, "window_bp is 10000, the network reads 40000"),
+        ({"contacts": "intra-TAD"}, "contacts is intra-TAD, the network reads all"),
+        ({"bin_bp": (2000, 500)}, "100"),
+    ],
+)
+def test_data_that_do_not_fit_are_refused_by_name(export, data, changed, message):
+    with pytest.raises(InputError, match=message):
+        predict(from_pretrained(export).model, data.select(**changed))
+
+
+# Who may predict what
+
+
+def test_a_gene_is_predicted_by_the_network_that_held_it_out(runs, data):
+    networks = [from_pretrained(run.folder) for run in runs]
+    table = predict_unseen(networks, [data] * 4, "simS")
+    assert table["gene_id"].tolist() == data.genes["gene_id"].tolist() and table.attrs["n_seen"] == 0
+    own = ensure(runs).predictions.set_index("gene_id").loc[table["gene_id"]]
+    np.testing.assert_allclose(table["logit_on"], own["logit_on"], atol=1e-5)
+    assert (table["n_networks"] == 1).all() and table["sd"].isna().all() and not table["seen"].any()
+
+
+def test_genes_that_all_networks_saw_are_left_out_and_counted(runs, data):
+    network = from_pretrained(runs[0].folder)
+    table = predict_unseen([network], [data], "simS")
+    is_first = data.genes["fold"] == 1
+    assert table["gene_id"].tolist() == data.genes.loc[is_first, "gene_id"].tolist() and table.attrs["n_seen"] == (~is_first).sum()
+
+
+def test_in_sample_is_the_mean_and_spread_of_all_and_says_who_saw_the_gene(runs, data):
+    networks = [from_pretrained(run.folder) for run in runs[:2]]
+    table = predict_unseen(networks, [data] * 2, "simS", in_sample=True)
+    a, b = (predict(network.model, data)["probability"] for network in networks)
+    np.testing.assert_allclose(table["probability"], (a + b) / 2, rtol=1e-6)
+    np.testing.assert_allclose(table["sd"], (a - b).abs() / np.sqrt(2), atol=1e-7)
+    assert (table["n_networks"] == 2).all() and table["seen"].all()  # each by one of the two
+
+
+def test_builds_of_one_species_share_their_chromosomes_and_others_none():
+    human = Pretrained(torch.nn.Identity(), "x", "hg19", ("chr1", "chr5"))
+    chrom = pd.Series(["chr1", "chr2"])
+    assert saw(human, chrom, "hg19").tolist() == saw(human, chrom, "hg38").tolist() == [False, True]
+    assert saw(human, chrom, "mm9").tolist() == [False, False]
+    with pytest.raises(InputError, match="does not tell which genes it was trained on"):
+        saw(replace(human, held_out=None), chrom, "hg19")
+
+
+def test_networks_of_two_tasks_are_refused(runs, data):
+    network = from_pretrained(runs[0].folder)
+    reg = replace(network, model=train.build(replace(network.model.config, task="reg"), seed=1))
+    with pytest.raises(InputError, match="found networks of tasks clf, reg, expected one task"):
+        predict_unseen([network, reg], [data, data], "simS")
+
+
+# The authors' networks
+
+
+def test_a_cell_type_of_the_authors_is_fetched_by_the_fold_that_it_held_out(mirror):
+    ours = load_released("E003", fold=1)
+    assert torch.equal(ours.head[2].weight, mirror.fc_head[2].weight)
+    (network,) = networks_of("E003", fold=1)
+    assert network.genome == "hg19" and network.held_out == ("chr1", "chr5", "chr6", "chr8", "chr14", "chrY")
+    with pytest.raises(InputError, match="E003 with fold=None, task='clf', expected a fold from 1 to 4"):
+        load_released("E003")
+    with pytest.raises(InputError, match="fold=2 with none.pt, expected it with a cell type only"):
+        load_released("none.pt", fold=2)
+
+
+# The command
+
+
+@pytest.fixture
+def chromolib(monkeypatch, capsys):
+    """Run the command: exit status, lines on stdout, lines on stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["chromolib", *map(str, arguments)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as end:
+            status = end.code or 0
+        said = capsys.readouterr()
+        return status, said.out.splitlines(), [str(status)] if isinstance(status, str) else said.err.splitlines()
+
+    return run
+
+
+def test_predict_takes_several_networks_and_leaves_out_what_all_saw(chromolib, runs, export, tmp_path):
+    out = tmp_path / "p.csv"
+    arguments = ["predict", "--profile", "smoke", "--cell-type", "S01", "--out", out, "--weights", export]
+    assert chromolib(*arguments)[0] == 0
+    first = pd.read_csv(out)
+    assert set(first["fold"]) == {1}
+    status, lines, _ = chromolib(*arguments, "--weights", runs[1].folder)
+    table = pd.read_csv(out)
+    assert status == 0 and set(table["fold"]) == {1, 2} and len(table) + int(lines[-1].split("; ")[1].split()[0]) == 96
+    assert chromolib(*arguments, "--in-sample")[0] == 0 and len(pd.read_csv(out)) == 96
+
+
+def test_predict_equals_the_release_on_its_own_genes(chromolib, demo_archive, tmp_path):
+    theirs, path, out = peer.network("clf", seed=9), tmp_path / "released.pt", tmp_path / "p.csv"
+    path.write_bytes(peer.checkpoint(theirs).getvalue())
+    data = load_dataset(load_profile("h1-demo"), "E003")
+    arguments = ["predict", "--weights", path, "--profile", "h1-demo", "--out", out]
+    status, _, lines = chromolib(*arguments)
+    assert status != 0 and "does not tell which genes it was trained on; name the fold that was held out with --held-out 1 to 4" in lines[-1]
+    status, _, lines = chromolib(*arguments, "--held-out", 3)
+    assert status != 0 and "100 genes of E003, all of chromosomes that" in lines[-1] and not out.exists()
+    assert chromolib(*arguments, "--held-out", 1)[0] == 0  # the demo's genes are all of the paper's fold 1
+    table = pd.read_csv(out)
+    assert table["gene_id"].tolist() == data.genes["gene_id"].tolist() and not table["seen"].any()
+    with torch.no_grad(), peer.on_cpu():
+        logits = torch.cat([peer.run(theirs, peer.inputs(data.batch(rows))) for rows in torch.arange(len(data)).split(20)])
+    np.testing.assert_allclose(table[["logit_off", "logit_on"]], logits, atol=1e-5)
+    assert chromolib(*arguments, "--in-sample")[0] == 0 and pd.read_csv(out)["seen"].isna().all()
+
+
+def test_predict_with_the_authors_networks_takes_the_one_that_held_the_gene_out(chromolib, demo_archive, mirror, tmp_path):
+    raw = tmp_path / "data" / "raw" / "h1-demo"  # the session's folder, where the archive lies, is not the one in use
+    raw.mkdir(parents=True)
+    shutil.copy(demo_archive, raw)
+    out = tmp_path / "p.csv"
+    arguments = ["predict", "--weights", "E003", "--profile", "h1-demo", "--out", out, "--fold"]
+    assert chromolib(*arguments, 1)[0] == 0 and len(pd.read_csv(out)) == 100
+    status, _, lines = chromolib(*arguments, 5)
+    assert status != 0 and "fold=5" in lines[-1]
