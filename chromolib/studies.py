@@ -346,6 +346,11 @@ def transfer(study: Study, n_genes: Sequence[int]) -> Grid:
     }  # fmt: skip
 
 
+def new_cell_types(study: Study) -> tuple[str, ...]:
+    """Those that are taken for new ones: all but the first, whose networks others start from."""
+    return tuple(study.record.cell_types)[1:]
+
+
 def transfer_pair(study: Study) -> tuple[str, str] | None:
     """Of which cell type networks are taken and to which: the first and the last of the profile; None where there is one."""
     names = tuple(study.record.cell_types)
@@ -358,12 +363,12 @@ def of_genes(way: str, n_genes: int | None) -> str:
 
 
 def agnostic(study: Study) -> Grid:
-    """Chromoformer trained on all cell types but one and tested on that, each in turn; empty with fewer than three, since the network
-    of one other cell type is in `cross`."""
+    """Chromoformer trained on all cell types but one and tested on that, each of `new_cell_types` in turn; empty with fewer than three
+    cell types, since the network of one other is in `cross`."""
     names = tuple(study.record.cell_types)
     if len(names) < 3:
         return {}
-    left_out = [(name, tuple(other for other in names if other != name)) for name in names]
+    left_out = [(name, tuple(other for other in names if other != name)) for name in new_cell_types(study)]
     return {AGNOSTIC: [
         run for name, others in left_out for run in replace(study, cell_types=(name,)).runs(learn_from=others, **_in_common(study))
     ]}  # fmt: skip

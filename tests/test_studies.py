@@ -217,12 +217,12 @@ def test_transfer_goes_from_the_first_cell_type_to_the_last_by_few_genes_and_by_
     assert studies.transfer(studies.study("promoters-18k"), (50,)) == studies.agnostic(studies.study("promoters-18k")) == {}
 
 
-def test_each_cell_type_is_left_out_once_where_there_are_three(budgeted):
+def test_each_cell_type_but_the_first_is_left_out_once_where_there_are_three(budgeted):
     runs = studies.agnostic(budgeted("sim", cell_types=["S02"], folds=[1, 3]))[studies.AGNOSTIC]
     assert [(run.cell_type, run.learn_from, run.fold) for run in runs if run.fold == 3] == [
-        ("S01", ("S02", "S03"), 3), ("S02", ("S01", "S03"), 3), ("S03", ("S01", "S02"), 3),
+        ("S02", ("S01", "S03"), 3), ("S03", ("S01", "S02"), 3),
     ]  # fmt: skip
-    assert len(runs) == 6 and studies.agnostic(studies.study("deepdiff-sample")) == {}
+    assert len(runs) == 4 and studies.agnostic(studies.study("deepdiff-sample")) == {}
 
 
 def test_networks_read_no_pcres_where_a_cell_type_has_none():

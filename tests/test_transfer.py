@@ -62,6 +62,21 @@ def test_regression_on_other_cell_types_sees_no_label_of_the_new_one_and_no_held
     assert (of_fold_1["target"] == 1 - found.loc[found["fold"] == 1, "target"]).all()
 
 
+def test_new_cell_types_are_all_but_the_first_and_every_model_is_of_the_same_genes(data_dir):
+    study = studies.study("smoke")
+    data = {name: load_dataset(study.record, name) for name in study.record.cell_types}
+    rng, tables = np.random.default_rng(0), []
+    for name, part in data.items():
+        genes = part.genes[part.genes["fold"] == 1]
+        sources = {source: rng.normal(size=len(genes)) for source in data}
+        tables.append(scores_of(sources, genes["label"], 1, name, genes=genes["gene_id"].tolist()))
+    found = transfer.leave_one_out(study, data, pd.concat(tables), studies.no_scores())
+    assert list(found["cell_type"].unique()) == ["S02", "S03"]
+    of_s03 = found[found["cell_type"] == "S03"]
+    assert set(of_s03["model"]) == {"Chromoformer", "Chromoformer of S01", "Chromoformer of S02", transfer.LINEAR, "Mean of other cell types", "Best possible"}
+    assert of_s03.groupby("model")["gene_id"].agg(frozenset).nunique() == 1
+
+
 def test_levels_hold_each_model_against_what_was_trained_on_the_others():
     noise = np.random.default_rng(1).normal(size=40)
     table = scores(**{studies.AGNOSTIC: TARGET + noise, "Chromoformer of S": TARGET + noise, transfer.LINEAR: noise})

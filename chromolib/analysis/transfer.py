@@ -12,10 +12,20 @@ import numpy as np
 import pandas as pd
 
 from .. import evaluation
-from ..config import Profile
 from ..dataset import GeneDataset, load_dataset
 from ..evaluation import check_folds
-from ..studies import AGNOSTIC, FROM_SCRATCH, OURS, SCORES, WAYS, Study, no_scores, of_genes, transfer_pair
+from ..studies import (
+    AGNOSTIC,
+    FROM_SCRATCH,
+    OURS,
+    SCORES,
+    WAYS,
+    Study,
+    new_cell_types,
+    no_scores,
+    of_genes,
+    transfer_pair,
+)
 from . import comparison
 
 SIZES = (50, 100)          # target genes to learn from
@@ -107,10 +117,8 @@ def linear_of_others(data: Mapping[str, GeneDataset], cell_type: str, folds: Col
     return pd.concat(tables, ignore_index=True)
 
 
-def leave_one_out(
-    profile: Profile, data: Mapping[str, GeneDataset], crossed: pd.DataFrame, agnostic: pd.DataFrame, folds: Collection[int]
-) -> pd.DataFrame:
-    """Scores of each cell type by what knows nothing of its expression, beside its own networks, all of the same genes.
+def leave_one_out(study: Study, data: Mapping[str, GeneDataset], crossed: pd.DataFrame, agnostic: pd.DataFrame) -> pd.DataFrame:
+    """Scores of each of `studies.new_cell_types` by what knows nothing of its expression, beside its own networks, all of the same genes.
 
     Parameters
     ----------
@@ -125,12 +133,13 @@ def leave_one_out(
         SCORES of `studies`; model: OURS (its own), AGNOSTIC, "Chromoformer of S01" (each other one), LINEAR, "Mean of other cell types"
         and, of simulated data, "Best possible". The last but one needs expression of the same genes elsewhere and no marks.
     """
-    tables = [agnostic]
-    for cell_type, part in data.items() if len(data) > 1 else ():
+    profile, tables = study.record, [agnostic]
+    for cell_type in new_cell_types(study):
+        part = data[cell_type]
         found = crossed[(crossed["cell_type"] == cell_type) & ~crossed["is_across"]]
         is_own = found["source"] == cell_type
         networks = found.assign(model=np.where(is_own, OURS, f"{OURS} of " + found["source"]))
-        simple = [linear_of_others(data, cell_type, folds)]
+        simple = [linear_of_others(data, cell_type, study.folds)]
         if (others := comparison.mean_of_others(profile, part)) is not None:
             simple.append(others)
         if profile.simulated:
