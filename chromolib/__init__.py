@@ -6,7 +6,7 @@ __version__ = version("chromolib")
 
 from .batch import Batch
 from .config import InputError, ModelConfig, Profile, TrainConfig, load_profile
-from .dataset import GeneDataset, load_dataset, pair
+from .dataset import GeneDataset, load_dataset, pair, pool
 from .grid import ensure, load_run
 from .model import Chromoformer
 from .pretrained import from_pretrained, save_pretrained
@@ -18,5 +18,5 @@ __all__ = [
     "Batch", "Chromoformer", "GeneDataset", "InputError", "ModelConfig", "Profile", "Run", "TrainConfig",
     "TrainingError",
     "ensure", "evaluate", "fit", "from_pretrained", "load_dataset", "load_profile", "load_released", "load_run", "load_weights", "pair",
-    "predict", "save_pretrained", "save_weights",
+    "pool", "predict", "save_pretrained", "save_weights",
 ]  # fmt: skip

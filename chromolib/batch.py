@@ -6,6 +6,7 @@ Axes: `b` gene in batch, `r` pCRE of a gene, strongest contact first, `n` pCRE t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -87,3 +88,39 @@ class PackedBatch:
             self.promoter, self.is_promoter_padding, pcre, is_padding, self.contact, self.target,
             self.other and self.other.unpack(frame_bp),
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EmbeddedBatch:
+    """Genes that have been through all of a network but its head."""
+
+    features: Tensor                         # (b, s * d)    as Chromoformer.features gives them
+    target: Tensor                           # (b,)
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+def joined(parts: Sequence[PackedBatch], position: Tensor) -> PackedBatch:
+    """One batch of several, of one cell type each; `position` has the place in it of each gene, part after part.
+
+    Groups of pCREs stay as they are, so that there are more of them.
+    """
+    order = position.argsort()
+    places = position.split([len(part) for part in parts])
+    padded = dict.fromkeys(width for part in parts for width in part.is_promoter_padding)
+    return PackedBatch(
+        promoter={width: torch.cat([part.promoter[width] for part in parts])[order] for width in parts[0].promoter},
+        is_promoter_padding={width: torch.cat([_promoter_padding(part, width) for part in parts])[order] for width in padded},
+        pcres=tuple(regions for part in parts for regions in part.pcres),
+        gene_idx=torch.cat([place[part.gene_idx] for part, place in zip(parts, places, strict=True)]),
+        rank_idx=torch.cat([part.rank_idx for part in parts]),
+        contact=torch.cat([part.contact for part in parts])[order], target=torch.cat([part.target for part in parts])[order],
+    )  # fmt: skip
+
+
+def _promoter_padding(batch: PackedBatch, width: int) -> Tensor:
+    """(b, l), also where nothing is padding and the batch so has no entry."""
+    found = batch.is_promoter_padding.get(width)
+    signal = batch.promoter[width]
+    return torch.zeros(signal.shape[:2], dtype=torch.bool, device=signal.device) if found is None else found

@@ -117,6 +117,16 @@ def train(
     recipe: Annotated[str, typer.Option(help="profile; paper, or of another model its authors', without the profile's departures; or better.")] = "profile",
     seed: int = 42,
     precision: Annotated[str, typer.Option(help="float32, bfloat16, or on CUDA tf32 or float16.")] = "float32",
+    learn_from: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CELL_TYPE", help="Train on the genes of this cell type instead, and predict those held out; may be repeated."),
+    ] = None,
+    start: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CELL_TYPE", help="Start from the network of this cell type, trained first where it is missing; may be repeated: from one trained on all of these."),
+    ] = None,
+    frozen: Annotated[bool, typer.Option("--frozen", help="With --start: only the head of the network learns.")] = False,
+    genes: Annotated[int | None, typer.Option(help="Train on so many of the training genes, by chance.")] = None,
     per_device: Annotated[int, typer.Option(min=1, help="Runs at a time on each GPU, or on the CPU.")] = 1,
 ) -> None:
     """Train what is missing and print the held-out metrics of each run; exit status 1 where a run failed."""
@@ -130,10 +140,11 @@ def train(
     record = studies.study(profile).record  # whose budget is checked
     folds = profile_genome(record).fold_ids if fold is None else [fold]
     runs = [
-        Run(profile=profile, cell_type=name, fold=k, task=task, model=model, recipe=recipe, seed=seed, precision=precision)
+        Run(profile=profile, cell_type=name, fold=k, task=task, model=model, recipe=recipe, seed=seed, precision=precision,
+            learn_from=learn_from, start=start, frozen=frozen, n_genes=genes)
         for name in _cell_types(record, cell_type)
         for k in folds
-    ]
+    ]  # fmt: skip
     results = ensure(runs, per_device=per_device)
     print(results.metrics.to_string(index=False))
     if len(results.failures):

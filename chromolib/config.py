@@ -197,6 +197,8 @@ class TrainConfig:
     drop_last: bool = True
     # Which epoch's network is kept: the last, or the best on chromosomes that are held out from the training genes for it.
     select: Literal["last", "best-inner"] = "last"
+    frozen: bool = False       # only the head learns; needs weights to start from
+    epoch_updates: int | None = None  # batches of an epoch, in pass after pass over the genes; None: those of one pass
     precision: Precision = "float32"
     signal: Literal["float32", "float16"] = "float32"  # as kept on the device while training; float16: half the memory, 3 digits
     device: str = "auto"       # cuda, else mps, else cpu
@@ -212,6 +214,8 @@ class TrainConfig:
             raise InputError(f"TrainConfig: warmup={self.warmup} with schedule={self.schedule!r}, expected 0 to below 1, and above 0 only with cosine")
         if self.noise < 0 or (self.noise and not self.standardise):
             raise InputError(f"TrainConfig: noise={self.noise} with standardise={self.standardise}, expected 0 or more, and above 0 only with standardise")
+        if self.epoch_updates is not None and self.epoch_updates < 1:
+            raise InputError(f"TrainConfig: epoch_updates={self.epoch_updates}, expected 1 or more; leave it out for one pass over the genes")
         if self.precision not in get_args(Precision):
             raise InputError(f"TrainConfig: precision={self.precision!r}, expected one of {', '.join(get_args(Precision))}")
         for name in ("optimizer", "schedule", "loss", "select", "signal"):

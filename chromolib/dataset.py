@@ -23,12 +23,13 @@ from torch import Tensor
 
 from . import features, inputs, simulate
 from .attention import frame_offset
-from .batch import Batch, PackedBatch, Regions
+from .batch import Batch, EmbeddedBatch, PackedBatch, Regions, joined
 from .config import PC1, SCALES, Contacts, InputError, LogBase, ModelConfig, Profile, Scale, Task
 from .files import hold
 from .genome import Region
 
 GENE_COLUMNS = ["symbol", "chrom", "tss", "strand", "fold", "expression", "label"]
+READ = ("marks", "bin_bp", "frame_bp", "window_bp", "max_pcres", "contacts", "scale", "log_base")  # what a network must fit
 
 
 @dataclass(frozen=True)
@@ -375,9 +376,7 @@ class PairedDataset:
     def __init__(self, first: GeneDataset, second: GeneDataset) -> None:
         self.first, self.second = first, second
         self.genes = first.genes
-        self.marks, self.bin_bp, self.frame_bp = first.marks, first.bin_bp, first.frame_bp
-        self.window_bp, self.log_base, self.scale = first.window_bp, first.log_base, first.scale
-        self.max_pcres, self.contacts = first.max_pcres, first.contacts
+        _read_like(self, first)
         self.cell_type = f"{second.cell_type}/{first.cell_type}"
 
     def __len__(self) -> int:
@@ -429,8 +428,117 @@ class PairedDataset:
             yield replace(a, other=b, target=_change_of(a.target, b.target))
 
 
+def _read_like(dataset: PairedDataset | PooledDataset | EmbeddedDataset, of: Any) -> None:
+    """Give a dataset that is made of others what decides how it is read."""
+    for name in READ:
+        setattr(dataset, name, getattr(of, name))
+
+
 def _change_of(first: Tensor, second: Tensor) -> Tensor:
     return torch.stack([second - first, first, second], -1)
+
+
+class PooledDataset:
+    """Genes of several cell types to train one network on: a row for each gene of each, with the label that it has there.
+
+    `fit`, `evaluate` and `predict` take it like a GeneDataset. `genes` has a further column, cell_type.
+    """
+
+    def __init__(self, parts: Sequence[GeneDataset]) -> None:
+        self.parts = tuple(parts)
+        first = self.parts[0]
+        self.task = first.task
+        _read_like(self, first)
+        self.cell_type = "+".join(part.cell_type for part in self.parts)
+        self.genes = pd.concat([part.genes.assign(cell_type=part.cell_type) for part in self.parts], ignore_index=True)
+        self._ends = np.cumsum([len(part) for part in self.parts])
+
+    def __len__(self) -> int:
+        return len(self.genes)
+
+    @property
+    def has_pcres(self) -> bool:
+        return any(part.has_pcres for part in self.parts)
+
+    @property
+    def device(self) -> torch.device:
+        return self.parts[0].device
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(part.n_bytes for part in self.parts)
+
+    def select(self, *, genes: Sequence[str] | None = None, **selection: Any) -> PooledDataset:
+        """As `GeneDataset.select`; of genes, each cell type keeps those that it has, each once."""
+        parts = [part.select(**selection) for part in self.parts]
+        if genes is None:
+            return PooledDataset(parts)
+        wanted = pd.Index([genes] if isinstance(genes, str) else genes).unique()
+        is_known = wanted.isin(self.genes["gene_id"])
+        if not is_known.all():
+            raise InputError(f"{self.cell_type}: no gene {wanted[~is_known][0]!r} in any of these cell types; data.genes lists them")
+        return PooledDataset([part.select(genes=wanted[wanted.isin(part.genes["gene_id"])].tolist()) for part in parts])
+
+    def fold(self, fold: int) -> tuple[PooledDataset, PooledDataset]:
+        """Training genes and held-out genes of one fold; no chromosome is in both, whatever the cell type."""
+        return tuple(PooledDataset(side) for side in zip(*(part.fold(fold) for part in self.parts), strict=True))
+
+    def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> PooledDataset:
+        return PooledDataset([part.to(device, dtype) for part in self.parts])
+
+    @property
+    def targets(self) -> Tensor:
+        """Target of each gene in each cell type, (row of `genes`,)."""
+        return torch.cat([part.targets for part in self.parts])
+
+    def spread(self) -> dict[int, Tensor]:
+        """As `GeneDataset.spread`, over all cell types, each about its own mean."""
+        parts = [part for part in self.parts if len(part)]
+        spreads = [part.spread() for part in parts]
+        share = [len(part) / len(self) for part in parts]
+        return {width: sum(w * spread[width] ** 2 for w, spread in zip(share, spreads, strict=True)).sqrt() for width in self.bin_bp}
+
+    def batch(self, indices: Sequence[int] | Tensor) -> Batch:
+        """As `GeneDataset.batch`, of these rows of `genes`."""
+        (packed,) = self.batches([indices])
+        return packed.unpack(self.frame_bp)
+
+    def batches(self, indices: Iterable[Sequence[int] | Tensor]) -> Iterator[PackedBatch]:
+        """As `GeneDataset.batches`. A batch mixes the cell types, so that no step follows one of them alone."""
+        rows = [np.asarray(positions, np.int64) for positions in indices]
+        owners = [np.searchsorted(self._ends, positions, side="right") for positions in rows]
+        firsts = self._ends - [len(part) for part in self.parts]
+        of_parts = [
+            part.batches([positions[owner == i] - firsts[i] for positions, owner in zip(rows, owners, strict=True)])
+            for i, part in enumerate(self.parts)
+        ]
+        for owner, *batches in zip(owners, *of_parts, strict=True):
+            yield joined(batches, torch.from_numpy(np.argsort(owner, kind="stable")).to(self.device))
+
+
+class EmbeddedDataset:
+    """Genes as the head of a network reads them whose other weights stay as they are: one computation serves every epoch."""
+
+    def __init__(self, data: GeneDataset | PooledDataset, features: Tensor) -> None:
+        self.features = features  # (gene, s * d)
+        self.targets = data.targets.to(features.device)
+        self.task, self.cell_type, self.genes = data.task, data.cell_type, data.genes
+        _read_like(self, data)
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def device(self) -> torch.device:
+        return self.features.device
+
+    def to(self, device: torch.device) -> EmbeddedDataset:
+        return self if device == self.device else EmbeddedDataset(self, self.features.to(device))
+
+    def batches(self, indices: Iterable[Sequence[int] | Tensor]) -> Iterator[EmbeddedBatch]:
+        for positions in indices:
+            rows = torch.as_tensor(positions, dtype=torch.int64).to(self.device)
+            yield EmbeddedBatch(self.features[rows], self.targets[rows])
 
 
 def _like_width(n_bins: np.ndarray) -> list[slice]:
@@ -456,13 +564,26 @@ def pair(first: GeneDataset, second: GeneDataset) -> PairedDataset:
 
     Genes that only one of them holds are left out. Raises InputError where marks, bins or frame differ.
     """
-    for name in ("marks", "bin_bp", "frame_bp", "window_bp", "max_pcres", "contacts", "scale", "log_base"):
-        if getattr(first, name) != getattr(second, name):
-            raise InputError(f"pair: {name} is {getattr(first, name)} in {first.cell_type} and {getattr(second, name)} in {second.cell_type}, expected the same")
+    _check_alike("pair", first, second)
     common = first.genes.loc[first.genes["gene_id"].isin(second.genes["gene_id"]), "gene_id"].tolist()
     if not common:
         raise InputError(f"pair: {first.cell_type} and {second.cell_type} share no gene")
     return PairedDataset(first.select(genes=common, task="reg"), second.select(genes=common, task="reg"))
+
+
+def pool(parts: Sequence[GeneDataset]) -> PooledDataset:
+    """Several cell types, to train one network on all of them. Raises InputError where marks, bins, frame or task differ."""
+    if not parts:
+        raise InputError("pool: no cell types, expected at least one")
+    for other in parts[1:]:
+        _check_alike("pool", parts[0], other, (*READ, "task"))
+    return PooledDataset(parts)
+
+
+def _check_alike(what: str, first: GeneDataset, second: GeneDataset, names: Sequence[str] = READ) -> None:
+    for name in names:
+        if getattr(first, name) != getattr(second, name):
+            raise InputError(f"{what}: {name} is {getattr(first, name)} in {first.cell_type} and {getattr(second, name)} in {second.cell_type}, expected the same")
 
 
 def load_dataset(profile: Profile, cell_type: str, *, device: str = "cpu", **selection: Any) -> GeneDataset:

@@ -30,6 +30,7 @@ Outcomes = dict[Run, Outcome]
 def ensure(runs: Iterable[Run], *, devices: Sequence[str] | None = None, per_device: int = 1) -> Results:
     """Train the runs that are missing, interrupted or made from other features, and read them all.
 
+    What a run starts from (`Run.source`) is trained before it where that is missing; it is not in the tables unless asked for.
     A run that fails is told on stderr and in `failures`, and the others are trained; after a full disk no further run
     is begun. Whatever is
     stopped goes on where it was when called again. Results of a run do not depend on the others, nor on interruptions, but
@@ -54,8 +55,9 @@ def ensure(runs: Iterable[Run], *, devices: Sequence[str] | None = None, per_dev
     if per_device < 1:
         raise InputError(f"ensure: per_device={per_device}, expected 1 or more")
     places = [device for device in _devices(devices, runs) for _ in range(per_device)]
-    todo = _by_cell_type([job for job in plan(runs) if not is_current(job)])
-    outcomes = _train(todo, places[: len(todo)]) if todo else {}
+    todo = [job for job in plan(runs) if not is_current(job)]
+    todo = _by_cell_type(_with_sources(todo))
+    outcomes = _train(todo, places) if todo else {}
     failed = {run: outcomes[run].why for run in runs if run in outcomes and outcomes[run].how in _FAILED}
     _tell_failures(outcomes)
     if len(failed) == len(runs):
@@ -84,6 +86,13 @@ def _devices(devices: Sequence[str] | None, runs: list[Run]) -> list[str]:
     return devices
 
 
+def _with_sources(jobs: list[Job]) -> list[Job]:
+    """These and the runs that they start from, as far as those are missing; a source has none itself."""
+    sources = plan(job.run.source for job in jobs if job.run.source)
+    there = {job.run for job in jobs}
+    return [*(job for job in sources if job.run not in there and not is_current(job)), *jobs]
+
+
 def _by_cell_type(jobs: list[Job]) -> list[Job]:
     """Runs on the same data next to each other, so that each cell type is loaded once."""
     first = {}
@@ -96,16 +105,38 @@ def _by_cell_type(jobs: list[Job]) -> list[Job]:
 
 
 def _train(jobs: list[Job], places: list[str]) -> Outcomes:
-    """Train on each of these places at a time: device names, as often as it takes runs at a time."""
+    """Train on each of these places at a time: device names, as often as it takes runs at a time. Sources come first."""
+    outcomes: Outcomes = {}
     with closing(Progress(jobs)) as progress:
-        if len(places) == 1:
-            return _train_here(jobs, places[0], progress)
-        outcomes = _train_in_workers(jobs, places, progress)
-        again = [job for job in jobs if outcomes[job.run].how == "memory"]
-        if again and not any(outcome.how == "full" for outcome in outcomes.values()):
-            progress.say(f"{len(again)} of {len(jobs)} runs were out of memory beside others; each is tried alone")
-            progress.again(again)
-            outcomes |= _train_in_workers(again, places[:1], progress)
+        for part in ([job for job in jobs if not job.run.source], [job for job in jobs if job.run.source]):
+            if any(outcome.how == "full" for outcome in outcomes.values()):
+                return outcomes | _not_begun(part)
+            lost = _without_source(part, outcomes)
+            for job in part:
+                if job.run in lost:
+                    progress.end(job, lost[job.run])
+            outcomes |= lost | _train_part([job for job in part if job.run not in lost], places, progress)
+    return outcomes
+
+
+def _without_source(jobs: list[Job], outcomes: Outcomes) -> Outcomes:
+    """Those of the runs whose source could not be trained."""
+    failed = {run: outcome.why for run, outcome in outcomes.items() if outcome.how in _FAILED}
+    return {job.run: Outcome("failed", f"{job.run.id}: not begun, since what it starts from failed: {failed[job.run.source]}")
+            for job in jobs if job.run.source in failed}  # fmt: skip
+
+
+def _train_part(jobs: list[Job], places: list[str], progress: Progress) -> Outcomes:
+    """Train runs of which none starts from another of them."""
+    places = places[: len(jobs)]
+    if len(places) < 2:
+        return _train_here(jobs, places[0], progress) if jobs else {}
+    outcomes = _train_in_workers(jobs, places, progress)
+    again = [job for job in jobs if outcomes[job.run].how == "memory"]
+    if again and not any(outcome.how == "full" for outcome in outcomes.values()):
+        progress.say(f"{len(again)} of {len(jobs)} runs were out of memory beside others; each is tried alone")
+        progress.again(again)
+        outcomes |= _train_in_workers(again, places[:1], progress)
     return outcomes
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .attention import BinAttention, Bins, GatedAttention, Tokens, copies, frame_offset, position_table
-from .batch import Batch, PackedBatch
+from .batch import Batch, EmbeddedBatch, PackedBatch
 from .config import InputError, ModelConfig
 from .stack import StackLinear, part_size
 
@@ -76,7 +76,7 @@ class Chromoformer(nn.Module):
             self.register_buffer(f"position_{bin_bp}", table, persistent=False)
         self._initialise(seed)
 
-    def forward(self, batch: Batch | PackedBatch) -> Tensor:
+    def forward(self, batch: Batch | PackedBatch | EmbeddedBatch) -> Tensor:
         """Logits (b, 2), log2 expression (b,), or fold change and both log2 expressions (b, 3)."""
         if self.config.task != "diff":
             out = self.head(self.features(batch))
@@ -87,12 +87,14 @@ class Chromoformer(nn.Module):
         change = self.head(torch.cat([first, second], -1))
         return torch.cat([change, self.expression_heads[0](first), self.expression_heads[1](second)], -1)
 
-    def features(self, batch: Batch | PackedBatch) -> Tensor:
+    def features(self, batch: Batch | PackedBatch | EmbeddedBatch) -> Tensor:
         """What the heads read: both embeddings added, resolutions side by side, (b, s * d).
 
         The release adds the promoter's embedding to the regulatory one; the paper does not mention it. A network without a
         Regulation transformer has only the first.
         """
+        if isinstance(batch, EmbeddedBatch):
+            return batch.features
         embedding = self.embed(batch)
         if not self.config.regulation_layers:
             return embedding.promoter.transpose(0, 1).flatten(1)

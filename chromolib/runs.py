@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 
 import pandas as pd
+import torch
 import xarray as xr
 
 from . import __version__, machine, train
@@ -35,14 +36,17 @@ from .config import (
     Training,
     load_profile,
 )
-from .dataset import GeneDataset, _check_selection, load_dataset, open_store, own_marks, pair, touching
+from .dataset import GeneDataset, _check_selection, load_dataset, open_store, own_marks, pair, pool, touching
 from .files import write_whole
 from .genome import profile_genome
-from .train import Dataset, evaluate, fit, predict, save_weights
+from .train import Dataset, Network, evaluate, fit, load_weights, predict, save_weights
 
 PEER_BIN_BP = 100  # or the next wider that the store's bins can fill
 VERSION = 4  # raise it when the same settings and features train another network, also when a default changes
 _LAST = "record.json"  # written last
+# Of the recipe's learning rate, where all layers of a network of another cell type go on: at the full rate a hundred genes undo
+# what it knew. Chosen on folds 3 and 4 of sim, of 1, 0.3 and 0.1, with S02 and S03 after S01.
+START_RATE = 0.1
 FILES = ("config.json", "model.json", "model.safetensors", "history.csv", "predictions.parquet", "metrics.json", _LAST)
 
 
@@ -73,9 +77,18 @@ class Run:
     genes: Literal["all", "gc-merge"] = "all"  # gc-merge: those that it can predict, with its labels
     seed: int = 42
     precision: Precision = "float32"
+    # One or several cell types: whose genes of the other folds are trained on in place of cell_type's; and on whose genes the
+    # network was trained that training starts from, see `source`.
+    learn_from: tuple[str, ...] | None = None
+    start: tuple[str, ...] | None = None
+    frozen: bool = False               # only the head learns; needs start
+    n_genes: int | None = None         # of the training genes, drawn by the seed; see `drawn` and `for_fewer`
 
     def __post_init__(self) -> None:
-        for name in ("bin_bp", "marks"):
+        for name in ("learn_from", "start"):
+            if isinstance(names := getattr(self, name), str):
+                object.__setattr__(self, name, (names,))
+        for name in ("bin_bp", "marks", "learn_from", "start"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.model not in MODELS:
@@ -88,17 +101,40 @@ class Run:
             allowed = get_args(get_type_hints(Run)[name])
             if getattr(self, name) not in allowed:
                 raise InputError(f"Run: unknown {name} {getattr(self, name)!r}, expected one of {', '.join(allowed)}")
+        self._check_transfer()
         if self.model != "chromoformer":
             self._check_peer()
         elif self.recipe == "better" and self.task != "clf":
             raise InputError(f"Run: recipe 'better' with task={self.task!r}, but it was chosen for clf; expected paper or profile")
         TrainConfig(precision=self.precision)
 
+    def _check_transfer(self) -> None:
+        for name in ("learn_from", "start"):
+            names = getattr(self, name)
+            if names is not None and (not names or len(set(names)) != len(names)):
+                raise InputError(f"Run: {name}={names!r}, expected cell types, each once; leave it out for none")
+            if names and self.task == "diff":
+                raise InputError(f"Run: {name}={names!r} with task='diff', expected clf or reg, which are of one cell type")
+        if self.start and self.learn_from:
+            raise InputError(f"Run: start={self.start!r} with learn_from={self.learn_from!r}, expected one of them; leave the other out")
+        if self.start and self.recipe == "better":
+            raise InputError(f"Run: start={self.start!r} with recipe 'better', which was chosen for networks from random weights; expected paper or profile")
+        if self.frozen and not self.start:
+            raise InputError("Run: frozen without start, expected the cell type whose network's head learns on; name it, or train all layers")
+        if self.n_genes is None:
+            return
+        if self.n_genes < 2:
+            raise InputError(f"Run: n_genes={self.n_genes}, expected 2 or more; leave it out for all")
+        if self.select != "last" or self.genes != "all":
+            raise InputError(f"Run: n_genes={self.n_genes} with select={self.select!r} and genes={self.genes!r}, expected last and all; leave n_genes out, or these")
+
     def _check_peer(self) -> None:
         spec, own = PEERS[self.model], Run(profile=self.profile, cell_type=self.cell_type, fold=self.fold)
         if self.task not in spec.tasks:
             raise InputError(f"Run: {spec.title} with task={self.task!r}, expected {' or '.join(spec.tasks)}")
-        ours = ["max_pcres", "contacts", "fusion", "genes"] + ([] if spec.window_bp else ["window_bp", "bin_bp", "log_base"])
+        ours = ["max_pcres", "contacts", "fusion", "genes", "frozen"]
+        if not spec.window_bp:
+            ours += ["window_bp", "bin_bp", "log_base", "learn_from", "start", "n_genes"]
         for name in ours:
             if getattr(self, name) != getattr(own, name):
                 raise InputError(f"Run: {name}={getattr(self, name)!r}, but {spec.title} has no such choice; leave it out")
@@ -131,7 +167,25 @@ class Run:
             parts.append(f"pcres{self.max_pcres}")
         if self.precision != "float32":
             parts.append(self.precision)
+        for word, names in (("learned-from", self.learn_from), ("start", self.start)):
+            if names is not None:
+                parts.append(f"{word}-{'+'.join(names)}")
+        if self.frozen:
+            parts.append("frozen")
+        if self.n_genes is not None:
+            parts.append(f"{self.n_genes}-genes")
         return "-".join(parts)
+
+    @property
+    def source(self) -> Run | None:
+        """The run whose network this one starts from: the same of another cell type or, of several, trained on all of these.
+
+        Its fold is the same, so that neither network has seen a gene of a held-out chromosome in any cell type.
+        """
+        if self.start is None:
+            return None
+        trained_on = {"cell_type": self.start[0]} if len(self.start) == 1 else {"learn_from": self.start}
+        return replace(self, **({"start": None, "frozen": False, "n_genes": None} | trained_on))
 
     @property
     def cell_type_label(self) -> str:
@@ -140,8 +194,8 @@ class Run:
 
     @property
     def cell_types(self) -> tuple[str, ...]:
-        """The cell types whose features the run reads."""
-        return (self.cell_type, self.other) if self.other else (self.cell_type,)
+        """The cell types whose features the run reads, the one that is held out first."""
+        return (self.cell_type, self.other) if self.other else tuple(dict.fromkeys([self.cell_type, *(self.learn_from or ())]))
 
     @property
     def folder(self) -> Path:
@@ -187,15 +241,10 @@ def plan(runs: Iterable[Run]) -> list[Job]:
     """
     runs = list(dict.fromkeys(runs))
     for run in runs:
-        for cell_type in run.cell_types:
+        for cell_type in (*run.cell_types, *(run.start or ())):
             load_profile(run.profile).check_cell_type(cell_type)
     opened = cache(lambda profile, cell_type: open_store(load_profile(profile), cell_type))
-    jobs = []
-    for run in runs:
-        stores = [opened(run.profile, cell_type) for cell_type in run.cell_types]
-        _check(run, stores)
-        jobs.append(Job(run, _settings(run, stores)))
-    return jobs
+    return [Job(run, _settings(run, opened)) for run in runs]
 
 
 def _check(run: Run, stores: list[xr.Dataset]) -> None:
@@ -208,24 +257,47 @@ def _check(run: Run, stores: list[xr.Dataset]) -> None:
         _check_selection(store, run.marks or own_marks(store), chosen.get("bin_bp", profile.bin_bp), chosen.get("window_bp", frame_bp))
         if run.max_pcres is not None and not 0 <= run.max_pcres <= store.sizes["rank"]:
             raise InputError(f"max_pcres={run.max_pcres}, expected 0 to {store.sizes['rank']}, which is what the store holds")
-    genes = [pd.Series(store["fold"].values, store["gene_id"].values) for store in stores]
-    fold = genes[0][genes[0].index.isin(genes[-1].index)]
-    n_held_out = int((fold == run.fold).sum())
-    if n_held_out in (0, len(fold)):
-        raise InputError(f"{run.cell_type}: fold {run.fold} holds {n_held_out} of {len(fold)} genes, expected one of {sorted(fold.unique().tolist())}")
+    for name, fold in _folds(run, stores).items():
+        n_held_out = int((fold == run.fold).sum())
+        if n_held_out in (0, len(fold)):
+            raise InputError(f"{name}: fold {run.fold} holds {n_held_out} of {len(fold)} genes, expected one of {sorted(fold.unique().tolist())}")
+    n_genes = _training_genes(run, stores).nunique()
+    if run.n_genes is not None and run.n_genes > n_genes:
+        raise InputError(f"{run.id}: n_genes={run.n_genes}, expected 2 to {n_genes}, which are the training genes; leave it out for all")
 
 
-def _settings(run: Run, stores: list[xr.Dataset]) -> dict[str, Any]:
-    profile = load_profile(run.profile)
+def _folds(run: Run, stores: list[xr.Dataset]) -> dict[str, pd.Series]:
+    """Cell type -> fold of each of its genes, by gene_id; of a fold change, of the genes that both cell types have."""
+    genes = {store.attrs["cell_type"]: pd.Series(store["fold"].values, store["gene_id"].values) for store in stores}
+    if not run.other:
+        return genes
+    own, other = genes[run.cell_type], genes[run.other]
+    return {run.cell_type: own[own.index.isin(other.index)]}
+
+
+def _training_genes(run: Run, stores: list[xr.Dataset]) -> pd.Series:
+    """gene_id of all that could be trained on, a row for each gene of each cell type."""
+    folds = _folds(run, stores)
+    return pd.concat([pd.Series(folds[name].index[folds[name] != run.fold]) for name in run.learn_from or (run.cell_type,)])
+
+
+def _settings(run: Run, opened: Callable[[str, str], xr.Dataset]) -> dict[str, Any]:
+    profile, stores = load_profile(run.profile), [opened(run.profile, cell_type) for cell_type in run.cell_types]
+    _check(run, stores)
     # Only what is not the default: an option that comes later leaves the runs without it current. No profile, whose name or
     # path the folder tells.
-    training = {"epochs": TrainConfig.epochs} | _departures(recipe_of(run, profile), but=("device",))
+    recipe = recipe_of(run, profile)
+    if run.n_genes is not None and not run.start:
+        recipe = for_fewer(recipe, len(_training_genes(run, stores)))
+    training = {"epochs": TrainConfig.epochs} | _departures(recipe, but=("device",))
     about = _departures(run, but=("profile",))
     selection = {"bin_bp": profile.bin_bp, "log_base": profile.log_base} | selection_of(run, profile)
     settings = {"run": about, "version": VERSION, "training": training, "features": [store.attrs["settings"] for store in stores],
                 "selection": selection, "chromolib": __version__}  # fmt: skip
     if run.recipe == "better":
         settings["network"] = BETTER_NETWORK
+    if run.source:
+        settings["source"] = _settings(run.source, opened)
     return json.loads(json.dumps(settings))
 
 
@@ -235,7 +307,7 @@ def _departures(record: Run | TrainConfig, but: tuple[str, ...]) -> dict[str, An
 
 
 def recipe_of(run: Run, profile: Profile) -> TrainConfig:
-    """How a run is trained."""
+    """How a run is trained, on all its training genes."""
     is_peer = run.model != "chromoformer"
     settings = PLAIN | PEERS[run.model].recipe(run.task) if is_peer else {}
     if run.recipe == "profile":
@@ -243,7 +315,27 @@ def recipe_of(run: Run, profile: Profile) -> TrainConfig:
         settings |= departures.model_dump(exclude_none=True)
     elif run.recipe == "better":
         settings |= BETTER_RECIPE
-    return TrainConfig(**settings, select=run.select, seed=run.seed, precision=run.precision)
+    config = TrainConfig(**settings, select=run.select, seed=run.seed, precision=run.precision, frozen=run.frozen)
+    return replace(config, learning_rate=START_RATE * config.learning_rate) if run.start and not run.frozen else config
+
+
+def for_fewer(config: TrainConfig, n_all: int) -> TrainConfig:
+    """The recipe for some of `n_all` genes, with as many updates in each epoch as all of them would give: it passes over those
+    that there are again and again.
+
+    Else few genes would also mean few updates at the same rates, and a network from random weights would be hardly trained at
+    all. One that starts from another cell type needs no more than a pass, and gets worse by further ones.
+    """
+    return replace(config, epoch_updates=len(train.epoch_batches(n_all, config, epoch=1)))
+
+
+def drawn(genes: Iterable[str], n: int, seed: int) -> list[str]:
+    """`n` of these genes by chance, in their order, each once; those of a smaller n are among those of a larger one."""
+    genes = list(dict.fromkeys(genes))
+    ranked = sorted(genes)  # that the draw does not depend on their order
+    order = torch.randperm(len(ranked), generator=torch.Generator().manual_seed(seed)).tolist()
+    chosen = {ranked[i] for i in order[:n]}
+    return [gene for gene in genes if gene in chosen]
 
 
 def selection_of(run: Run, profile: Profile) -> dict[str, Any]:
@@ -293,7 +385,7 @@ def train_run(job: Job, data: tuple[Dataset, Dataset], device: str, report: Call
     part, (seen, held_out) = job.part, data
     config = TrainConfig(**job.settings["training"], device=device)
     machine.reset_peak(device)
-    result = fit(seen, held_out, config, network_of(job.run, seen), checkpoint=part, name=job.run.id, report=report)
+    result = fit(seen, held_out, config, network_of(job.run, seen), initial=_initial(job), checkpoint=part, name=job.run.id, report=report)
     save_weights(part, result.model)
     write_whole(part / "history.csv", lambda path: result.history.to_csv(path, index=False))
     predictions = predict(result.model, held_out)
@@ -306,6 +398,16 @@ def train_run(job: Job, data: tuple[Dataset, Dataset], device: str, report: Call
     }  # fmt: skip
     _write_json(part / _LAST, used)
     publish(job)
+
+
+def _initial(job: Job) -> Network | None:
+    """The network that a run starts from, None: from random weights."""
+    source = job.run.source
+    if source is None:
+        return None
+    if _read_settings(source.folder) != job.settings["source"]:
+        raise InputError(f"{job.run.id}: starts from {source.id}, which is not there or has changed meanwhile; start again, which trains it first")
+    return load_weights(source.folder)
 
 
 def held_out_chromosomes(run: Run) -> tuple[str, ...]:
@@ -364,7 +466,15 @@ class Shelf:
         if [part.store.attrs["settings"] for part in parts] != job.settings["features"]:
             raise InputError(f"{run.id}: found features that were built anew meanwhile, expected those of the start; start again")
         selection = selection_of(run, load_profile(run.profile))
-        return (pair(*parts) if run.other else parts[0]).select(task=run.task, **selection).fold(run.fold)
+        if run.other:
+            seen, held_out = pair(*parts).select(task=run.task, **selection).fold(run.fold)
+        else:
+            folds = {part.cell_type: part.select(task=run.task, **selection).fold(run.fold) for part in parts}
+            held_out = folds[run.cell_type][1]
+            seen = pool([folds[name][0] for name in run.learn_from]) if run.learn_from else folds[run.cell_type][0]
+        if run.n_genes is not None:
+            seen = seen.select(genes=drawn(seen.genes["gene_id"], run.n_genes, run.seed))
+        return seen, held_out
 
 
 def graph_use(run: Run) -> Literal["none", "nodes", "genes"]:

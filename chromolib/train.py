@@ -27,15 +27,15 @@ from tqdm.auto import tqdm
 from .baselines import Peer
 from .baselines.graph import GraphDataset
 from .baselines.hm_crnn import focal_loss
-from .batch import PackedBatch
+from .batch import EmbeddedBatch, PackedBatch
 from .config import InputError, ModelConfig, PeerConfig, Task, TrainConfig
-from .dataset import GeneDataset, PairedDataset, resolve_device
+from .dataset import READ, EmbeddedDataset, GeneDataset, PairedDataset, PooledDataset, resolve_device
 from .evaluation import classification_metrics, regression_metrics
 from .files import write_whole
 from .integrity import one_line
 from .model import Chromoformer
 
-Dataset = GeneDataset | PairedDataset | GraphDataset
+Dataset = GeneDataset | PairedDataset | PooledDataset | GraphDataset | EmbeddedDataset
 Network = Chromoformer | Peer
 INNER_SHARE = 0.15  # of the training genes, held out to choose an epoch by, where that is asked for
 EVALUATION_BATCH = 256  # genes; larger ones gain nothing
@@ -68,6 +68,7 @@ def fit(
     config: TrainConfig | None = None,
     model_config: ModelConfig | PeerConfig | None = None,
     *,
+    initial: Network | None = None,
     checkpoint: Path | None = None,
     name: str = "",
     report: Callable[[dict], None] | None = None,
@@ -83,9 +84,12 @@ def fit(
         The paper's recipe by default. The same seed on the same device and number of threads gives the same network.
     model_config : ModelConfig, optional
         The paper's network on the dataset's marks, bins and frame by default.
+    initial : Network, optional
+        Whose weights training starts from, in place of random ones; it stays as it is. With `frozen` only the head learns.
     checkpoint : Path, optional
         Folder that receives the state after an epoch, where STATE_EVERY_S seconds have passed since the last one; a training
-        that finds its own state there goes on from it. One that ended sooner leaves none.
+        that finds its own state there goes on from it. One that ended sooner leaves none. It does not tell from which weights
+        its training started: those of another `initial` need another folder.
     name : str
         What to call this training where its progress is shown.
     report : function, optional
@@ -94,7 +98,8 @@ def fit(
     Raises
     ------
     InputError
-        Fewer than two training genes, a device that is not there, or a checkpoint of other settings.
+        Fewer than two training genes, a device that is not there, a checkpoint of other settings, or an `initial` that is
+        another network than the one to train.
     TrainingError
         A loss or a weight that is infinite or no number; the checkpoint keeps a state from before it.
     """
@@ -107,16 +112,21 @@ def fit(
     model_config = model_config or network_for(train)
     for data in (train, held_out):
         check_fits(model_config, data)
+    _check_start(initial, model_config, config)
     dtype = torch.float16 if config.signal == "float16" else None  # None: as it is
     train, held_out = train.to(device, dtype), held_out.to(device, dtype)
     train, judge = inner_split(train, config.seed) if config.select == "best-inner" else (train, None)
     model = build(model_config, config.seed).to(device)
+    if initial is not None:
+        model.load_state_dict(initial.state_dict())
     if config.standardise:
         set_gain(model, train)
     optimizer = make_optimizer(model, config)
     scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
     best: dict[str, Tensor] = {}
     history, seconds = load_state(checkpoint, model, optimizer, scaler, config, best) if checkpoint else ([], 0.0)
+    if config.frozen:
+        train, held_out, judge = (data and embedded(model, data, config.precision) for data in (train, held_out, judge))
 
     saved = time.perf_counter()
     with contextlib.nullcontext(report) if report else _progress(config.epochs, len(history), name) as show:
@@ -147,6 +157,34 @@ def build(config: ModelConfig | PeerConfig, seed: int) -> Network:
     return Chromoformer(config, seed=seed) if isinstance(config, ModelConfig) else Peer(config, seed=seed)
 
 
+def _check_start(initial: Network | None, model_config: ModelConfig | PeerConfig, config: TrainConfig) -> None:
+    """Refuse weights that are no start for this network and recipe, and a recipe that needs some and has none."""
+    if initial is None:
+        if config.frozen:
+            raise InputError("fit: frozen, but found no weights to start from, expected a trained network as `initial`; give one, or train all layers")
+        return
+    found, expected = initial.config.to_dict(), model_config.to_dict()
+    for name in found | expected:
+        if found.get(name) != expected.get(name):
+            raise InputError(f"fit: `initial` has {name} {found.get(name)}, expected {expected.get(name)} as the network to train; start from one of that kind")
+    if config.standardise:
+        raise InputError("fit: `initial` with standardise, expected one of them: weights to start from read the signal as it is; leave standardise out")
+    if config.frozen and (not isinstance(model_config, ModelConfig) or model_config.task == "diff"):
+        kind = getattr(model_config, "model", f"task {model_config.task}")
+        raise InputError(f"fit: frozen, but found {kind}, expected chromoformer with task clf or reg, which has one head; train all layers")
+
+
+@torch.no_grad()
+def embedded(model: Chromoformer, data: GeneDataset | PooledDataset, precision: str = "float32") -> EmbeddedDataset:
+    """The genes as the network's head reads them."""
+    model.eval()
+    features = []
+    for batch in data.batches(torch.arange(len(data)).split(EVALUATION_BATCH)):
+        with autocast(data.device, precision):
+            features.append(model.features(batch).float())
+    return EmbeddedDataset(data, torch.cat(features))
+
+
 def set_gain(model: Network, data: Dataset) -> None:
     """Have a network read each mark over its standard deviation in these genes, apart for each bin width; 0 stays 0.
 
@@ -162,7 +200,8 @@ def set_gain(model: Network, data: Dataset) -> None:
 def make_optimizer(model: Network, config: TrainConfig) -> torch.optim.Optimizer:
     kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}[config.optimizer]
     is_fused = next(model.parameters()).device.type in ("cpu", "cuda")
-    return kind(model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=is_fused)
+    weights = model.head.parameters() if config.frozen else model.parameters()
+    return kind(weights, config.learning_rate, weight_decay=config.weight_decay, fused=is_fused)
 
 
 def inner_split(data: Dataset, seed: int) -> tuple[Dataset, Dataset]:
@@ -192,9 +231,8 @@ def network_for(data: Dataset) -> ModelConfig:
 
     That one has no Pairwise Interaction and no Regulation transformer: the head reads the promoter embedding.
     """
-    names = ("task", "marks", "bin_bp", "frame_bp", "window_bp", "max_pcres", "contacts", "scale", "log_base")
     layers = {} if data.has_pcres else {"pairwise_layers": 0, "regulation_layers": 0}
-    return ModelConfig(**{name: getattr(data, name) for name in names}, **layers)
+    return ModelConfig(task=data.task, **{name: getattr(data, name) for name in READ}, **layers)
 
 
 def train_epoch(
@@ -247,15 +285,20 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def epoch_batches(n_genes: int, config: TrainConfig, epoch: int) -> tuple[Tensor, ...]:
-    """Shuffled positions of the genes, cut into batches. Depends on nothing but its arguments, so runs can resume."""
+    """Shuffled positions of the genes, cut into batches. Depends on nothing but its arguments, so runs can resume.
+
+    With `epoch_updates` there are so many: of one pass over the genes after the other, each in an order of its own.
+    """
     generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
-    order = torch.randperm(n_genes, generator=generator)
     size = min(config.batch_size, n_genes)
     n_kept = n_genes - n_genes % size if config.drop_last else n_genes
-    return order[:n_kept].split(size)
+    batches: tuple[Tensor, ...] = ()
+    while len(batches) < (config.epoch_updates or 1):
+        batches += torch.randperm(n_genes, generator=generator)[:n_kept].split(size)
+    return batches[: config.epoch_updates]
 
 
-def batch_loss(model: Network, batch: PackedBatch, config: TrainConfig) -> Tensor:
+def batch_loss(model: Network, batch: PackedBatch | EmbeddedBatch, config: TrainConfig) -> Tensor:
     """Mean loss over the genes of a batch; focal: their sum, as its authors have it."""
     if config.noise:
         batch = noisy(batch, dict(zip(model.config.bin_bp, torch.where(model.gain > 0, config.noise / model.gain, 0.0), strict=True)))

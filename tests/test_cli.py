@@ -102,6 +102,17 @@ def test_predict_reads_what_the_run_read(chromolib, monkeypatch, tmp_path, selec
     shutil.rmtree(run.folder)
 
 
+def test_train_learns_from_other_cell_types(chromolib, monkeypatch):
+    seen = []
+    monkeypatch.setattr("chromolib.grid.ensure", lambda runs, per_device: seen.extend(runs) or sys.exit(0))
+    common = ("train", "smoke", "--cell-type", "S03", "--fold", "1")
+    chromolib(*common, "--learn-from", "S01", "--learn-from", "S02")
+    chromolib(*common, "--start", "S01", "--frozen", "--genes", "20")
+    chromolib(*common)
+    run = Run(profile="smoke", cell_type="S03", fold=1)
+    assert seen == [replace(run, learn_from=("S01", "S02")), replace(run, start="S01", frozen=True, n_genes=20), run]
+
+
 def test_train_ends_with_status_1_where_a_run_failed(chromolib, monkeypatch):
     sizes = {"d_embedding": 8, "regulation_layers": 1, "regulation_heads": 2, "regulation_width": 8}
     network_for, fit = train.network_for, runs.fit
@@ -191,6 +202,8 @@ def test_unknown_profile_is_one_line(chromolib, command):
         (["train", "smoke", "--task", "diff"], "train: task='diff', expected clf or reg; fold changes are trained in notebooks 02b and 03"),
         (["train", "smoke", "--task", "cls"], "train: task='cls', expected clf or reg"),
         (["simulate", "new", "--profile", "smoke", "--cell-type", "S01"], "simulate: --cell-type S01 without --features, but"),
+        (["train", "smoke", "--frozen"], "Run: frozen without start"),
+        (["train", "smoke", "--genes", "1000"], "n_genes=1000, expected 2 to "),
         (["train", "smoke", "--recipe", "mine"], "unknown recipe 'mine'"),
         (["preprocess", PROFILES / "none.yml"], "unknown profile"),
         (["simulate", "new", "--profile", "h1-demo"], "profile h1-demo: has no inputs.simulation"),

@@ -214,6 +214,22 @@ def test_grid_killed_twenty_times_ends_as_if_nothing_had_been(place, store, undi
     assert results(store) == undisturbed != before
 
 
+FROM_OTHERS = """
+about = [{"start": "S01"}, {"start": "S01", "frozen": True, "n_genes": 20}, {"cell_type": "S01", "learn_from": ("S01", "S02")}]
+runs = [cl.Run(**{"profile": runs[0].profile, "cell_type": "S02", "fold": 1} | some) for some in about]
+"""
+
+
+def test_runs_from_other_cell_types_end_the_same_killed_or_not_and_one_or_two_at_a_time(place, store):
+    finish(start(place, FROM_OTHERS + "cl.ensure(runs, per_device=2)"))
+    undisturbed = results(store)
+    assert len(undisturbed) == 4                                                 # with what two of them start from
+    shutil.rmtree(store)
+    lines, _ = finish(start(place, FROM_OTHERS + KILLING + TWENTY_TIMES.replace("range(20)", "range(8)")))
+    assert lines.count("killed") == 8
+    assert results(store) == undisturbed
+
+
 def test_run_killed_before_any_of_its_file_operations_is_completed(place, store, tmp_path):
     code = "runs[0] = cl.Run(profile='smoke', cell_type='S01', fold=1); cl.ensure(runs)" + KILLING + AT_EACH_FILE_OPERATION
     lines, _ = finish(start(place, code, n=1, cwd=tmp_path))

@@ -390,3 +390,203 @@ def test_bar_counts_the_epochs_of_all_runs(monkeypatch, capsys):
 @pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (89, "89 s"), (100, "2 min"), (5000, "83 min"), (12_000, "3 h 20 min")])
 def test_durations_are_told_to_two_digits(seconds, words):
     assert grid.in_words(seconds) == words
+
+
+# From other cell types
+
+TUNED = replace(RUN, cell_type="S03", start="S01", n_genes=20)
+HEAD = replace(TUNED, frozen=True)
+AGNOSTIC = replace(RUN, learn_from=("S02", "S03"))
+
+
+def split(run):
+    return runs.Shelf().split(*runs.plan([run]))
+
+
+def test_run_without_other_cell_types_has_the_settings_it_had_before_there_were_any():
+    settings = runs.plan([RUN])[0].settings
+    assert settings["run"] == {"cell_type": "S01", "fold": 1} and "source" not in settings and len(settings["features"]) == 1
+    assert settings["training"] == {"epochs": 2, "batch_size": 16, "learning_rate": 3e-4}
+
+
+def test_id_tells_what_a_run_learned_from():
+    assert AGNOSTIC.id == f"{RUN.id}-learned-from-S02+S03"
+    assert replace(RUN, learn_from="S02").id == f"{RUN.id}-learned-from-S02"
+    assert TUNED.id == "S03-clf-chromoformer-fold1-seed42-start-S01-20-genes"
+    assert HEAD.id == "S03-clf-chromoformer-fold1-seed42-start-S01-frozen-20-genes"
+    assert replace(RUN, start=["S02"]) == replace(RUN, start="S02") != replace(RUN, start=("S02", "S03"))
+
+
+def test_source_is_the_same_run_of_another_cell_type_or_of_several():
+    assert RUN.source is None and AGNOSTIC.source is None
+    about = {"fold": 2, "task": "reg", "max_pcres": 2, "seed": 7}
+    assert replace(HEAD, **about).source == replace(RUN, **about)
+    of_two = replace(HEAD, start=("S01", "S02"))
+    assert of_two.source == replace(RUN, cell_type="S03", learn_from=("S01", "S02"))
+
+
+def test_genes_of_other_cell_types_are_learned_from_and_no_held_out_chromosome_is_in_any_of_them():
+    seen, held_out = split(AGNOSTIC)
+    assert set(seen.genes["cell_type"]) == {"S02", "S03"} and held_out.cell_type == "S01"
+    assert not set(seen.genes["chrom"]) & set(held_out.genes["chrom"]) and set(held_out.genes["fold"]) == {1}
+    for name in ("S02", "S03"):
+        own, _ = load_dataset(load_profile("smoke"), name).fold(1)
+        of_it = seen.genes[seen.genes["cell_type"] == name]
+        assert of_it[["gene_id", "label"]].to_numpy().tolist() == own.genes[["gene_id", "label"]].to_numpy().tolist()
+
+
+def test_run_that_learns_from_its_own_cell_type_is_that_of_the_cell_type():
+    assert split(replace(RUN, learn_from=("S02", "S01")))[0].cell_type == "S02+S01"
+    first, second = (ensure([run]) for run in (RUN, replace(RUN, learn_from="S01")))
+    np.testing.assert_array_equal(first.predictions["logit_on"], second.predictions["logit_on"])
+
+
+def test_fewer_genes_are_among_more_and_keep_their_order():
+    genes = [f"G{i}" for i in np.random.default_rng(0).permutation(60)]
+    few, more = (runs.drawn(genes, n, seed=1) for n in (10, 30))
+    assert len(few) == 10 and len(more) == 30 and set(few) < set(more)
+    assert more == [gene for gene in genes if gene in set(more)]
+    assert set(runs.drawn(genes[::-1] * 2, 10, seed=1)) == set(few) != set(runs.drawn(genes, 10, seed=2))
+    assert runs.drawn(genes, 60, seed=1) == genes
+    seen, _ = split(replace(AGNOSTIC, n_genes=10))
+    assert [len(part) for part in seen.parts] == [10, 10] and len(set(seen.genes["gene_id"])) == 10
+
+
+def test_few_genes_get_as_many_updates_as_all_by_hand():
+    recipe = TrainConfig(epochs=7, batch_size=32, decay=0.85)
+    assert runs.for_fewer(recipe, n_all=600) == replace(recipe, epoch_updates=18)     # 600 // 32; the smaller last batch is dropped
+    assert runs.for_fewer(replace(recipe, drop_last=False), n_all=600).epoch_updates == 19
+    (job,) = runs.plan([replace(RUN, n_genes=20)])
+    assert job.settings["training"]["epoch_updates"] == len(split(RUN)[0]) // 16
+    (job,) = runs.plan([replace(AGNOSTIC, n_genes=20)])
+    assert job.settings["training"]["epoch_updates"] == len(split(AGNOSTIC)[0]) // 16
+
+
+def test_network_of_another_cell_type_goes_on_pass_by_pass_and_whole_at_a_tenth_of_the_rate():
+    whole, head, own = (job.settings["training"] for job in runs.plan([TUNED, HEAD, RUN]))
+    assert whole.pop("learning_rate") == pytest.approx(3e-5) and head.pop("learning_rate") == own.pop("learning_rate") == 3e-4
+    assert head.pop("frozen") and whole == head == own
+
+
+def test_run_on_all_genes_by_number_is_the_run_on_all_genes():
+    n_genes = len(split(RUN)[0])
+    first, second = (ensure([run]) for run in (RUN, replace(RUN, n_genes=n_genes)))
+    np.testing.assert_array_equal(first.predictions["logit_on"], second.predictions["logit_on"])
+
+
+def test_what_a_run_starts_from_is_trained_before_it_and_once(folder, trained):
+    other = replace(RUN, cell_type="S02")
+    found = ensure([TUNED, HEAD, other])
+    assert trained[:2] == [RUN.id, other.id] and trained[2:] == [TUNED.id, HEAD.id]
+    assert found.metrics["run"].tolist() == [TUNED.id, HEAD.id, other.id]
+    assert found.metrics["n_train"].tolist()[:2] == [20, 20]
+    shutil.rmtree(folder / RUN.id)
+    ensure([TUNED, HEAD])                                                        # whole without it
+    assert len(trained) == 4
+    ensure([replace(TUNED, n_genes=30), RUN])
+    assert trained[4:] == [RUN.id, replace(TUNED, n_genes=30).id]
+
+
+def test_frozen_run_has_the_weights_of_its_source_but_for_the_head():
+    ensure([HEAD, replace(TUNED, start=("S01", "S02"))])
+    source, head = (load_weights(run.folder).state_dict() for run in (RUN, HEAD))
+    for name, weight in head.items():
+        assert torch.equal(weight, source[name]) != name.startswith("head."), name
+    assert json.loads((replace(RUN, cell_type="S03", learn_from=("S01", "S02")).folder / "metrics.json").read_text())["roc_auc"] >= 0
+
+
+@pytest.mark.parametrize("run", [TUNED, AGNOSTIC], ids=lambda run: run.id)
+def test_run_is_trained_anew_for_other_features_of_a_cell_type_that_it_learned_from(run, trained, monkeypatch):
+    ensure([run])
+    before = len(trained)
+    with_other_features(monkeypatch, run.start[0] if run.start else "S03")
+    ensure([run])
+    ensure([run])
+    assert trained[before:] == [job.id for job in (run.source, run) if job]
+
+
+def test_run_whose_source_fails_is_not_begun_and_says_why(folder, monkeypatch, capsys):
+    fit = runs.fit
+
+    def fails(*data, name, **options):
+        if name == RUN.id:
+            raise MemoryError
+        return fit(*data, name=name, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "fit", fails)
+        found = ensure([TUNED, replace(TUNED, start="S02")])
+    (reason,) = found.failures["reason"]
+    assert reason.startswith(f"{TUNED.id}: not begun, since what it starts from failed: {RUN.id}: out of memory on cpu")
+    assert found.metrics["run"].tolist() == [replace(TUNED, start="S02").id]
+    assert [line for line in capsys.readouterr().err.splitlines() if line.endswith(reason)] == [f"chromolib: {reason}"]
+    assert ensure([TUNED]).failures.empty
+
+
+def test_source_that_goes_meanwhile_is_one_line(folder, monkeypatch):
+    ensure([RUN])
+    train_run = runs.train_run
+    monkeypatch.setattr("chromolib.workers.train_run", lambda job, *rest: shutil.rmtree(folder / RUN.id) or train_run(job, *rest))
+    with pytest.raises(InputError, match=f"{TUNED.id}: starts from {RUN.id}, which is not there or has changed meanwhile; start again"):
+        ensure([TUNED])
+
+
+@pytest.mark.parametrize("run", [TUNED, HEAD, AGNOSTIC], ids=lambda run: run.id)
+def test_interrupted_run_from_other_cell_types_ends_as_if_nothing_had_been(folder, monkeypatch, run):
+    whole = ensure([run])
+    shutil.rmtree(run.folder)
+    train_epoch, trained_epochs = train.train_epoch, []
+
+    def dies_in_the_second_epoch(*args):
+        if args[-1] == 2:
+            raise KeyboardInterrupt
+        return train_epoch(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train, "train_epoch", dies_in_the_second_epoch)
+        ensure([run])
+    monkeypatch.setattr(train, "train_epoch", lambda *args: trained_epochs.append(args[-1]) or train_epoch(*args))
+    assert_same(whole, ensure([run]))
+    assert trained_epochs == [2]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"learn_from": ()}, r"learn_from=\(\), expected cell types, each once"),
+        ({"learn_from": ("S02", "S02")}, r"learn_from=\('S02', 'S02'\), expected cell types, each once"),
+        ({"learn_from": "S02", "task": "diff", "other": "S02"}, r"learn_from=\('S02',\) with task='diff', expected clf or reg"),
+        ({"start": "S02", "task": "diff", "other": "S02"}, r"start=\('S02',\) with task='diff', expected clf or reg"),
+        ({"start": "S02", "learn_from": "S02"}, r"start=\('S02',\) with learn_from=\('S02',\), expected one of them"),
+        ({"start": "S02", "recipe": "better"}, r"start=\('S02',\) with recipe 'better'"),
+        ({"frozen": True}, "frozen without start"),
+        ({"n_genes": 1}, "n_genes=1, expected 2 or more"),
+        ({"n_genes": 20, "select": "best-inner"}, "n_genes=20 with select='best-inner' and genes='all', expected last and all"),
+        ({"model": "deepchrome", "start": "S02", "frozen": True}, "frozen=True, but DeepChrome has no such choice"),
+        ({"model": "gc-merge", "learn_from": "S02"}, r"learn_from=\('S02',\), but GC-MERGE has no such choice"),
+    ],
+)
+def test_run_from_other_cell_types_that_cannot_be_is_refused(wrong, message):
+    with pytest.raises(InputError, match=f"^Run: {message}"):
+        Run(**(vars(RUN) | wrong))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"learn_from": ("S02", "S09")}, "profile smoke: unknown cell type 'S09'"),
+        ({"start": "S09"}, "profile smoke: unknown cell type 'S09'"),
+        ({"n_genes": 97}, r"n_genes=97, expected 2 to \d\d, which are the training genes; leave it out for all"),
+    ],
+)
+def test_run_from_what_is_not_there_is_refused_before_anything_is_trained(trained, wrong, message):
+    with pytest.raises(InputError, match=message):
+        ensure([RUN, Run(**(vars(RUN) | wrong))])
+    assert trained == []
+
+
+def test_peer_learns_from_other_cell_types_too(trained):
+    peer = replace(RUN, model="hm-crnn")
+    pooled, tuned = replace(peer, learn_from=("S01", "S02")), replace(peer, start="S02", n_genes=20)
+    assert ensure([pooled, tuned]).metrics["run"].tolist() == [pooled.id, tuned.id]
+    assert sorted(trained) == sorted([pooled.id, tuned.id, tuned.source.id])

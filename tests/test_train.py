@@ -20,6 +20,7 @@ from chromolib import (
     fit,
     load_weights,
     pair,
+    pool,
     predict,
     save_weights,
     train,
@@ -93,6 +94,15 @@ def test_order_depends_on_seed_and_epoch_and_on_nothing_else():
     assert len({tuple(order) for order in orders.values()}) == 4
     assert torch.cat(epoch_batches(64, TrainConfig(seed=2, epochs=99), 1)).tolist() == orders[2, 1]
     assert orders[1, 1] != sorted(orders[1, 1])
+
+
+def test_epoch_of_so_many_updates_passes_over_few_genes_again_and_again():
+    batches = epoch_batches(20, TrainConfig(batch_size=8, epoch_updates=5), epoch=1)   # a pass gives 2, the rest is dropped
+    assert [len(batch) for batch in batches] == [8] * 5
+    first, second = (torch.cat(batches[i : i + 2]).tolist() for i in (0, 2))
+    assert len(set(first)) == len(set(second)) == 16 and first != second
+    assert torch.equal(torch.cat(batches[:2]), torch.cat(epoch_batches(20, TrainConfig(batch_size=8), 1)))
+    assert [len(batch) for batch in epoch_batches(3, TrainConfig(epoch_updates=4), 1)] == [3] * 4
 
 
 # Losses
@@ -212,6 +222,101 @@ def test_too_few_genes_or_a_device_that_is_not_there_are_refused(data):
         train_on(data, config(device="cuda:99"))
 
 
+# Weights to start from
+
+
+@pytest.fixture(scope="module")
+def elsewhere():
+    """A network trained on another cell type."""
+    return train_on(dataset(seed=1)).model
+
+
+def test_no_update_leaves_the_network_that_training_starts_from(data, elsewhere):
+    result = train_on(data, config(epochs=0), initial=elsewhere)
+    pd.testing.assert_frame_equal(predict(result.model, data), predict(elsewhere, data), check_exact=True)
+
+
+def test_training_leaves_the_network_that_it_starts_from_as_it_is(data, elsewhere):
+    before = {name: weight.clone() for name, weight in elsewhere.state_dict().items()}
+    after = train_on(data, initial=elsewhere).model.state_dict()
+    for name, weight in elsewhere.state_dict().items():
+        assert torch.equal(weight, before[name]) and (not weight.is_floating_point() or not torch.equal(weight, after[name])), name
+
+
+def test_frozen_network_learns_in_its_head_alone_as_if_all_were_computed_anew(data, elsewhere):
+    frozen = config(frozen=True)
+    result = train_on(data, frozen, initial=elsewhere)
+    for name, weight in result.model.state_dict().items():
+        assert torch.equal(weight, elsewhere.state_dict()[name]) != name.startswith("head."), name
+    model = train.build(elsewhere.config, seed=0)
+    model.load_state_dict(elsewhere.state_dict())
+    optimizer, scaler = train.make_optimizer(model, frozen), torch.amp.GradScaler("cpu", enabled=False)
+    genes, held_out = data.fold(1)
+    losses = [train.train_epoch(model, genes, optimizer, scaler, frozen, epoch) for epoch in (1, 2, 3, 4)]
+    assert result.history["train_loss"].tolist() == pytest.approx(losses, abs=1e-6)
+    for ours, theirs in zip(result.model.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+    last = result.history.iloc[-1]
+    assert evaluate(model, held_out) == pytest.approx(last.iloc[3:].to_dict(), abs=1e-5)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_training_that_starts_from_a_network_goes_on_as_if_nothing_had_been(data, elsewhere, tmp_path, frozen):
+    settings = config(frozen=frozen)
+    whole = train_on(data, settings, initial=elsewhere)
+    train_on(data, config(frozen=frozen, epochs=2), initial=elsewhere, checkpoint=tmp_path)
+    assert_same(train_on(data, settings, initial=elsewhere, checkpoint=tmp_path), whole)
+    with pytest.raises(InputError, match="left by a training with other settings"):
+        train_on(data, config(frozen=not frozen), initial=elsewhere, checkpoint=tmp_path)
+
+
+def test_start_that_does_not_fit_is_refused(data, elsewhere):
+    with pytest.raises(InputError, match="fit: frozen, but found no weights to start from"):
+        train_on(data, config(frozen=True))
+    with pytest.raises(InputError, match="fit: `initial` has max_pcres 4, expected 8 as the network to train"):
+        train_on(data, initial=Chromoformer(ModelConfig(**SMALL, max_pcres=4)))
+    with pytest.raises(InputError, match="fit: `initial` has task clf, expected reg"):
+        train_on(dataset("reg"), initial=elsewhere)
+    with pytest.raises(InputError, match="fit: `initial` with standardise, expected one of them"):
+        train_on(data, config(standardise=True), initial=elsewhere)
+    pairs, network = pair(data, dataset(seed=1)), ModelConfig(task="diff", **SMALL)
+    with pytest.raises(InputError, match="fit: frozen, but found task diff, expected chromoformer with task clf or reg"):
+        fit(*pairs.fold(1), config(frozen=True), network, initial=Chromoformer(network))
+
+
+# Several cell types
+
+
+def test_network_says_the_same_of_a_gene_whether_or_not_its_cell_type_is_pooled(data):
+    model, other = Chromoformer(ModelConfig(**SMALL)), dataset(seed=1)
+    said = predict(model, pool([data, other]))
+    alone = pd.concat([predict(model, data), predict(model, other)], ignore_index=True)
+    pd.testing.assert_frame_equal(said, alone, atol=1e-6)
+
+
+def test_epoch_over_a_pool_sees_each_gene_of_each_cell_type_once(data, monkeypatch):
+    pooled, seen = pool([data, dataset(seed=1)]), []
+    batch_loss = train.batch_loss
+    monkeypatch.setattr(train, "batch_loss", lambda model, batch, *rest: seen.append(batch) or batch_loss(model, batch, *rest))
+    fit(pooled, data, config(epochs=1, drop_last=False), ModelConfig(**SMALL))
+    promoters = torch.cat([batch.promoter[100] for batch in seen])
+    expected = torch.cat([part.batch(range(28)).promoter[100] for part in pooled.parts])
+    assert [len(batch) for batch in seen] == [8] * 7
+    assert sorted(map(tuple, promoters.flatten(1).tolist())) == sorted(map(tuple, expected.flatten(1).tolist()))
+
+
+def test_inner_genes_of_a_pool_lie_on_other_chromosomes_in_every_cell_type(data):
+    inner = train.inner_split(pool([data, dataset(seed=1)]), seed=1)
+    chromosomes = [set(side.genes["chrom"]) for side in inner]
+    assert not chromosomes[0] & chromosomes[1] and sum(map(len, inner)) == 56
+    assert all(len(side.parts[0]) == len(side.parts[1]) for side in inner)
+
+
+def test_pool_of_one_cell_type_trains_the_network_of_that(data):
+    genes, held_out = data.fold(1)
+    assert_same(fit(pool([genes]), held_out, QUICK, ModelConfig(**SMALL)), train_on(data))
+
+
 # A better recipe
 
 BETTER = {"schedule": "cosine", "warmup": 0.25, "standardise": True, "noise": 0.1}
@@ -295,6 +400,7 @@ def test_fold_change_and_pcres_train_by_the_better_recipe_too():
         ({"schedule": "step"}, "schedule='step', expected one of decay, cosine"),
         ({"warmup": 0.1}, "warmup=0.1 with schedule='decay', expected .* only with cosine"),
         ({"schedule": "cosine", "warmup": 1.0}, "warmup=1.0 with schedule='cosine', expected 0 to below 1"),
+        ({"epoch_updates": 0}, "epoch_updates=0, expected 1 or more"),
         ({"noise": 0.1}, "noise=0.1 with standardise=False, expected .* only with standardise"),
     ],
 )
