@@ -1,6 +1,7 @@
 """Genes of two species: tables as users write them and as BioMart exports them, and what a profile makes of them."""
 
 import gzip
+from urllib.parse import unquote
 
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ from chromolib import inputs, load_profile, readers, simulate
 from chromolib.config import ROOT, InputError
 from chromolib.genome import profile_genome
 from chromolib.inputs import faults
+from chromolib.registry import entry, mirrored_path
 
 H1, H2, H3 = (f"ENSG0000000000{i}" for i in (1, 2, 3))
 M1, M2 = (f"ENSMUSG0000000000{i}" for i in (1, 2))
@@ -112,6 +114,20 @@ def test_the_second_species_of_own_cells_lies_beside_their_profile(own):
     assert rows(inputs.orthologues(profile)) == [("g1", "m1"), ("g2", "m2"), ("g2", "m3")]
     found = faults.find(str(own / "my.yml"))
     assert found.faults == [] and "pairs.csv: 3 pairs of orthologues; 1 of gene_id in several, 0 of other_gene_id in several" in found.notes
+
+
+@pytest.mark.parametrize("name", ["roadmap", "own"])
+def test_orthologues_may_come_from_biomart(name, own, monkeypatch):
+    """A mirror that is a folder holds the whole query as the name of a file."""
+    monkeypatch.setenv("CHROMOLIB_MIRROR", str(own / "mirror"))
+    monkeypatch.setenv("CHROMOLIB_DATA", str(own / "data"))
+    path = own / "mirror" / unquote(mirrored_path(entry("ensembl-orthologues").urls[0]))
+    path.parent.mkdir(parents=True)
+    path.write_text(f"Gene stable ID\tMouse gene stable ID\n{H1}\t{M1}\n{H2}\t\n")
+    mine = own / "my.yml"
+    mine.write_text(mine.read_text().replace("orthologues: pairs.csv", "orthologues: 'source:ensembl-orthologues'"))
+    assert faults.find(str(mine)).faults == []
+    assert rows(inputs.orthologues(load_profile(mine if name == "own" else name))) == [(H1, M1)]
 
 
 def test_check_tells_what_is_wrong_with_a_second_species(own):

@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from chromolib import features, load_profile, sources
+from chromolib import features, load_profile, simulate, sources
 from chromolib.config import InputError
 from chromolib.dataset import open_store
 from chromolib.registry import entry, mirrored_path
@@ -53,6 +53,7 @@ def roadmap(smoke, tmp_path, monkeypatch):
 def roadmap_mouse(data_dir, tmp_path, monkeypatch):
     """Profile roadmap-mouse, whose files are those of the smallest cohort's second species, and the features of the same files."""
     of_cohort = load_profile("smoke-mouse").model_copy(update={"marks": ("H3K9me3", "H3K27ac")})
+    simulate.ensure_raw(of_cohort)
     expected, raw = features.build(of_cohort, "M01"), of_cohort.raw_dir / "mouse"
     monkeypatch.setenv("CHROMOLIB_MIRROR", str(tmp_path / "mirror"))
     monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path / "data"))
