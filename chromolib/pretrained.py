@@ -59,11 +59,11 @@ def save_pretrained(run: Run, folder: Path | str) -> Path:
     Raises
     ------
     InputError
-        The folder holds something else.
+        The folder holds something else, if only beside such a network.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder.is_dir() and all((folder / name).is_file() for name in FILES)):
-        raise InputError(f"{folder}: is there and holds no network of an earlier export, expected a new name; choose another folder")
+    if folder.exists():
+        _check_replaceable(folder)
     ensure([run])
     model, profile = load_weights(run.folder), load_profile(run.profile)
     about = _about(run, profile)
@@ -72,6 +72,20 @@ def save_pretrained(run: Run, folder: Path | str) -> Path:
         (new / "config.json").write_text(json.dumps({"network": model.config.to_dict(), "about": about}, indent=1), encoding="utf-8")
         (new / "README.md").write_text(_card(profile, model, about), encoding="utf-8")
     return folder
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Have only what `save_pretrained` wrote be replaced: other programs' networks have files of the same names."""
+    is_export = folder.is_dir() and {path.name for path in folder.iterdir()} == set(FILES)
+    try:
+        if not is_export:
+            raise InputError("other files")
+        _read_config(folder, str(folder))
+    except InputError:
+        raise InputError(
+            f"{folder}: is there and holds other things than a network of an earlier export, expected {', '.join(FILES)} of one or a new name; "
+            "choose another folder"
+        ) from None
 
 
 def from_pretrained(name: str | Path) -> Pretrained:
@@ -137,14 +151,22 @@ def _of_export(folder: Path, name: str) -> Pretrained:
     for file in ("config.json", "model.safetensors"):
         if not (folder / file).is_file():
             raise InputError(f"{name}: no {file}; expected a folder that save_pretrained or a training wrote")
+    network, about = _read_config(folder, name)
+    model = read_network(network, folder / "model.safetensors")
+    return Pretrained(model, name, about["genome"], tuple(about["held_out_chromosomes"]), about)
+
+
+def _read_config(folder: Path, name: str) -> tuple[ModelConfig | PeerConfig, dict[str, Any]]:
+    """The network that an export's config.json describes, and what is told of it."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         network, about = described(json.dumps(config["network"])), config["about"]
-        held_out = tuple(about["held_out_chromosomes"])
+        genome, chromosomes = about["genome"], about["held_out_chromosomes"]
+        if not isinstance(genome, str) or not isinstance(chromosomes, list):
+            raise TypeError(f"genome {genome!r} with held_out_chromosomes {chromosomes!r}")
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{name}: config.json is none of save_pretrained's ({type(error).__name__}: {error}); save the network again") from None
-    model = read_network(network, folder / "model.safetensors")
-    return Pretrained(model, name, about.get("genome"), held_out, about)
+    return network, about
 
 
 def _from_hub(name: str, revision: str | None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -98,10 +99,18 @@ def test_the_card_says_what_the_network_reads_and_never_saw(export):
 def test_an_export_takes_the_place_of_an_earlier_one_but_of_nothing_else(runs, export, tmp_path):
     assert save_pretrained(runs[1], export) == export and from_pretrained(export).about["held_out_fold"] == 2
     save_pretrained(runs[0], export)
-    (tmp_path / "mine.txt").touch()
-    with pytest.raises(InputError, match="holds no network of an earlier export, expected a new name"):
-        save_pretrained(runs[0], tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    mixed, others = tmp_path / "mixed", tmp_path / "others"
+    shutil.copytree(export, mixed)
+    (mixed / "notes.txt").touch()
+    others.mkdir()
+    for name in pretrained.FILES:  # of another program's network, which has files of these names too
+        (others / name).write_text("{}")
+    (tmp_path / "file").touch()
+    before = sorted(tmp_path.rglob("*"))
+    for taken in (tmp_path, mixed, others, tmp_path / "file"):
+        with pytest.raises(InputError, match="holds other things than a network of an earlier export, expected .* a new name"):
+            save_pretrained(runs[0], taken)
+    assert sorted(tmp_path.rglob("*")) == before and (others / "config.json").read_text() == "{}"
 
 
 @pytest.mark.parametrize(
@@ -111,6 +120,8 @@ def test_an_export_takes_the_place_of_an_earlier_one_but_of_nothing_else(runs, e
         ("config.json", lambda text: text.replace('"d_embedding"', '"d_embeddings"'), "unknown setting 'd_embeddings'"),
         ("config.json", lambda text: text.replace('"about"', '"other"'), "config.json is none of save_pretrained's"),
         ("config.json", lambda text: text[:50], "config.json is none of save_pretrained's"),
+        ("config.json", lambda text: re.sub(r'"held_out_chromosomes": \[[^]]*\]', '"held_out_chromosomes": "chr1"', text), "held_out_chromosomes 'chr1'"),
+        ("config.json", lambda text: text.replace('"d_embedding": 8', '"d_embedding": 0'), "2 heads do not divide a width of 0"),
         ("model.safetensors", lambda text: "", "not a usable network"),
         ("model.safetensors", None, "no model.safetensors; expected a folder that save_pretrained or a training wrote"),
     ],
