@@ -6,6 +6,7 @@ predictions by those that did not train on a gene.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from .files import whole_folder
 from .genome import load_genome
 from .grid import ensure
 from .released import load_released, released_cell_types
-from .runs import Run, held_out_chromosomes
+from .runs import Run
 from .train import OUTPUTS, Dataset, Network, check_fits, described, load_weights, predict, read_network, save_tensors
 
 FILES = ("model.safetensors", "config.json", "README.md")
@@ -141,10 +142,22 @@ def networks_of(
 
 
 def _of_run(folder: Path) -> Pretrained:
-    """A run says in its record what it held out; one of before that does not."""
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    held_out = record.get("held_out")
-    return Pretrained(load_weights(folder), str(folder), record.get("genome"), None if held_out is None else tuple(held_out.split()), record)
+    """A run's settings tell what it held out; `train.save_weights` alone leaves none, so that it is not known."""
+    model = load_weights(folder)
+    try:
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return Pretrained(model, str(folder), *_held_out(settings), settings)
+    except FileNotFoundError:
+        return Pretrained(model, str(folder))
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise InputError(f"{folder}: config.json is none of a training's ({type(error).__name__}: {error}); train it again") from None
+
+
+def _held_out(settings: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """Build of a run, and its chromosomes that the run trained on no gene of: those of its fold and of none."""
+    name, sizes, folds = json.loads(settings["features"][0])["genome"]
+    fold = settings["run"]["fold"]
+    return name, tuple(chrom for chrom in sizes if folds.get(chrom, fold) == fold)
 
 
 def _of_export(folder: Path, name: str) -> Pretrained:
@@ -187,13 +200,24 @@ def _from_hub(name: str, revision: str | None) -> Path:
 
 def _about(run: Run, profile: Profile) -> dict[str, Any]:
     """Where a network comes from, as plain values."""
-    config, scores, record = (json.loads((run.folder / name).read_text(encoding="utf-8")) for name in ("config.json", "metrics.json", "record.json"))
+    settings, scores, record = (json.loads((run.folder / name).read_text(encoding="utf-8")) for name in ("config.json", "metrics.json", "record.json"))
+    genome, chromosomes = _held_out(settings)
     return {
         "run": run.id, "profile": profile.name, "title": profile.title, "simulated": profile.simulated,
         "cell_type": run.cell_type_label, "cell_type_name": profile.cell_types[run.cell_type], "task": run.task,
-        "genome": profile.genome, "held_out_fold": run.fold, "held_out_chromosomes": list(held_out_chromosomes(run)),
-        "metrics": scores, "settings": config, "record": record, "licence": "MIT",
+        "genome": genome, "held_out_fold": run.fold, "held_out_chromosomes": list(chromosomes),
+        "metrics": scores, "settings": _published(settings), "record": record, "licence": "MIT",
     }  # fmt: skip
+
+
+def _published(settings: Any) -> Any:
+    """Settings with a digest in place of those of the features, which name the files that somebody trained on."""
+    if not isinstance(settings, dict):
+        return settings
+    short = {name: _published(value) for name, value in settings.items()}
+    if "features" in settings:
+        short["features"] = [hashlib.sha256(text.encode()).hexdigest() for text in settings["features"]]
+    return short
 
 
 def _card(profile: Profile, model: Network, about: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -24,6 +25,7 @@ from chromolib import (
     load_dataset,
     load_profile,
     load_released,
+    load_weights,
     predict,
     pretrained,
     save_pretrained,
@@ -85,6 +87,28 @@ def test_what_is_saved_predicts_the_same_to_the_last_bit(runs, export, data):
 def test_a_run_s_folder_tells_what_it_held_out_as_its_export_does(runs, export):
     run, saved = from_pretrained(runs[0].folder), from_pretrained(str(export))
     assert (run.genome, run.held_out) == (saved.genome, saved.held_out)
+
+
+def test_an_export_tells_features_apart_but_not_the_files_behind_them(runs, export):
+    (text,) = json.loads((runs[0].folder / "config.json").read_text())["features"]
+    assert "tagAlign" in text and "tagAlign" not in (export / "config.json").read_text()
+    assert from_pretrained(export).about["settings"]["features"] == [hashlib.sha256(text.encode()).hexdigest()]
+
+
+def test_a_folder_of_weights_alone_does_not_tell_what_it_held_out(runs, data, tmp_path):
+    train.save_weights(tmp_path, load_weights(runs[0].folder))
+    network = from_pretrained(tmp_path)
+    assert network.held_out is None and len(predict_unseen([network], [data], "simS", in_sample=True)) == len(data)
+    with pytest.raises(InputError, match="does not tell which genes it was trained on"):
+        predict_unseen([network], [data], "simS")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"features": [], "run": {"fold": 1}}', '{"features": ["{}"], "run": {"fold": 1}}'])
+def test_damaged_settings_of_a_run_are_one_line(runs, tmp_path, text):
+    train.save_weights(tmp_path, load_weights(runs[0].folder))
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(InputError, match=f"^{tmp_path}: config.json is none of a training's .*; train it again$"):
+        from_pretrained(tmp_path)
 
 
 def test_the_card_says_what_the_network_reads_and_never_saw(export):
