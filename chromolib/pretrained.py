@@ -30,7 +30,8 @@ from .runs import Run
 from .train import OUTPUTS, Dataset, Network, check_fits, described, load_weights, predict, read_network, save_tensors
 
 FILES = ("model.safetensors", "config.json", "README.md")
-BUILDS = ({"hg19", "hg38"}, {"mm9", "mm10"})  # builds of one species: its chromosomes have the same names and genes
+# Names of builds of one species: its chromosomes have the same names and genes in each.
+SPECIES = {"human": re.compile(r"(hg\d|GRCh\d|hs1$|(T2T-)?CHM13)", re.IGNORECASE), "mouse": re.compile(r"(mm\d|GRCm\d)", re.IGNORECASE)}
 RELEASED = "hg19"  # build of the release's genes
 _HUB_NAME = re.compile(r"^(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?$")
 
@@ -276,14 +277,25 @@ def saw(network: Pretrained, chrom: pd.Series, genome: str) -> np.ndarray:
     InputError
         What the network was trained on is not known.
     """
-    if not _same_chromosomes(network.genome, genome):
+    if is_foreign(network, genome):
         return np.zeros(len(chrom), bool)
     if network.held_out is None:
         raise InputError(
             f"{network.name}: does not tell which genes it was trained on; name the fold that was held out with --held-out 1 to 4 "
             "where it is a checkpoint of the release, or predict all genes with --in-sample"
         )
-    return ~chrom.isin(network.held_out).to_numpy()
+    names = [name.removeprefix("chr") for name in network.held_out]  # Ensembl's are without
+    return ~chrom.str.removeprefix("chr").isin(names).to_numpy()
+
+
+def is_foreign(network: Pretrained, genome: str) -> bool:
+    """Whether a build is of another species than the network's, so that chromosomes say nothing of what it was trained on."""
+    return network.genome is not None and _species(network.genome) != _species(genome)
+
+
+def _species(build: str) -> str:
+    """Of a build of no known species, its own name."""
+    return next((name for name, pattern in SPECIES.items() if pattern.match(build)), build)
 
 
 def genes_for(network: Pretrained, profile: Profile, cell_type: str) -> Dataset:
@@ -323,7 +335,8 @@ def predict_unseen(networks: Sequence[Pretrained], data: Sequence[Dataset], geno
     genome : str
         Build of these genes.
     in_sample : bool
-        Have every network predict every gene; `seen` then tells of which genes any of them was trained on.
+        Have the genes that all networks were trained on predicted too, by all of them; `seen` is True there, and missing where no
+        network is known to have seen them and some do not tell.
 
     Returns
     -------
@@ -341,32 +354,30 @@ def predict_unseen(networks: Sequence[Pretrained], data: Sequence[Dataset], geno
         raise InputError(f"weights: found networks of tasks {', '.join(sorted(tasks))}, expected one task; give each its own call")
     tables = []
     for network, genes in zip(networks, data, strict=True):
-        table = predict(network.model, genes)
         is_seen = _is_seen(network, genes.genes["chrom"], genome, in_sample)
-        tables.append(table.assign(seen=is_seen, is_used=in_sample | (is_seen == 0)))
+        tables.append(predict(network.model, genes).assign(seen=is_seen))
     told = pd.concat(tables, ignore_index=True)
-    order = tables[0]["gene_id"]
-    used = told[told["is_used"].astype(bool)].groupby("gene_id", sort=False)
+    is_used = told["seen"] == 0
+    if in_sample:
+        is_used |= ~is_used.groupby(told["gene_id"]).transform("any")
+    used = told[is_used].groupby("gene_id", sort=False)
     (task,) = tasks
     headline = "probability" if task == "clf" else OUTPUTS[task][0]
-    result = used.mean(numeric_only=True).drop(columns=["is_used", "seen"], errors="ignore")
+    result = used.mean()
+    result["target"] = used["target"].first()
     result["sd"], result["n_networks"] = used[headline].std(), used.size()
-    result["seen"] = used["seen"].max().astype("boolean")
-    result = result.reindex(order[order.isin(result.index)]).reset_index()
-    result.attrs["n_seen"] = len(order) - len(result)
+    result = result.drop(columns="seen").assign(seen=used["seen"].max().astype("boolean"))
+    genes = told["gene_id"].drop_duplicates()
+    result = result.reindex(genes[genes.isin(result.index)]).reset_index()
+    result.attrs["n_seen"] = len(genes) - len(result)
     return result
 
 
 def _is_seen(network: Pretrained, chrom: pd.Series, genome: str, in_sample: bool) -> np.ndarray:
     """0 or 1, or NaN where it is not known and need not be."""
-    if in_sample and network.held_out is None and _same_chromosomes(network.genome, genome):
+    if in_sample and network.held_out is None and not is_foreign(network, genome):
         return np.full(len(chrom), np.nan)
     return saw(network, chrom, genome).astype(float)
-
-
-def _same_chromosomes(one: str | None, other: str) -> bool:
-    """Whether two builds are of one species; a build that is not known counts as the same."""
-    return one is None or one == other or any({one, other} <= builds for builds in BUILDS)
 
 
 def _chromosomes(build: str, fold: int) -> tuple[str, ...]:

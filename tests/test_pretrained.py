@@ -222,20 +222,41 @@ def test_genes_that_all_networks_saw_are_left_out_and_counted(runs, data):
     assert table["gene_id"].tolist() == data.genes.loc[is_first, "gene_id"].tolist() and table.attrs["n_seen"] == (~is_first).sum()
 
 
-def test_in_sample_is_the_mean_and_spread_of_all_and_says_who_saw_the_gene(runs, data):
+def test_in_sample_adds_genes_that_all_saw_with_their_mean_and_spread(runs, data):
     networks = [from_pretrained(run.folder) for run in runs[:2]]
     table = predict_unseen(networks, [data] * 2, "simS", in_sample=True)
     a, b = (predict(network.model, data)["probability"] for network in networks)
-    np.testing.assert_allclose(table["probability"], (a + b) / 2, rtol=1e-6)
-    np.testing.assert_allclose(table["sd"], (a - b).abs() / np.sqrt(2), atol=1e-7)
-    assert (table["n_networks"] == 2).all() and table["seen"].all()  # each by one of the two
+    fold = data.genes["fold"].to_numpy()
+    np.testing.assert_allclose(table["probability"], np.select([fold == 1, fold == 2], [a, b], (a + b) / 2), rtol=1e-6)
+    both = fold > 2  # whom both saw; another is predicted as without `in_sample`
+    np.testing.assert_allclose(table["sd"][both], (a - b)[both].abs() / np.sqrt(2), atol=1e-7)
+    assert (table["n_networks"] == np.where(both, 2, 1)).all() and (table["seen"] == both).all() and table["sd"][~both].isna().all()
+    pd.testing.assert_series_equal(table["target"], predict(networks[0].model, data)["target"])
+
+
+def test_in_sample_is_not_known_to_be_unseen_where_a_network_does_not_tell(runs, data):
+    known, silent = from_pretrained(runs[0].folder), replace(from_pretrained(runs[1].folder), held_out=None)
+    table = predict_unseen([known, silent], [data] * 2, "simS", in_sample=True)
+    is_first = (data.genes["fold"] == 1).to_numpy()
+    assert (table["n_networks"] == np.where(is_first, 1, 2)).all() and (table["seen"] == ~is_first).all()
+    assert predict_unseen([silent], [data], "simS", in_sample=True)["seen"].isna().all()
+
+
+def test_genes_that_only_a_later_network_reads_are_predicted_too(runs, data):
+    networks, ids = [from_pretrained(run.folder) for run in runs[:2]], data.genes["gene_id"].tolist()
+    table = predict_unseen(networks, [data.select(genes=ids[:50]), data.select(genes=ids[40:])], "simS", in_sample=True)
+    assert table["gene_id"].tolist() == ids
 
 
 def test_builds_of_one_species_share_their_chromosomes_and_others_none():
     human = Pretrained(torch.nn.Identity(), "x", "hg19", ("chr1", "chr5"))
     chrom = pd.Series(["chr1", "chr2"])
-    assert saw(human, chrom, "hg19").tolist() == saw(human, chrom, "hg38").tolist() == [False, True]
-    assert saw(human, chrom, "mm9").tolist() == [False, False]
+    for build in ("hg19", "hg38", "GRCh37", "GRCh38.p14", "T2T-CHM13v2.0", "hs1"):
+        assert saw(human, chrom, build).tolist() == saw(human, chrom.str.removeprefix("chr"), build).tolist() == [False, True], build
+    for build in ("mm9", "mm39", "GRCm38", "dm6"):
+        assert saw(human, chrom, build).tolist() == [False, False], build
+    mouse = replace(human, genome="mm10")
+    assert saw(mouse, chrom, "GRCm39").tolist() == [False, True] and saw(mouse, chrom, "hg38").tolist() == [False, False]
     with pytest.raises(InputError, match="does not tell which genes it was trained on"):
         saw(replace(human, held_out=None), chrom, "hg19")
 
@@ -291,6 +312,14 @@ def test_predict_takes_several_networks_and_leaves_out_what_all_saw(chromolib, r
     table = pd.read_csv(out)
     assert status == 0 and set(table["fold"]) == {1, 2} and len(table) + int(lines[-1].split("; ")[1].split()[0]) == 96
     assert chromolib(*arguments, "--in-sample")[0] == 0 and len(pd.read_csv(out)) == 96
+
+
+def test_networks_of_another_species_predict_every_gene_which_a_line_says(chromolib, tmp_path):
+    path = tmp_path / "released.pt"
+    path.write_bytes(peer.checkpoint(peer.network("clf", seed=9)).getvalue())
+    arguments = ["predict", "--profile", "smoke", "--cell-type", "S01", "--out", tmp_path / "p.csv", "--weights", path]
+    status, lines, _ = chromolib(*arguments)
+    assert status == 0 and lines[-2].startswith(f"{path}: trained on another genome than simS") and lines[-1].endswith(": 96 genes of S01")
 
 
 def test_predict_equals_the_release_on_its_own_genes(chromolib, demo_archive, tmp_path):
