@@ -112,29 +112,40 @@ def from_pretrained(name: str | Path) -> Pretrained:
 
 
 def networks_of(
-    weights: str | Path, *, task: Task = "clf", fold: int | None = None, held_out: int | None = None
+    weights: str | Path, *, task: Task | None = None, fold: int | None = None, held_out: int | None = None
 ) -> list[Pretrained]:
     """All networks that a user's word stands for: a checkpoint of the release, a folder, a name on the hub, or a cell type of
-    the authors.
+    the authors, which comes before a folder of that name.
 
     Parameters
     ----------
-    task, fold
+    task : str, optional
+        What they predict; of a cell type of the authors clf where it is not given.
+    fold : int, optional
         Of a cell type of the authors: which of its networks; all four folds where none is given.
     held_out : int, optional
         Fold that a checkpoint was not trained on; the file does not tell. Known of the others.
+
+    Raises
+    ------
+    InputError
+        Nothing of that name could be had, or an option does not belong to it.
     """
     path = Path(weights)
-    if str(weights) in released_cell_types() and not path.exists():
+    if weights in released_cell_types():
         folds = load_genome(RELEASED).fold_ids if fold is None else [fold]
         found = [
-            Pretrained(load_released(str(weights), fold=k, task=task), f"{weights}, fold {k}", RELEASED, _chromosomes(RELEASED, k))
+            Pretrained(load_released(weights, fold=k, task=task or "clf"), f"{weights}, fold {k}", RELEASED, _chromosomes(RELEASED, k))
             for k in folds
         ]
+    elif fold is not None:
+        raise InputError(f"fold {fold} with {weights}, expected it with a cell type of the authors only ({', '.join(released_cell_types())}); leave it out")
     elif path.suffix == ".pt" or path.is_file():
         found = [Pretrained(load_released(path), str(path), RELEASED)]
     else:
         found = [from_pretrained(weights)]
+    if task is not None and found[0].model.config.task != task:
+        raise InputError(f"{weights}: predicts {found[0].model.config.task}, expected {task}; leave the task out, or name other weights")
     if held_out is None:
         return found
     if any(network.held_out is not None for network in found) or not path.is_file():
@@ -242,7 +253,7 @@ def _card(profile: Profile, model: Network, about: dict[str, Any]) -> str:
         "```sh\nchromolib predict --weights FOLDER --profile my.yml --out predictions.csv\n```",
         "```python\nimport chromolib as cl\nnetwork = cl.from_pretrained(\"FOLDER\")\ncl.predict(network.model, data)\n```",
         "## Made with",
-        ", ".join(f"{name} {about['record'][name]}" for name in ("chromolib", "torch", "python", "commit", "finished", "device")) + ".",
+        ", ".join(f"{name} {about['record'][name]}" for name in ("chromolib", "torch", "python", "commit", "finished", "device") if about["record"][name]) + ".",
         "Paper: Lee, Yang & Kim, Nat. Commun. 13:6678 (2022), doi 10.1038/s41467-022-34152-5.",
     ]  # fmt: skip
     if data:

@@ -282,6 +282,28 @@ def test_a_cell_type_of_the_authors_is_fetched_by_the_fold_that_it_held_out(mirr
         load_released("none.pt", fold=2)
 
 
+def test_a_cell_type_of_the_authors_comes_before_a_folder_of_its_name(mirror, monkeypatch, tmp_path):
+    (tmp_path / "E003").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert torch.equal(load_released("E003", fold=1).head[2].weight, mirror.fc_head[2].weight) and len(networks_of("E003", fold=1)) == 1
+    with pytest.raises(InputError, match="no config.json; expected a folder that save_pretrained"):
+        networks_of("./E003")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fold": 3}, "fold 3 with .*, expected it with a cell type of the authors only"),
+        ({"task": "reg"}, "predicts clf, expected reg; leave the task out"),
+        ({"held_out": 1}, "held-out 1 with .*, expected it with a checkpoint of the release"),
+    ],
+)
+def test_an_option_that_does_not_belong_to_the_weights_is_refused(export, options, message):
+    assert len(networks_of(export, task="clf")) == 1
+    with pytest.raises(InputError, match=message):
+        networks_of(export, **options)
+
+
 # The command
 
 
