@@ -217,6 +217,7 @@ def _about(run: Run, profile: Profile) -> dict[str, Any]:
     return {
         "run": run.id, "profile": profile.name, "title": profile.title, "simulated": profile.simulated,
         "cell_type": run.cell_type_label, "cell_type_name": profile.cell_types[run.cell_type], "task": run.task,
+        "learned_from": list(run.learn_from or run.cell_types), "started_from": list(run.start or ()),
         "genome": genome, "held_out_fold": run.fold, "held_out_chromosomes": list(chromosomes),
         "metrics": scores, "settings": _published(settings), "record": record, "licence": "MIT",
     }  # fmt: skip
@@ -240,10 +241,12 @@ def _card(profile: Profile, model: Network, about: dict[str, Any]) -> str:
     shown = [f"| {name} | {value:.4f} |" for name, value in scores.items() if isinstance(value, float)]
     data = [f"| {name} | {source.licence} | {source.citation} |" for name, source in sources.describe(profile)]
     scale = "simulated data: its numbers mean nothing for real cells" if about["simulated"] else "real data"
+    started = f"from a network of {', '.join(about['started_from'])} on, " if about["started_from"] else ""
+    learned = f"on cell type {', '.join(about['learned_from'])}, {started}held out in {about['cell_type']} ({about['cell_type_name']})"
     parts = [
         f"---\n{yaml.safe_dump(front, sort_keys=False)}---",
         f"# {kind}, {about['task']}, {about['cell_type']}, fold {about['held_out_fold']}",
-        f"Trained by chromolib on profile `{profile.name}` ({profile.title}; {scale}), cell type {about['cell_type']} ({about['cell_type_name']}).",
+        f"Trained by chromolib on profile `{profile.name}` ({profile.title}; {scale}): {learned}.",
         "## What it reads",
         _reads(config),
         "## Which genes it never saw",

@@ -120,6 +120,16 @@ def test_the_card_says_what_the_network_reads_and_never_saw(export):
     assert str(export.parent) not in text + (export / "config.json").read_text()
 
 
+def test_the_card_names_the_cell_types_that_were_learned_from(runs, export, tmp_path):
+    assert "on cell type S01, held out in S01" in (export / "README.md").read_text()
+    several = save_pretrained(replace(runs[0], learn_from=("S02", "S03")), tmp_path / "several")
+    further = save_pretrained(replace(runs[0], start="S02", frozen=True), tmp_path / "further")
+    assert "on cell type S02, S03, held out in S01" in (several / "README.md").read_text()
+    assert "on cell type S01, from a network of S02 on, held out in S01" in (further / "README.md").read_text()
+    assert from_pretrained(several).held_out == from_pretrained(further).held_out == from_pretrained(export).held_out
+    assert "tagAlign" not in (further / "config.json").read_text()  # nor of the run that it started from
+
+
 def test_an_export_takes_the_place_of_an_earlier_one_but_of_nothing_else(runs, export, tmp_path):
     assert save_pretrained(runs[1], export) == export and from_pretrained(export).about["held_out_fold"] == 2
     save_pretrained(runs[0], export)
