@@ -160,15 +160,17 @@ def predict(
     profile: Annotated[str, typer.Option(help="Whose genes to predict.")],
     out: Annotated[Path, typer.Option(help="CSV to write.")],
     cell_type: Annotated[str | None, typer.Option(help="Needed where the profile holds several.")] = None,
-    task: Annotated[str, typer.Option(help="Of the authors' cell type: clf or reg.")] = "clf",
+    task: Annotated[str | None, typer.Option(help="clf or reg; of the authors' cell type clf where not given.")] = None,
     fold: Annotated[int | None, typer.Option(help="Of the authors' cell type: the network that held out this fold; all four where not given.")] = None,
     held_out: Annotated[int | None, typer.Option(help="Fold that a checkpoint (.pt) was not trained on, 1 to 4.")] = None,
-    in_sample: Annotated[bool, typer.Option("--in-sample", help="Every network predicts every gene, also those that it was trained on.")] = False,
+    in_sample: Annotated[bool, typer.Option("--in-sample", help="Genes that all networks were trained on are predicted too, by all of them.")] = False,
 ) -> None:
     """Predict the genes of a cell type, each by the networks that were not trained on its chromosome: their mean and spread.
 
     GC-MERGE predicts the genes that stand for a node.
     """
+    import pandas as pd
+
     from . import pretrained
     from .dataset import GENE_COLUMNS
     from .files import write_whole
@@ -178,14 +180,18 @@ def predict(
     if len(names) > 1:
         raise InputError(f"profile {profile} holds {', '.join(names)}; name one with --cell-type")
     _check_writable(out)
-    networks = [found for name in weights for found in pretrained.networks_of(name, task=task, fold=fold, held_out=held_out)]
-    data = [pretrained.genes_for(network, record, names[0]) for network in networks]
+    networks = [found for name in dict.fromkeys(weights) for found in pretrained.networks_of(name, task=task, fold=fold, held_out=held_out)]
+    by_config = {network.model.config: network for network in networks}  # those of several folds read the same, which is loaded once
+    loaded = {config: pretrained.genes_for(network, record, names[0]) for config, network in by_config.items()}
+    data = [loaded[network.model.config] for network in networks]
     told = pretrained.predict_unseen(networks, data, record.genome, in_sample=in_sample)
-    genes = data[0].genes[["gene_id", *GENE_COLUMNS]].drop(columns=["label"]).rename(columns={"expression": "rpkm"})
+    genes = pd.concat([part.genes for part in loaded.values()]).drop_duplicates("gene_id")[["gene_id", *GENE_COLUMNS]].drop(columns=["label"]).rename(columns={"expression": "rpkm"})
     if told.empty:
         raise InputError(f"predict: {len(genes):,} genes of {names[0]}, all of chromosomes that {weights[0]} was trained on; name networks of other folds, or add --in-sample")
     table = genes.merge(told, on="gene_id")
     write_whole(out, lambda path: table.to_csv(path, index=False))
+    if foreign := [network.name for network in networks if pretrained.is_foreign(network, record.genome)]:
+        print(f"{', '.join(foreign)}: trained on another genome than {record.genome}, whose chromosomes say nothing of it: every gene is predicted")
     left_out = f"; {told.attrs['n_seen']:,} that all networks were trained on are left out" if told.attrs["n_seen"] else ""
     print(f"{out}: {len(table):,} genes of {names[0]}{left_out}")
 

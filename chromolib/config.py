@@ -117,7 +117,7 @@ class ModelConfig:
             (self.d_embedding, self.pairwise_heads),
             (self.regulation_width, self.regulation_heads),
         ):
-            if heads < 1 or width % heads:
+            if heads < 1 or width < 1 or width % heads:
                 raise InputError(f"ModelConfig: {heads} heads do not divide a width of {width}")
 
     @property
