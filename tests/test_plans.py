@@ -86,6 +86,17 @@ def test_every_profile_can_be_planned_without_its_data(without_data, name, budge
     assert (table["seconds"].isna() == (table["estimate"] == "")).all()
 
 
+@pytest.mark.parametrize("name", profile_names())
+def test_any_notebook_can_be_planned_for_any_profile(without_data, name):
+    study = studies.study(name)
+    for notebook in set(plans.GRIDS) - {"02b_fold_change"}:
+        ids = [run.id for run in plans.runs_for(study, notebook)]
+        assert len(set(ids)) == len(ids) and (ids or not study.record.max_pcres or notebook.startswith("07"))
+    if len(study.record.cell_types) == 1:
+        with pytest.raises(InputError, match="signal of 1 cell type, expected two or more"):
+            plans.runs_for(study, "02b_fold_change")
+
+
 def test_plan_of_the_paper_has_its_counts(without_data):
     rows = plans.needed(studies.study("roadmap"))
     assert set(rows["profile"]) == {"roadmap", "roadmap-mouse"}
