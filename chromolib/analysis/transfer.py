@@ -39,13 +39,21 @@ ENDS = {"": "value", "_low": "low", "_high": "high"}  # of a change, as tables n
 # Few genes
 
 
-def sizes(study: Study) -> tuple[int, ...]:
-    """The numbers of genes of a learning curve that every training of the target of `studies.transfer` has; none of one cell type."""
+def sizes(study: Study, fewest: int | None = None) -> tuple[int, ...]:
+    """The numbers of genes of a learning curve that every training of the target of `studies.transfer` has; none of one cell type.
+
+    `fewest` training genes of a fold are counted where they are not given; features that are missing are built for that.
+    """
     if not (pair := transfer_pair(study)):
         return ()
-    fold = load_dataset(study.record, pair[1]).genes["fold"]
-    fewest = min(int((fold != held_out).sum()) for held_out in study.folds)
+    if fewest is None:
+        fewest = fewest_genes(study, load_dataset(study.record, pair[1]).genes["fold"])
     return tuple(n for n in (SIZES_OF_ALL if study.is_full else SIZES) if n < fewest)
+
+
+def fewest_genes(study: Study, fold: pd.Series) -> int:
+    """The number of training genes where it is smallest, of genes with these folds."""
+    return min(int((fold != held_out).sum()) for held_out in study.folds)
 
 
 def curve(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str] | None, n_all: int) -> pd.DataFrame:

@@ -1,0 +1,337 @@
+"""The plan of a profile: every training that its notebooks need, each once, and about how long it takes.
+
+In: a profile and a budget; nothing of its data is read, and its features need not be there. Out: runs, and tables of them. Times
+in seconds, rough.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from . import features, studies
+from .analysis import attention, cis_regulation, fold_change, transfer
+from .baselines import PEERS
+from .config import ROOT, InputError, ModelConfig, Profile, RawInputs, TrainConfig, load_profile
+from .genome import profile_genome
+from .grid import in_words as in_time
+from .runs import Run, is_there, recipe_of, run_folder, selection_of
+from .simulate import cohort_of
+from .studies import OURS, Grid, Study
+
+DONE, TO_TRAIN = "done", "to train"
+OWN_RUNS, BENCHMARKS = "own runs", "benchmarks, 2 CPU cores"  # what an estimate rests on
+COLUMNS = ["notebook", "figure", "name", "run", "profile", "cell_type", "task", "model", "fold", "seed", "state", "seconds", "estimate"]
+# Of the paper, by fold: as many as a whole human genome has before its features are there.
+PAPER_GENES = {1: 5045, 2: 4751, 3: 4605, 4: 4554}
+_NOT_ALIKE = ("profile", "cell_type", "other", "fold", "seed")  # do not change how long a training takes
+
+
+class Need(NamedTuple):
+    """A training that a notebook needs, under the name that its tables have for it; figure: of the paper."""
+
+    notebook: str
+    figure: str
+    name: str
+    run: Run
+
+
+# Which runs
+
+
+def _fold_change(study: Study) -> dict[str, Grid]:
+    return {"2e, f": studies.two_cell_types(study, *fold_change.choose(study.record))}
+
+
+def _benchmark(study: Study) -> dict[str, Grid]:
+    return {"2b-d, S5-S7": studies.benchmark(study), "2b": studies.on_graph(study), "2e, f": studies.fold_change(study)}
+
+
+def _ablations(study: Study) -> dict[str, Grid]:
+    grid, _ = studies.ablations(study)
+    parts: dict[str, Grid] = {}
+    for name, runs in grid.items():
+        parts.setdefault(_figure_of(name), {})[name] = runs
+    return parts
+
+
+def _cross(study: Study) -> dict[str, Grid]:
+    few = studies.transfer(study, transfer.sizes(study, _fewest(study)))
+    return {"8a, b, d": studies.cross(study), "none": few | studies.agnostic(study)}
+
+
+def _fewest(study: Study) -> int:
+    """How many genes a network of `studies.transfer` can learn from at least: as the features say, where they are there; else
+    about as many as a cell type has, and where nobody knows, as a whole genome."""
+    if not (pair := studies.transfer_pair(study)):
+        return 0
+    path = features.path_of(study.record, pair[1])
+    if path.exists():
+        return transfer.fewest_genes(study, pd.Series(features.load(path)["fold"].values))
+    return min(_expected(study.record, fold) or sum(PAPER_GENES.values()) for fold in study.folds)
+
+
+def _figure_of(name: str) -> str:
+    """The figure that a network of `studies.ablations` is in."""
+    known = {OURS: "3, 4, S", studies.ANOTHER_SEED: "none", studies.WITHOUT_PCRES: "3b, c", studies.CONCATENATED: "S4",
+             "with CTCF": "S17", "with PC1": "S18"} | dict.fromkeys(studies.REMOVED_TOGETHER, "S10")  # fmt: skip
+    return known.get(name) or ("S3" if name.startswith("bins ") else "S8" if name.endswith(" contacts") else "4g, S10")
+
+
+# Notebook -> figure of the paper -> what is trained for it: by the functions that the notebook itself calls.
+GRIDS: dict[str, Callable[[Study], dict[str, Grid]]] = {
+    "02_train": lambda study: {"2": studies.one_cell_type(study)},
+    "02b_fold_change": _fold_change,
+    "03_benchmark": _benchmark,
+    "04_window_size": lambda study: {"3a": studies.windows(study)},
+    "05_ablation": _ablations,
+    "06_attention": lambda study: {"4": studies.classifiers(study, without=[attention.MARK])},
+    "07_pcri": lambda study: {"5, 6": studies.regressors(study, studies.connected(study))},
+    "07b_cis_regulation": lambda study: {"7, S14-S16": studies.regressors(study, cis_regulation.cell_types(study))},
+    "07c_perturbation": lambda study: {"none": studies.ensembles(study)},
+    "08_cross_species": _cross,
+}
+
+
+def runs_for(study: Study, notebook: str) -> list[Run]:
+    """Every run that a notebook ensures, each once, after what it starts from; none of a notebook that trains nothing."""
+    if notebook not in GRIDS:
+        return []
+    runs = studies.runs_of(*GRIDS[notebook](study).values())
+    return list(dict.fromkeys([*(run.source for run in runs if run.source), *runs]))
+
+
+def needs(study: Study) -> list[Need]:
+    """What each notebook of the study's profile trains, in the order of its notebooks; a run stands here for each that needs it."""
+    found = []
+    for notebook in study.record.notebooks:
+        parts = GRIDS[notebook](study) if notebook in GRIDS else {}
+        named = [(figure, name, run) for figure, grid in parts.items() for name, runs in grid.items() for run in runs]
+        trained = {run for _, _, run in named}
+        starts = {run.source: (figure, f"{name}: its start") for figure, name, run in named if run.source and run.source not in trained}
+        found += [Need(notebook, *about, run) for run, about in starts.items()] + [Need(notebook, *need) for need in named]
+    return found
+
+
+def pick(study: Study, ids: Sequence[str]) -> list[Run]:
+    """The runs of the plan that have these ids.
+
+    Raises
+    ------
+    InputError
+        An id that no notebook of the profile trains.
+    """
+    known = {need.run.id: need.run for need in needs(study)}
+    for name in ids:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=3, cutoff=0) or ["none"]
+            raise InputError(
+                f"profile {study.record.name}: found run {name!r}, expected one of {len(known):,} of its plan, nearest {', '.join(nearest)}; "
+                "`chromolib book --dry-run --runs` lists all"
+            )
+    return [known[name] for name in dict.fromkeys(ids)]
+
+
+# Tables
+
+
+def plan_table(profile: str | os.PathLike[str], budget: str = "profile", seed: int = 42) -> pd.DataFrame:
+    """Every training of a profile's notebooks, each once; sources before the runs that start from them.
+
+    Returns
+    -------
+    DataFrame
+        run (its id), notebooks and figures (of the paper) that need it, name (in tables), cell_type (of a fold change
+        second/first), task, model, fold, seed, state (done or to train), seconds (measured where done, else estimated, NaN
+        where nothing is known of it) and estimate: what that rests on. A run counts as done if it is whole and of these
+        settings; that features have changed since shows only when it is ensured.
+    """
+    rows = needed(studies.study(profile, budget, seed))
+    groups = rows.groupby("run", sort=False)
+    once = rows.drop_duplicates("run").set_index("run").drop(columns=["notebook", "figure"])
+    for place, (name, column) in enumerate({"notebooks": "notebook", "figures": "figure"}.items()):
+        once.insert(place, name, groups[column].agg(lambda values: "; ".join(dict.fromkeys(values))))
+    return once.reset_index()
+
+
+def needed(study: Study) -> pd.DataFrame:
+    """The same with a row for each notebook, figure and name under which a run is needed: notebook, figure, name, run and so on."""
+    found = needs(study)
+    runs = list(dict.fromkeys(need.run for need in found))
+    records = {name: load_profile(name) for name in dict.fromkeys(run.profile for run in runs)}  # that of a second species too
+    done = {run for run in runs if is_there(run, records[run.profile])}
+    told = _seconds(runs, done, records)
+    rows = [
+        (notebook, figure, name, run.id, records[run.profile].name, run.cell_type_label, run.task, run.model, run.fold, run.seed, DONE if run in done else TO_TRAIN, *told[run])
+        for notebook, figure, name, run in found
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"seconds": float})
+
+
+def in_words(study: Study) -> list[str]:
+    """The plan as lines of text: features, then each notebook with what it trains for which figure, then all together."""
+    record, rows = study.record, needed(study)
+    there = [name for name in record.cell_types if features.path_of(record, name).exists()]
+    lines = [f"{record.name}: {record.title}", f"features: {len(there)} of {len(record.cell_types)} cell types are there, {len(record.cell_types) - len(there)} to build"]
+    for notebook in record.notebooks:
+        part = rows[rows["notebook"] == notebook]
+        lines.append(f"{notebook}: {_counted(part)}")
+        for (figure, name), group in part.groupby(["figure", "name"], sort=False):
+            lines.append(f"    figure {figure:12} {name:44} {_product(group):36} {_counted(group)}")
+    lines.append(f"all: {_counted(rows)}; a run that several need is trained once")
+    left = rows[rows["state"] == TO_TRAIN]
+    rests_on = [kind for kind in dict.fromkeys(left["estimate"]) if kind]
+    if rests_on:
+        lines.append(f"times: of trainings alone, one after the other, rough; from {' and '.join(rests_on)}")
+    if n_unknown := left.loc[left["seconds"].isna(), "run"].nunique():
+        lines.append(f"times: nothing is known of {n_unknown:,} runs, which are left out of them")
+    return lines
+
+
+def _counted(rows: pd.DataFrame) -> str:
+    once = rows.drop_duplicates("run")
+    if once.empty:
+        return "trains nothing"
+    left = once[once["state"] == TO_TRAIN]
+    about = f", about {in_time(left['seconds'].sum())}" if left["seconds"].notna().any() else ""
+    return f"{len(once):,} run{'s' if len(once) > 1 else ''}, {len(once) - len(left):,} done, {len(left):,} to train{about}"
+
+
+def _product(rows: pd.DataFrame) -> str:
+    """The factors of a number of runs, where it is their product."""
+    counts = {"cell type": rows["cell_type"].nunique(), "fold": rows["fold"].nunique(), "task": rows["task"].nunique(), "seed": rows["seed"].nunique()}
+    if math.prod(counts.values()) != rows["run"].nunique():
+        return ""
+    return " x ".join(f"{n} {what}{'s' if n > 1 else ''}" for what, n in counts.items() if n > 1 or what in ("cell type", "fold"))
+
+
+# How long a training takes
+
+
+class Pace(NamedTuple):
+    """What a finished training took: genes that it was trained on, seconds for an update, genes of an update."""
+
+    n_train: int
+    update_s: float
+    batch_size: int
+
+
+def _seconds(runs: Iterable[Run], done: set[Run], records: Mapping[str, Profile]) -> dict[Run, tuple[float | None, str]]:
+    """Run -> its seconds and what they rest on: its own record, runs that differ in cell type, fold and seed alone, other runs of
+    its model, or benchmarks; None where there are none of these."""
+    took = {run: _read(run, records[run.profile]) for run in done}
+    alike: dict[tuple, list[Pace]] = {}
+    for run, (_, pace) in took.items():
+        alike.setdefault(_kind(run), []).append(pace)
+        alike.setdefault((run.model,), []).append(pace)
+    return {run: (took[run][0], OWN_RUNS) if run in took else _estimate(run, alike, records[run.profile]) for run in runs}
+
+
+def _estimate(run: Run, alike: Mapping[tuple, list[Pace]], record: Profile) -> tuple[float | None, str]:
+    paces = alike.get(_kind(run)) or alike.get((run.model,))
+    config, n_train = recipe_of(run, record), _n_train(run, paces, record)
+    if n_train is None:
+        return None, ""
+    if paces:
+        update_s = float(np.median([pace.update_s * _size(config, n_train) / pace.batch_size for pace in paces]))
+        return update_s * _updates(config, n_train), OWN_RUNS
+    update_s = _benchmarked(run, record, config, n_train)
+    return (None, "") if update_s is None else (update_s * _updates(config, n_train), BENCHMARKS)
+
+
+def _kind(run: Run) -> tuple:
+    """What runs have in common that differ in cell type, fold and seed alone."""
+    return tuple(value for name, value in vars(run).items() if name not in _NOT_ALIKE)
+
+
+def _read(run: Run, record: Profile) -> tuple[float, Pace]:
+    folder = run_folder(run, record)
+    used, scores = (json.loads((folder / name).read_text()) for name in ("record.json", "metrics.json"))
+    config, n = recipe_of(run, record), scores["n_train"]
+    return used["seconds"], Pace(n, used["seconds"] / _updates(config, n), _size(config, n))
+
+
+def _size(config: TrainConfig, n_train: int) -> int:
+    return min(config.batch_size, n_train)
+
+
+def _updates(config: TrainConfig, n_train: int) -> int:
+    """Of a whole training; at least one, so that it may be divided by."""
+    per_pass = n_train / _size(config, n_train)
+    return max(1, config.epochs * (math.floor(per_pass) if config.drop_last else math.ceil(per_pass)))
+
+
+def _n_train(run: Run, paces: Sequence[Pace] | None, record: Profile) -> int | None:
+    """About how many genes a run passes over in an epoch: as finished runs did, else as the profile says; None where it does
+    not."""
+    if run.start and run.n_genes:
+        return run.n_genes
+    if paces:
+        return round(float(np.median([pace.n_train for pace in paces])))
+    expected = _expected(record, run.fold)
+    return expected and expected * len(run.learn_from or (run.cell_type,))
+
+
+def _expected(record: Profile, fold: int) -> int | None:
+    """About how many genes of a cell type are trained on; None where only its files tell."""
+    genome = profile_genome(record)
+    if record.simulated:
+        simulation = cohort_of(record).inputs.simulation
+        n_genes = simulation.mouse.genes if record.inputs.cohort else simulation.genes
+        return round(n_genes * (1 - 1 / len(genome.fold_ids)))
+    if isinstance(record.inputs, RawInputs) and record.genome == "hg19" and record.folds is None:
+        return sum(n for other, n in PAPER_GENES.items() if other != fold)
+    return None
+
+
+def _benchmarked(run: Run, record: Profile, config: TrainConfig, n_train: int) -> float | None:
+    """Seconds for an update, from benchmarks/results; None where they hold nothing of the model."""
+    if run.model != "chromoformer":
+        return _benchmarked_peer(run, record, config, n_train)
+    steps = _steps()
+    if not steps:
+        return None
+    n_pcres = record.max_pcres if run.max_pcres is None else run.max_pcres
+    step = np.interp(_size(config, n_train), *steps["batch"])
+    step *= np.interp(n_pcres, *steps["pcres"]) / steps["pcres"][1][-1]
+    step *= len(run.bin_bp or record.bin_bp) / len(ModelConfig.bin_bp)
+    return float(step) * (2 if run.other else 1)
+
+
+def _benchmarked_peer(run: Run, record: Profile, config: TrainConfig, n_train: int) -> float | None:
+    """As if all of it grew with the genes of a batch and the bins of a window."""
+    row = _fastest().get(PEERS[run.model].title)
+    if row is None:
+        return None
+    if row["batch"] == "all":  # of a graph of the whole genome
+        return row["step_ms"] / 1000 * n_train / sum(PAPER_GENES.values())
+    chosen = selection_of(run, record)
+    n_bins = chosen["window_bp"] / chosen["bin_bp"][0]
+    return row["step_ms"] / 1000 * _size(config, n_train) / float(row["batch"]) * n_bins / row["bins"]
+
+
+@cache
+def _steps() -> dict[str, tuple[list[float], list[float]]]:
+    """Of benchmarks/scaling.py: what was varied -> its sizes, and seconds for an update at each."""
+    points = _results("scaling-points", ["what", "size", "step_s"])
+    return {what: (part["size"].tolist(), part["step_s"].tolist()) for what, part in points.groupby("what")}
+
+
+@cache
+def _fastest() -> dict[str, dict[str, Any]]:
+    """Of benchmarks/baselines.py: network -> the row of the fastest way to train it."""
+    rows = _results("baselines", ["network", "bins", "batch", "step_ms"]).sort_values("step_ms", ascending=False).to_dict("records")
+    return {row["network"].split(",")[0]: row for row in rows}
+
+
+def _results(name: str, columns: Sequence[str]) -> pd.DataFrame:
+    path = ROOT / "benchmarks" / "results" / f"{name}.csv"
+    return pd.read_csv(path)[columns] if path.is_file() else pd.DataFrame(columns=columns)
