@@ -444,6 +444,7 @@ class Budget(_Section):
     # What peers read in the benchmark, whatever the budget: their authors' own window, or the frame, as Chromoformer does.
     peer_window: Literal["native", "frame"] = "native"
     ablations: Literal["core", "all"] = "all"      # core: no pairs of bin widths, no marks removed together
+    transfer: Literal["core", "all"] = "all"       # core: one number of few genes, and one cell type that is taken for new
 
 
 GO = "go"  # in place of a file of gene sets: those that `chromolib fetch go` makes
