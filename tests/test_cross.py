@@ -4,7 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromolib import GeneDataset, InputError, Run, ensure, inputs, load_dataset, load_profile, load_weights, predict, studies
+from chromolib import (
+    GeneDataset,
+    InputError,
+    Run,
+    ensure,
+    inputs,
+    load_dataset,
+    load_profile,
+    load_weights,
+    predict,
+    studies,
+)
 from chromolib.analysis import cross
 from tests.stores import random_store
 
