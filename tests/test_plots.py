@@ -744,6 +744,14 @@ def test_heat_map_of_relative_roc_auc_stands_under_its_tree():
     assert len(axes[0].collections) and "0.990" in {text.get_text() for text in axes[1].texts}
 
 
+@pytest.mark.filterwarnings("error")
+def test_tree_of_cell_types_that_are_all_alike_has_no_height_and_no_warning():
+    table = relative_table(["A", "B", "C"]).assign(value=1.0)
+    _, axes = plots.new_figure(2, 1, size=(4, 4))
+    plots.plot_relative(table, axes, linkage=cross.tree(table).linkage)
+    assert [text.get_text() for text in axes[1].texts] == ["1.000"] * 9
+
+
 def test_curve_has_a_line_per_way_and_a_square_where_nothing_was_trained_on():
     rows = [("not trained on it", 0), ("from scratch", 50), ("from scratch", 100), ("fine-tuned", 50), ("fine-tuned", 100)]
     table = pd.DataFrame(rows, columns=["way", "n_genes"]).assign(metric="roc_auc", value=0.8, low=0.7, high=0.9)

@@ -36,7 +36,8 @@ def plot_relative(table: pd.DataFrame, axes: Sequence[Axes], *, linkage: np.ndar
         return nothing_to_draw(axes, "one cell type has none beside it")
     above, ax = axes
     names = list(table["cell_type"].unique())
-    drawn = hierarchy.dendrogram(linkage, ax=above, no_labels=True, color_threshold=0, above_threshold_color=OTHER)
+    joined = np.column_stack([linkage[:, :2], np.maximum(linkage[:, 2], 1e-9), linkage[:, 3]])  # scipy warns of a tree without height
+    drawn = hierarchy.dendrogram(joined, ax=above, no_labels=True, color_threshold=0, above_threshold_color=OTHER)
     order = [names[i] for i in drawn["leaves"]]
     above.set(ylabel="1 - relative", ylim=(0, max(linkage[:, 2].max() * 1.1, LEAST_REACH)))
     above.spines["bottom"].set_visible(False)
