@@ -10,6 +10,7 @@ import re
 import string
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
@@ -219,7 +220,7 @@ class TrainConfig:
         if self.precision not in get_args(Precision):
             raise InputError(f"TrainConfig: precision={self.precision!r}, expected one of {', '.join(get_args(Precision))}")
         for name in ("optimizer", "schedule", "loss", "select", "signal"):
-            allowed = get_args(get_type_hints(TrainConfig)[name])
+            allowed = choices(TrainConfig)[name]
             if getattr(self, name) not in allowed:
                 raise InputError(f"TrainConfig: {name}={getattr(self, name)!r}, expected one of {', '.join(allowed)}")
 
@@ -236,6 +237,12 @@ BETTER_RECIPE: dict[str, Any] = {
 }  # fmt: skip
 BETTER_NETWORK: dict[str, Any] = {"embedding_heads": 8}  # of the same width, so with as many parameters as the paper's two
 BETTER_SEEDS = 3  # networks whose logits are averaged
+
+
+@cache
+def choices(kind: type) -> dict[str, tuple[Any, ...]]:
+    """Setting of a record -> the words that it may be, where it is one of some; kept, since it takes a millisecond to find."""
+    return {name: get_args(hint) for name, hint in get_type_hints(kind).items()}
 
 
 def _from_dict(kind: type, values: dict[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args, get_type_hints
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 import torch
@@ -34,6 +34,7 @@ from .config import (
     Task,
     TrainConfig,
     Training,
+    choices,
     load_profile,
 )
 from .dataset import GeneDataset, _check_selection, load_dataset, open_store, own_marks, pair, pool, touching
@@ -98,7 +99,7 @@ class Run:
         if (self.task == "diff") != (self.other is not None):
             raise InputError(f"Run: task={self.task!r} with other={self.other!r}, expected a second cell type for task diff and for no other task")
         for name in ("recipe", "contacts", "fusion", "select", "genes"):
-            allowed = get_args(get_type_hints(Run)[name])
+            allowed = choices(Run)[name]
             if getattr(self, name) not in allowed:
                 raise InputError(f"Run: unknown {name} {getattr(self, name)!r}, expected one of {', '.join(allowed)}")
         self._check_transfer()
@@ -199,7 +200,12 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        return load_profile(self.profile).work_dir / "runs" / self.id
+        return run_folder(self, load_profile(self.profile))
+
+
+def run_folder(run: Run, profile: Profile) -> Path:
+    """`Run.folder` where the run's profile is loaded already."""
+    return profile.work_dir / "runs" / run.id
 
 
 class Results(NamedTuple):
@@ -284,21 +290,23 @@ def _training_genes(run: Run, stores: list[xr.Dataset]) -> pd.Series:
 def _settings(run: Run, opened: Callable[[str, str], xr.Dataset]) -> dict[str, Any]:
     profile, stores = load_profile(run.profile), [opened(run.profile, cell_type) for cell_type in run.cell_types]
     _check(run, stores)
-    # Only what is not the default: an option that comes later leaves the runs without it current. No profile, whose name or
-    # path the folder tells.
     recipe = recipe_of(run, profile)
     if run.n_genes is not None and not run.start:
         recipe = for_fewer(recipe, len(_training_genes(run, stores)))
-    training = {"epochs": TrainConfig.epochs} | _departures(recipe, but=("device",))
-    about = _departures(run, but=("profile",))
-    selection = {"bin_bp": profile.bin_bp, "log_base": profile.log_base} | selection_of(run, profile)
-    settings = {"run": about, "version": VERSION, "training": training, "features": [store.attrs["settings"] for store in stores],
-                "selection": selection, "chromolib": __version__}  # fmt: skip
-    if run.recipe == "better":
-        settings["network"] = BETTER_NETWORK
+    settings = _without_features(run, profile, recipe) | {"features": [store.attrs["settings"] for store in stores]}
     if run.source:
         settings["source"] = _settings(run.source, opened)
     return json.loads(json.dumps(settings))
+
+
+def _without_features(run: Run, profile: Profile, recipe: TrainConfig) -> dict[str, Any]:
+    # Only what is not the default: an option that comes later leaves the runs without it current. No profile, whose name or
+    # path the folder tells.
+    training = {"epochs": TrainConfig.epochs} | _departures(recipe, but=("device",))
+    about = _departures(run, but=("profile",))
+    selection = {"bin_bp": profile.bin_bp, "log_base": profile.log_base} | selection_of(run, profile)
+    settings = {"run": about, "version": VERSION, "training": training, "selection": selection, "chromolib": __version__}
+    return settings | ({"network": BETTER_NETWORK} if run.recipe == "better" else {})
 
 
 def _departures(record: Run | TrainConfig, but: tuple[str, ...]) -> dict[str, Any]:
@@ -364,6 +372,19 @@ def is_current(job: Job) -> bool:
     """Whether the run's folder is whole and was made with these settings."""
     folder = job.run.folder
     return _read_settings(folder) == job.settings and all((folder / name).exists() for name in FILES)
+
+
+def is_there(run: Run, profile: Profile) -> bool:
+    """Whether the run's folder is whole and was made with these settings, as far as can be told without its features: no store is
+    opened or built, and one that has changed since shows only to `is_current`."""
+    folder = run_folder(run, profile)
+    kept = _read_settings(folder)
+    if kept is None or not all((folder / name).exists() for name in FILES):
+        return False
+    expected = json.loads(json.dumps(_without_features(run, profile, recipe_of(run, profile))))
+    if run.n_genes is not None:  # then the number of updates is that of all genes, which the features tell
+        kept["training"].pop("epoch_updates", None)
+    return expected == {name: value for name, value in kept.items() if name not in ("features", "source")}
 
 
 def _read_settings(folder: Path) -> dict[str, Any] | None:

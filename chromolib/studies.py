@@ -1,4 +1,4 @@
-"""Which trainings answer which question: the grids of notebooks 3 to 7, and what their networks say of held-out genes.
+"""Which trainings answer which question: the grids of notebooks 2 to 7, and what their networks say of held-out genes.
 
 In: a profile and how much of it to train. Out: runs under the names that tables and figures show, and tables of scores.
 """
@@ -38,6 +38,7 @@ ANOTHER_SEED = "another seed"
 WITHOUT_PCRES, CONCATENATED = "without pCREs", "concatenated"
 KINDS, BY_BUDGET = "contacts within and across TADs", "not in this budget"  # as tables of what is left out say it
 OF_TWO = (TWO_REGRESSORS, RATIO)  # fold changes that are made of what networks of one cell type each say
+SEEDS = 3  # networks of `ensembles`, from one cell type and fold
 WINDOWS_BP = (2_000, 4_000, 10_000, 20_000, 40_000)  # the paper's, figure 3a
 # Marks removed together, as chromHMM binds them in its states.
 REMOVED_TOGETHER = {
@@ -59,6 +60,7 @@ class Study:
     folds: tuple[int, ...]
     peers: tuple[str, ...]
     seed: int
+    every: tuple[str, ...]  # cell types that can be taken, whatever the budget: all of the profile, or the one that was named
 
     @property
     def genes_are_all_held_out(self) -> bool:
@@ -78,13 +80,14 @@ class Study:
         ]
 
 
-def study(profile: str | os.PathLike[str], budget: str = "profile", seed: int = 42) -> Study:
-    """What a notebook trains of a profile: as the profile's `budget` says, or ("full") all of it by each author's recipe.
+def study(profile: str | os.PathLike[str], budget: str = "profile", seed: int = 42, cell_type: str = "") -> Study:
+    """What a notebook trains of a profile: as the profile's `budget` says, or ("full") all of it by each author's recipe; of one
+    `cell_type` where it is named, whatever the budget's are.
 
     Raises
     ------
     InputError
-        Another word than these two; or a budget that names a cell type, fold or peer that does not exist or twice, or no cell
+        Another word than these two; a cell type that does not exist; or a budget that names a cell type, fold or peer that does not exist or twice, or no cell
         type or fold at all.
     """
     record = load_profile(profile)
@@ -92,9 +95,10 @@ def study(profile: str | os.PathLike[str], budget: str = "profile", seed: int = 
         raise InputError(f"budget {budget!r}, expected profile or full")
     limits, folds = Budget() if budget == "full" else record.budget, profile_genome(record).fold_ids
     _check_budget(record, folds)
+    every = (record.check_cell_type(cell_type),) if cell_type else tuple(record.cell_types)
     return Study(
-        str(profile), record, budget == "full", seed=seed,
-        cell_types=tuple(record.cell_types) if limits.cell_types is None else limits.cell_types,
+        str(profile), record, budget == "full", seed=seed, every=every,
+        cell_types=every if cell_type or limits.cell_types is None else limits.cell_types,
         folds=tuple(folds) if limits.folds is None else limits.folds,
         peers=tuple(PEERS) if limits.peers is None else limits.peers,
     )  # fmt: skip
@@ -113,6 +117,26 @@ def _check_budget(record: Profile, folds: Sequence[int]) -> None:
             raise InputError(f"{where}: found {list(found)}, expected each once; leave out what stands twice")
         if found == () and name != "peers":
             raise InputError(f"{where}: found none, expected some of {expected}; leave it out for all")
+
+
+# Notebooks 2 and 2b: a first look
+
+
+def one_cell_type(study: Study) -> Grid:
+    """Chromoformer as classifier and as regressor of the study's first cell type, each fold held out in turn."""
+    return {OURS: replace(_of_all_folds(study), cell_types=study.cell_types[:1]).runs(("clf", "reg"))}
+
+
+def two_cell_types(study: Study, first: str, second: str) -> Grid:
+    """Chromoformer as classifier and as regressor of two cell types, and of the fold change from the first to the second, each
+    fold held out in turn."""
+    whole = _of_all_folds(study)
+    levels = [run for name in (first, second) for run in replace(whole, cell_types=(name,)).runs(("clf", "reg"))]
+    return {OURS: [*levels, *replace(whole, cell_types=(first,)).runs(("diff",), other=second)]}
+
+
+def _of_all_folds(study: Study) -> Study:
+    return replace(study, folds=tuple(profile_genome(study.record).fold_ids))
 
 
 # Notebook 3: the benchmark
@@ -187,8 +211,8 @@ def with_contacts(study: Study) -> tuple[str, ...]:
 
 
 def connected(study: Study) -> tuple[str, ...]:
-    """All cell types of the profile of which there are contacts, whatever the budget: their networks read pCREs."""
-    return with_contacts(replace(study, cell_types=tuple(study.record.cell_types)))
+    """All cell types that can be taken of which there are contacts, whatever the budget: their networks read pCREs."""
+    return with_contacts(replace(study, cell_types=study.every))
 
 
 # Notebook 4: windows
@@ -303,9 +327,14 @@ def classifiers(study: Study, without: Sequence[str] = ()) -> Grid:
 
 
 def regressors(study: Study, cell_types: Sequence[str] | None = None) -> Grid:
-    """Chromoformer as regressor: of each cell type of the profile, or of these; held-out folds are those of the study."""
-    chosen = tuple(study.record.cell_types) if cell_types is None else tuple(cell_types)
+    """Chromoformer as regressor: of each cell type that can be taken, or of these; held-out folds are those of the study."""
+    chosen = study.every if cell_types is None else tuple(cell_types)
     return {OURS: replace(study, cell_types=chosen).runs(("reg",))}
+
+
+def ensembles(study: Study) -> Grid:
+    """Chromoformer as regressor of each cell type of the study, from SEEDS seeds, which tell how far chance moves a prediction."""
+    return {OURS: study.runs(("reg",), seeds=[study.seed + i for i in range(SEEDS)])}
 
 
 # What the networks say

@@ -63,7 +63,7 @@ def kinds_of(profile: Profile, cell_type: str) -> list[str]:
 
 def left_out(study: Study) -> pd.DataFrame:
     """What a profile does not have for these questions: cell_type, what, why."""
-    rows = [(name, "all of it", "no contacts") for name in study.record.cell_types if name not in connected(study)]
+    rows = [(name, "all of it", "no contacts") for name in study.every if name not in connected(study)]
     for name in connected(study):
         table = companions.left_out(study.record, name)
         rows += [(name, row.what, row.why) for row in table.itertuples() if row.what != companions.GENE_SETS]

@@ -484,7 +484,7 @@ def _around(signal: np.ndarray, is_there: np.ndarray, frame_bp: int, bin_bp: int
 def left_out(study: studies.Study, no_sets: str = "") -> pd.DataFrame:
     """What a profile has nothing to show of: figure, what, why; `no_sets` is why its gene sets have none of its genes, if so."""
     connected = studies.connected(study)
-    rows = [("5, 6", f"PCRI of {name}", "no contacts") for name in study.record.cell_types if name not in connected]
+    rows = [("5, 6", f"PCRI of {name}", "no contacts") for name in study.every if name not in connected]
     missing = companions.left_out(study.record, study.cell_types[0])
     reasons = [*missing.loc[missing["what"] == companions.GENE_SETS, "why"], *([no_sets] if no_sets else [])]
     rows += [("5e, g, 6a, S12", "enriched terms", f"gene sets: {why}") for why in reasons]

@@ -1,0 +1,292 @@
+"""The plan of a profile: every training that its notebooks need, each once, and about how long it takes.
+
+In: a profile and a budget; nothing of its data is read, and its features need not be there. Out: runs, and tables of them. Times
+in seconds, rough.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from . import features, studies
+from .analysis import attention, cis_regulation, fold_change
+from .baselines import PEERS
+from .config import ROOT, InputError, ModelConfig, Profile, RawInputs, TrainConfig
+from .genome import profile_genome
+from .runs import Run, is_there, recipe_of, run_folder, selection_of
+from .studies import OURS, Grid, Study
+
+DONE, TO_TRAIN = "done", "to train"
+OWN_RUNS, BENCHMARKS = "own runs", "benchmarks, 2 CPU cores"  # what an estimate rests on
+COLUMNS = ["run", "notebooks", "figures", "name", "cell_type", "task", "model", "fold", "state", "seconds", "estimate"]
+# Of the paper, by fold: as many as a whole human genome has before its features are there.
+PAPER_GENES = {1: 5045, 2: 4751, 3: 4605, 4: 4554}
+_NOT_ALIKE = ("profile", "cell_type", "other", "fold", "seed")  # do not change how long a training takes
+
+
+class Need(NamedTuple):
+    """A training that a notebook needs, under the name that its tables have for it; figure: of the paper."""
+
+    notebook: str
+    figure: str
+    name: str
+    run: Run
+
+
+# Which runs
+
+
+def _fold_change(study: Study) -> dict[str, Grid]:
+    return {"2e, f": studies.two_cell_types(study, *fold_change.choose(study.record))}
+
+
+def _benchmark(study: Study) -> dict[str, Grid]:
+    return {"2b-d, S5-S7": studies.benchmark(study), "2b": studies.on_graph(study), "2e, f": studies.fold_change(study)}
+
+
+def _ablations(study: Study) -> dict[str, Grid]:
+    grid, _ = studies.ablations(study)
+    parts: dict[str, Grid] = {}
+    for name, runs in grid.items():
+        parts.setdefault(_figure_of(name), {})[name] = runs
+    return parts
+
+
+def _figure_of(name: str) -> str:
+    """The figure that a network of `studies.ablations` is in."""
+    known = {OURS: "3, 4, S", studies.ANOTHER_SEED: "none, chance", studies.WITHOUT_PCRES: "3b, c", studies.CONCATENATED: "S4",
+             "with CTCF": "S17", "with PC1": "S18"} | dict.fromkeys(studies.REMOVED_TOGETHER, "S10")  # fmt: skip
+    return known.get(name) or ("S3" if name.startswith("bins ") else "S8" if name.endswith(" contacts") else "4g, S10")
+
+
+# Notebook -> figure of the paper -> what is trained for it: by the functions that the notebook itself calls.
+GRIDS: dict[str, Callable[[Study], dict[str, Grid]]] = {
+    "02_train": lambda study: {"2": studies.one_cell_type(study)},
+    "02b_fold_change": _fold_change,
+    "03_benchmark": _benchmark,
+    "04_window_size": lambda study: {"3a": studies.windows(study)},
+    "05_ablation": _ablations,
+    "06_attention": lambda study: {"4": studies.classifiers(study, without=[attention.MARK])},
+    "07_pcri": lambda study: {"5, 6": studies.regressors(study, studies.connected(study))},
+    "07b_cis_regulation": lambda study: {"7, S14-S16": studies.regressors(study, cis_regulation.cell_types(study))},
+    "07c_perturbation": lambda study: {"none": studies.ensembles(study)},
+}
+
+
+def runs_for(study: Study, notebook: str) -> list[Run]:
+    """Every run that a notebook ensures, each once, after what it starts from; none of a notebook that trains nothing."""
+    if notebook not in GRIDS:
+        return []
+    runs = studies.runs_of(*GRIDS[notebook](study).values())
+    return list(dict.fromkeys([*(run.source for run in runs if run.source), *runs]))
+
+
+def needs(study: Study) -> list[Need]:
+    """What each notebook of the study's profile trains, in the order of its notebooks; a run stands here for each that needs it."""
+    found = []
+    for notebook in study.record.notebooks:
+        parts = GRIDS[notebook](study) if notebook in GRIDS else {}
+        named = [(figure, name, run) for figure, grid in parts.items() for name, runs in grid.items() for run in runs]
+        sources = {run.source: (figure, f"{name}: its start") for figure, name, run in named if run.source}
+        named = [(*sources[run], run) for run in sources if run not in {run for _, _, run in named}] + named
+        found += [Need(notebook, *need) for need in named]
+    return found
+
+
+def pick(study: Study, ids: Sequence[str]) -> list[Run]:
+    """The runs of the plan that have these ids.
+
+    Raises
+    ------
+    InputError
+        An id that no notebook of the profile trains.
+    """
+    known = {need.run.id: need.run for need in needs(study)}
+    for name in ids:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=3, cutoff=0) or ["none"]
+            raise InputError(
+                f"profile {study.record.name}: found run {name!r}, expected one of {len(known):,} of its plan, nearest {', '.join(nearest)}; "
+                "`chromolib book --dry-run --runs` lists all"
+            )
+    return [known[name] for name in dict.fromkeys(ids)]
+
+
+# Tables
+
+
+def plan_table(profile: str | os.PathLike[str], budget: str = "profile", seed: int = 42) -> pd.DataFrame:
+    """Every training of a profile's notebooks, each once; sources before the runs that start from them.
+
+    Returns
+    -------
+    DataFrame
+        run (its id), notebooks and figures (of the paper) that need it, name (in tables), cell_type (of a fold change
+        second/first), task, model, fold, state (done or to train), seconds (measured where done, else estimated, NaN where
+        nothing is known of it) and estimate: what that rests on. A run counts as done if it is whole and of these settings;
+        that features have changed since shows only when it is ensured.
+    """
+    study = studies.study(profile, budget, seed)
+    return _table(study, needs(study))
+
+
+def _table(study: Study, found: Sequence[Need]) -> pd.DataFrame:
+    record, by_run = study.record, {}
+    for need in found:
+        by_run.setdefault(need.run, []).append(need)
+    done = {run for run in by_run if is_there(run, record)}
+    told = _seconds(by_run, done, record)
+    rows = [
+        (run.id, " ".join(dict.fromkeys(need.notebook for need in group)), "; ".join(dict.fromkeys(need.figure for need in group)),
+         group[0].name, run.cell_type_label, run.task, run.model, run.fold, DONE if run in done else TO_TRAIN, *told[run])
+        for run, group in by_run.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"seconds": float})
+
+
+def summary(study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The plan by notebook, figure and model, and as `plan_table` has it.
+
+    Returns
+    -------
+    DataFrame
+        notebook, figure, name, numbers of cell_types, folds and seeds, tasks, runs, done, seconds of those to train. A run
+        that several rows need counts in each.
+    DataFrame
+        Each run once.
+    """
+    found = needs(study)
+    table = _table(study, found)
+    by_id = table.set_index("run")
+    columns = ["notebook", "figure", "name", "run", "cell_type", "fold", "seed", "task"]
+    rows = pd.DataFrame(
+        [(*need[:3], need.run.id, need.run.cell_type_label, need.run.fold, need.run.seed, need.run.task) for need in found], columns=columns
+    )
+    rows = rows.join(by_id[["state", "seconds"]], on="run")
+    rows["left"] = rows["seconds"].where(rows["state"] == TO_TRAIN, 0.0)
+    groups = rows.groupby(["notebook", "figure", "name"], sort=False)
+    counted = groups.agg(
+        cell_types=("cell_type", "nunique"), folds=("fold", "nunique"), seeds=("seed", "nunique"),
+        tasks=("task", lambda tasks: ", ".join(dict.fromkeys(tasks))), runs=("run", "nunique"),
+        done=("state", lambda states: int((states == DONE).sum())), seconds=("left", lambda left: left.sum(skipna=False)),
+    )  # fmt: skip
+    return counted.reset_index(), table
+
+
+def features_there(record: Profile) -> dict[str, bool]:
+    """Cell type -> whether its features have been built."""
+    return {name: features.path_of(record, name).exists() for name in record.cell_types}
+
+
+# How long a training takes
+
+
+class Pace(NamedTuple):
+    """What a finished training took: genes that it was trained on, seconds for an update, genes of an update."""
+
+    n_train: int
+    update_s: float
+    batch_size: int
+
+
+def _seconds(runs: Iterable[Run], done: set[Run], record: Profile) -> dict[Run, tuple[float | None, str]]:
+    """Run -> its seconds and what they rest on: its own record, runs that differ in cell type, fold and seed alone, other runs of
+    its model, or benchmarks."""
+    took = {run: _read(run, record) for run in done}
+    alike: dict[tuple, list[Pace]] = {}
+    for run, (_, pace) in took.items():
+        alike.setdefault(_kind(run), []).append(pace)
+        alike.setdefault((run.model,), []).append(pace)
+    found: dict[Run, tuple[float | None, str]] = {}
+    for run in runs:
+        if run in took:
+            found[run] = (took[run][0], OWN_RUNS)
+            continue
+        config, n_train = recipe_of(run, record), _n_train(run, record, alike)
+        paces = alike.get(_kind(run)) or alike.get((run.model,))
+        if n_train is None:
+            found[run] = (None, "")
+        elif paces:
+            each = float(np.median([pace.update_s * _size(config, n_train) / pace.batch_size for pace in paces]))
+            found[run] = (each * _updates(config, n_train), OWN_RUNS)
+        else:
+            each = _benchmarked(run, record, config, n_train)
+            found[run] = (None, "") if each is None else (each * _updates(config, n_train), BENCHMARKS)
+    return found
+
+
+def _kind(run: Run) -> tuple:
+    """What runs have in common that differ in cell type, fold and seed alone."""
+    return tuple(value for name, value in vars(run).items() if name not in _NOT_ALIKE)
+
+
+def _read(run: Run, record: Profile) -> tuple[float, Pace]:
+    folder = run_folder(run, record)
+    used, scores = (json.loads((folder / name).read_text()) for name in ("record.json", "metrics.json"))
+    config, n = recipe_of(run, record), scores["n_train"]
+    return used["seconds"], Pace(n, used["seconds"] / _updates(config, n), _size(config, n))
+
+
+def _size(config: TrainConfig, n_train: int) -> int:
+    return min(config.batch_size, n_train)
+
+
+def _updates(config: TrainConfig, n_train: int) -> int:
+    """Of a whole training; at least one, so that it may be divided by."""
+    per_pass = n_train / _size(config, n_train)
+    return max(1, config.epochs * (math.floor(per_pass) if config.drop_last else math.ceil(per_pass)))
+
+
+def _n_train(run: Run, record: Profile, alike: dict[tuple, list[Pace]]) -> int | None:
+    """About how many genes a run passes over in an epoch: as finished runs of its kind or of its model did, else as the profile
+    says; None where it does not."""
+    if paces := alike.get(_kind(run)) or alike.get((run.model,)):
+        return round(float(np.median([pace.n_train for pace in paces])))
+    inputs, genome = record.inputs, profile_genome(record)
+    if record.simulated:
+        n_genes = round(inputs.simulation.genes * (1 - 1 / len(genome.fold_ids)))
+    elif isinstance(inputs, RawInputs) and record.genome == "hg19" and record.folds is None:
+        n_genes = sum(n for fold, n in PAPER_GENES.items() if fold != run.fold)
+    else:
+        return None
+    return (run.n_genes if run.start else None) or n_genes * len(run.learn_from or (run.cell_type,))
+
+
+def _benchmarked(run: Run, record: Profile, config: TrainConfig, n_train: int) -> float | None:
+    """Seconds for an update, from benchmarks/results; None where they hold nothing of the model."""
+    if run.model == "chromoformer":
+        points = _results("scaling-points")
+        if points is None:
+            return None
+        steps = {what: part.set_index("size")["step_s"] for what, part in points.groupby("what")}
+        n_pcres = record.max_pcres if run.max_pcres is None else run.max_pcres
+        step = np.interp(_size(config, n_train), steps["batch"].index, steps["batch"])
+        step *= np.interp(n_pcres, steps["pcres"].index, steps["pcres"]) / steps["pcres"].iloc[-1]
+        step *= len(run.bin_bp or record.bin_bp) / len(ModelConfig.bin_bp)
+        return float(step) * (2 if run.other else 1)
+    networks = _results("baselines")
+    title = PEERS[run.model].title
+    rows = None if networks is None else networks[networks["network"].str.startswith(title)]
+    if rows is None or rows.empty:
+        return None
+    row = rows.loc[rows["step_ms"].idxmin()]
+    if row["batch"] == "all":  # of a graph of the whole genome
+        return row["step_ms"] / 1000 * n_train / sum(PAPER_GENES.values())
+    chosen = selection_of(run, record)
+    n_bins = chosen["window_bp"] / chosen["bin_bp"][0]
+    return row["step_ms"] / 1000 * _size(config, n_train) / float(row["batch"]) * n_bins / row["bins"]
+
+
+@cache
+def _results(name: str) -> pd.DataFrame | None:
+    path = ROOT / "benchmarks" / "results" / f"{name}.csv"
+    return pd.read_csv(path) if path.is_file() else None
