@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -109,6 +110,7 @@ def preprocess(profile: ProfileName, cell_type: CellType = None) -> None:
 
 @app.command()
 def train(
+    context: typer.Context,
     profile: ProfileName,
     cell_type: CellType = None,
     fold: Annotated[int | None, typer.Option(help="Held-out fold; all of them where not given.")] = None,
@@ -127,6 +129,12 @@ def train(
     ] = None,
     frozen: Annotated[bool, typer.Option("--frozen", help="With --start: only the head of the network learns.")] = False,
     genes: Annotated[int | None, typer.Option(help="Train on so many of the training genes, by chance.")] = None,
+    run: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="In place of the above: this run of the notebooks, see `chromolib book --dry-run --runs`; may be repeated."),
+    ] = None,
+    budget: Annotated[str, typer.Option(help="With --run: of the notebooks, profile or full.")] = "profile",
+    device: Annotated[str, typer.Option(help="auto: all GPUs, else the CPU; or cpu, cuda, cuda:1.")] = "auto",
     per_device: Annotated[int, typer.Option(min=1, help="Runs at a time on each GPU, or on the CPU.")] = 1,
 ) -> None:
     """Train what is missing and print the held-out metrics of each run; exit status 1 where a run failed."""
@@ -135,20 +143,43 @@ def train(
     from .grid import ensure
     from .runs import Run
 
-    if task not in ("clf", "reg"):
-        raise InputError(f"train: task={task!r}, expected clf or reg; fold changes are trained in notebooks 02b and 03")
-    record = studies.study(profile).record  # whose budget is checked
-    folds = profile_genome(record).fold_ids if fold is None else [fold]
-    runs = [
-        Run(profile=profile, cell_type=name, fold=k, task=task, model=model, recipe=recipe, seed=seed, precision=precision,
-            learn_from=learn_from, start=start, frozen=frozen, n_genes=genes)
-        for name in _cell_types(record, cell_type)
-        for k in folds
-    ]  # fmt: skip
-    results = ensure(runs, per_device=per_device)
+    study = studies.study(profile, budget, seed)  # whose budget is checked
+    if run:
+        _check_alone(context, "run", beside=("profile", "seed", "budget", "device", "per_device"))
+        from . import plans
+
+        runs = plans.pick(study, run)
+    else:
+        _check_beside(context, "budget", "run")
+        if task not in ("clf", "reg"):
+            raise InputError(f"train: task={task!r}, expected clf or reg; fold changes are trained in notebooks 02b and 03")
+        folds = profile_genome(study.record).fold_ids if fold is None else [fold]
+        runs = [
+            Run(profile=profile, cell_type=name, fold=k, task=task, model=model, recipe=recipe, seed=seed, precision=precision,
+                learn_from=learn_from, start=start, frozen=frozen, n_genes=genes)
+            for name in _cell_types(study.record, cell_type)
+            for k in folds
+        ]  # fmt: skip
+    results = ensure(runs, devices=device, per_device=per_device)
     print(results.metrics.to_string(index=False))
     if len(results.failures):
         raise typer.Exit(1)
+
+
+def _given(context: typer.Context) -> list[str]:
+    """Names of the options that the command line holds."""
+    return [name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"]
+
+
+def _check_alone(context: typer.Context, option: str, beside: Sequence[str]) -> None:
+    for name in _given(context):
+        if name not in (option, *beside):
+            raise InputError(f"{context.info_name}: --{option} with --{name.replace('_', '-')}, expected one of them; leave one out")
+
+
+def _check_beside(context: typer.Context, option: str, needs: str) -> None:
+    if option in _given(context):
+        raise InputError(f"{context.info_name}: --{option} without --{needs.replace('_', '-')}, which it is about; add that, or leave it out")
 
 
 @app.command()
@@ -191,11 +222,27 @@ def predict(
 
 
 @app.command()
-def book(profile: Annotated[str, typer.Argument(help="Name or path of a profile.")] = "sim") -> None:
+def book(
+    context: typer.Context,
+    profile: Annotated[str, typer.Argument(help="Name or path of a profile.")] = "sim",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan: what each notebook trains, how much of it is there, about how long it takes.")] = False,
+    runs: Annotated[bool, typer.Option("--runs", help="With --dry-run: each run in a row of CSV instead.")] = False,
+    budget: Annotated[str, typer.Option(help="With --dry-run: profile, or full: everything, by the recipes of its authors.")] = "profile",
+) -> None:
     """Run the whole workflow: data, trainings, notebooks, HTML."""
-    from . import book as binder
+    if not dry_run:
+        _check_beside(context, "runs", "dry_run")
+        _check_beside(context, "budget", "dry_run")
+        from . import book as binder
 
-    binder.build(profile)
+        binder.build(profile)
+        return
+    from . import plans, studies
+
+    if runs:
+        print(plans.plan_table(profile, budget).to_csv(index=False), end="")
+    else:
+        print(*plans.in_words(studies.study(profile, budget)), sep="\n")
 
 
 @app.command()

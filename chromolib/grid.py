@@ -27,7 +27,7 @@ _FAILED = ("failed", "memory", "full", "skipped")
 Outcomes = dict[Run, Outcome]
 
 
-def ensure(runs: Iterable[Run], *, devices: Sequence[str] | None = None, per_device: int = 1) -> Results:
+def ensure(runs: Iterable[Run], *, devices: str | Sequence[str] = "auto", per_device: int = 1) -> Results:
     """Train the runs that are missing, interrupted or made from other features, and read them all.
 
     What a run starts from (`Run.source`) is trained before it where that is missing; it is not in the tables unless asked for.
@@ -38,8 +38,9 @@ def ensure(runs: Iterable[Run], *, devices: Sequence[str] | None = None, per_dev
 
     Parameters
     ----------
-    devices : sequence of str, optional
-        Where to train, e.g. ["cuda:0", "cuda:1"]. By default all GPUs, else what `resolve_device("auto")` gives.
+    devices : str or sequence of str
+        Where to train: "auto", all GPUs, else what `resolve_device("auto")` gives; "cuda", all GPUs; another device, or several,
+        e.g. ["cuda:0", "cuda:1"].
     per_device : int
         Runs at a time on each device. With more than one run at a time each has a process and its share of the threads, and
         one that runs out of memory is tried once more alone.
@@ -72,12 +73,13 @@ def load_run(run: Run) -> tuple[Network, Dataset]:
     return load_weights(run.folder), Shelf().split(job)[1]
 
 
-def _devices(devices: Sequence[str] | None, runs: list[Run]) -> list[str]:
+def _devices(devices: str | Sequence[str], runs: list[Run]) -> list[str]:
     n_gpus = torch.cuda.device_count()
-    if devices is None:
-        devices = [f"cuda:{i}" for i in range(n_gpus)] or [str(resolve_device("auto"))]
-    if isinstance(devices, str) or not devices:
-        raise InputError(f"ensure: devices={devices!r}, expected a list of at least one, e.g. ['cuda:0']")
+    if isinstance(devices, str):
+        every = [f"cuda:{i}" for i in range(n_gpus)] if devices in ("auto", "cuda") else []
+        devices = every or [devices]
+    if not devices:
+        raise InputError(f"ensure: devices={devices!r}, expected at least one, e.g. ['cuda:0']")
     gpus = {f"cuda:{i}" for i in range(n_gpus)}  # those are not touched here: it would cost their memory
     devices = [device if device in gpus else str(resolve_device(device)) for device in devices]
     for run in runs:

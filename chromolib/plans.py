@@ -12,7 +12,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,12 +22,13 @@ from .analysis import attention, cis_regulation, fold_change
 from .baselines import PEERS
 from .config import ROOT, InputError, ModelConfig, Profile, RawInputs, TrainConfig
 from .genome import profile_genome
+from .grid import in_words as in_time
 from .runs import Run, is_there, recipe_of, run_folder, selection_of
 from .studies import OURS, Grid, Study
 
 DONE, TO_TRAIN = "done", "to train"
 OWN_RUNS, BENCHMARKS = "own runs", "benchmarks, 2 CPU cores"  # what an estimate rests on
-COLUMNS = ["run", "notebooks", "figures", "name", "cell_type", "task", "model", "fold", "state", "seconds", "estimate"]
+COLUMNS = ["notebook", "figure", "name", "run", "cell_type", "task", "model", "fold", "seed", "state", "seconds", "estimate"]
 # Of the paper, by fold: as many as a whole human genome has before its features are there.
 PAPER_GENES = {1: 5045, 2: 4751, 3: 4605, 4: 4554}
 _NOT_ALIKE = ("profile", "cell_type", "other", "fold", "seed")  # do not change how long a training takes
@@ -131,60 +132,66 @@ def plan_table(profile: str | os.PathLike[str], budget: str = "profile", seed: i
     -------
     DataFrame
         run (its id), notebooks and figures (of the paper) that need it, name (in tables), cell_type (of a fold change
-        second/first), task, model, fold, state (done or to train), seconds (measured where done, else estimated, NaN where
-        nothing is known of it) and estimate: what that rests on. A run counts as done if it is whole and of these settings;
-        that features have changed since shows only when it is ensured.
+        second/first), task, model, fold, seed, state (done or to train), seconds (measured where done, else estimated, NaN
+        where nothing is known of it) and estimate: what that rests on. A run counts as done if it is whole and of these
+        settings; that features have changed since shows only when it is ensured.
     """
-    study = studies.study(profile, budget, seed)
-    return _table(study, needs(study))
+    rows = needed(studies.study(profile, budget, seed))
+    groups = rows.groupby("run", sort=False)
+    once = rows.drop_duplicates("run").set_index("run").drop(columns=["notebook", "figure"])
+    for place, (name, column) in enumerate({"notebooks": "notebook", "figures": "figure"}.items()):
+        once.insert(place, name, groups[column].agg(lambda values: "; ".join(dict.fromkeys(values))))
+    return once.reset_index()
 
 
-def _table(study: Study, found: Sequence[Need]) -> pd.DataFrame:
-    record, by_run = study.record, {}
-    for need in found:
-        by_run.setdefault(need.run, []).append(need)
-    done = {run for run in by_run if is_there(run, record)}
-    told = _seconds(by_run, done, record)
+def needed(study: Study) -> pd.DataFrame:
+    """The same with a row for each notebook, figure and name under which a run is needed: notebook, figure, name, run and so on."""
+    found = needs(study)
+    runs = list(dict.fromkeys(need.run for need in found))
+    done = {run for run in runs if is_there(run, study.record)}
+    told = _seconds(runs, done, study.record)
     rows = [
-        (run.id, " ".join(dict.fromkeys(need.notebook for need in group)), "; ".join(dict.fromkeys(need.figure for need in group)),
-         group[0].name, run.cell_type_label, run.task, run.model, run.fold, DONE if run in done else TO_TRAIN, *told[run])
-        for run, group in by_run.items()
+        (notebook, figure, name, run.id, run.cell_type_label, run.task, run.model, run.fold, run.seed, DONE if run in done else TO_TRAIN, *told[run])
+        for notebook, figure, name, run in found
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS).astype({"seconds": float})
 
 
-def summary(study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The plan by notebook, figure and model, and as `plan_table` has it.
-
-    Returns
-    -------
-    DataFrame
-        notebook, figure, name, numbers of cell_types, folds and seeds, tasks, runs, done, seconds of those to train. A run
-        that several rows need counts in each.
-    DataFrame
-        Each run once.
-    """
-    found = needs(study)
-    table = _table(study, found)
-    by_id = table.set_index("run")
-    columns = ["notebook", "figure", "name", "run", "cell_type", "fold", "seed", "task"]
-    rows = pd.DataFrame(
-        [(*need[:3], need.run.id, need.run.cell_type_label, need.run.fold, need.run.seed, need.run.task) for need in found], columns=columns
-    )
-    rows = rows.join(by_id[["state", "seconds"]], on="run")
-    rows["left"] = rows["seconds"].where(rows["state"] == TO_TRAIN, 0.0)
-    groups = rows.groupby(["notebook", "figure", "name"], sort=False)
-    counted = groups.agg(
-        cell_types=("cell_type", "nunique"), folds=("fold", "nunique"), seeds=("seed", "nunique"),
-        tasks=("task", lambda tasks: ", ".join(dict.fromkeys(tasks))), runs=("run", "nunique"),
-        done=("state", lambda states: int((states == DONE).sum())), seconds=("left", lambda left: left.sum(skipna=False)),
-    )  # fmt: skip
-    return counted.reset_index(), table
+def in_words(study: Study) -> list[str]:
+    """The plan as lines of text: features, then each notebook with what it trains for which figure, then all together."""
+    record, rows = study.record, needed(study)
+    there = [name for name in record.cell_types if features.path_of(record, name).exists()]
+    lines = [f"{record.name}: {record.title}", f"features: {len(there)} of {len(record.cell_types)} cell types are there, {len(record.cell_types) - len(there)} to build"]
+    for notebook in record.notebooks:
+        part = rows[rows["notebook"] == notebook]
+        lines.append(f"{notebook}: {_counted(part)}")
+        for (figure, name), group in part.groupby(["figure", "name"], sort=False):
+            lines.append(f"    figure {figure:12} {name:38} {_product(group):44} {_counted(group)}")
+    lines.append(f"all: {_counted(rows)}; a run that several need is trained once")
+    left = rows[rows["state"] == TO_TRAIN]
+    rests_on = [kind for kind in dict.fromkeys(left["estimate"]) if kind]
+    if rests_on:
+        lines.append(f"times: of trainings alone, one after the other, rough; from {' and '.join(rests_on)}")
+    if n_unknown := left.loc[left["seconds"].isna(), "run"].nunique():
+        lines.append(f"times: nothing is known of {n_unknown:,} runs, which are left out of them")
+    return lines
 
 
-def features_there(record: Profile) -> dict[str, bool]:
-    """Cell type -> whether its features have been built."""
-    return {name: features.path_of(record, name).exists() for name in record.cell_types}
+def _counted(rows: pd.DataFrame) -> str:
+    once = rows.drop_duplicates("run")
+    if once.empty:
+        return "trains nothing"
+    left = once[once["state"] == TO_TRAIN]
+    about = f", about {in_time(left['seconds'].sum())}" if left["seconds"].notna().any() else ""
+    return f"{len(once):,} runs, {len(once) - len(left):,} done, {len(left):,} to train{about}"
+
+
+def _product(rows: pd.DataFrame) -> str:
+    """The factors of a number of runs, where it is their product."""
+    counts = {"cell type": rows["cell_type"].nunique(), "fold": rows["fold"].nunique(), "task": rows["task"].nunique(), "seed": rows["seed"].nunique()}
+    if math.prod(counts.values()) != rows["run"].nunique():
+        return ""
+    return " x ".join(f"{n} {what}{'s' if n > 1 else ''}" for what, n in counts.items() if n > 1 or what in ("cell type", "fold"))
 
 
 # How long a training takes
@@ -200,7 +207,7 @@ class Pace(NamedTuple):
 
 def _seconds(runs: Iterable[Run], done: set[Run], record: Profile) -> dict[Run, tuple[float | None, str]]:
     """Run -> its seconds and what they rest on: its own record, runs that differ in cell type, fold and seed alone, other runs of
-    its model, or benchmarks."""
+    its model, or benchmarks; None where there are none of these."""
     took = {run: _read(run, record) for run in done}
     alike: dict[tuple, list[Pace]] = {}
     for run, (_, pace) in took.items():
@@ -263,22 +270,23 @@ def _n_train(run: Run, record: Profile, alike: dict[tuple, list[Pace]]) -> int |
 
 def _benchmarked(run: Run, record: Profile, config: TrainConfig, n_train: int) -> float | None:
     """Seconds for an update, from benchmarks/results; None where they hold nothing of the model."""
-    if run.model == "chromoformer":
-        points = _results("scaling-points")
-        if points is None:
-            return None
-        steps = {what: part.set_index("size")["step_s"] for what, part in points.groupby("what")}
-        n_pcres = record.max_pcres if run.max_pcres is None else run.max_pcres
-        step = np.interp(_size(config, n_train), steps["batch"].index, steps["batch"])
-        step *= np.interp(n_pcres, steps["pcres"].index, steps["pcres"]) / steps["pcres"].iloc[-1]
-        step *= len(run.bin_bp or record.bin_bp) / len(ModelConfig.bin_bp)
-        return float(step) * (2 if run.other else 1)
-    networks = _results("baselines")
-    title = PEERS[run.model].title
-    rows = None if networks is None else networks[networks["network"].str.startswith(title)]
-    if rows is None or rows.empty:
+    if run.model != "chromoformer":
+        return _benchmarked_peer(run, record, config, n_train)
+    steps = _steps()
+    if not steps:
         return None
-    row = rows.loc[rows["step_ms"].idxmin()]
+    n_pcres = record.max_pcres if run.max_pcres is None else run.max_pcres
+    step = np.interp(_size(config, n_train), *steps["batch"])
+    step *= np.interp(n_pcres, *steps["pcres"]) / steps["pcres"][1][-1]
+    step *= len(run.bin_bp or record.bin_bp) / len(ModelConfig.bin_bp)
+    return float(step) * (2 if run.other else 1)
+
+
+def _benchmarked_peer(run: Run, record: Profile, config: TrainConfig, n_train: int) -> float | None:
+    """As if all of it grew with the genes of a batch and the bins of a window."""
+    row = _fastest().get(PEERS[run.model].title)
+    if row is None:
+        return None
     if row["batch"] == "all":  # of a graph of the whole genome
         return row["step_ms"] / 1000 * n_train / sum(PAPER_GENES.values())
     chosen = selection_of(run, record)
@@ -287,6 +295,19 @@ def _benchmarked(run: Run, record: Profile, config: TrainConfig, n_train: int) -
 
 
 @cache
-def _results(name: str) -> pd.DataFrame | None:
+def _steps() -> dict[str, tuple[list[float], list[float]]]:
+    """Of benchmarks/scaling.py: what was varied -> its sizes, and seconds for an update at each."""
+    points = _results("scaling-points", ["what", "size", "step_s"])
+    return {what: (part["size"].tolist(), part["step_s"].tolist()) for what, part in points.groupby("what")}
+
+
+@cache
+def _fastest() -> dict[str, dict[str, Any]]:
+    """Of benchmarks/baselines.py: network -> the row of the fastest way to train it."""
+    rows = _results("baselines", ["network", "bins", "batch", "step_ms"]).sort_values("step_ms", ascending=False).to_dict("records")
+    return {row["network"].split(",")[0]: row for row in rows}
+
+
+def _results(name: str, columns: Sequence[str]) -> pd.DataFrame:
     path = ROOT / "benchmarks" / "results" / f"{name}.csv"
-    return pd.read_csv(path) if path.is_file() else None
+    return pd.read_csv(path)[columns] if path.is_file() else pd.DataFrame(columns=columns)

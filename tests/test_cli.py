@@ -104,7 +104,7 @@ def test_predict_reads_what_the_run_read(chromolib, monkeypatch, tmp_path, selec
 
 def test_train_learns_from_other_cell_types(chromolib, monkeypatch):
     seen = []
-    monkeypatch.setattr("chromolib.grid.ensure", lambda runs, per_device: seen.extend(runs) or sys.exit(0))
+    monkeypatch.setattr("chromolib.grid.ensure", lambda runs, **options: seen.extend(runs) or sys.exit(0))
     common = ("train", "smoke", "--cell-type", "S03", "--fold", "1")
     chromolib(*common, "--learn-from", "S01", "--learn-from", "S02")
     chromolib(*common, "--start", "S01", "--frozen", "--genes", "20")

@@ -303,8 +303,8 @@ def test_no_runs_are_refused():
     ("wrong", "message"),
     [
         ({"per_device": 0}, "ensure: per_device=0, expected 1 or more"),
-        ({"devices": []}, r"ensure: devices=\[\], expected a list of at least one"),
-        ({"devices": "cpu"}, "ensure: devices='cpu', expected a list of at least one"),
+        ({"devices": []}, r"ensure: devices=\[\], expected at least one"),
+        ({"devices": "gpu"}, "device 'gpu': not usable here"),
         ({"devices": ["cpu", "cuda:99"]}, "device 'cuda:99': not usable here"),
     ],
 )
