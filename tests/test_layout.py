@@ -15,7 +15,7 @@ ORDER = [
     "readers", "ontology", "depth", "align", "contacts", "inputs", "features", "simulate", "companions", "stack",
     "attention", "batch",
     "dataset", "resampling", "evaluation", "model", "baselines", "train", "released", "machine", "runs", "workers", "grid", "studies",
-    "analysis", "browser", "plans",
+    "analysis", "browser", "plans", "workflow",
     "plots", "book", "cli",
 ]  # fmt: skip
 PACKAGE = ROOT / "chromolib"
