@@ -46,7 +46,8 @@ def steps(profile: str | os.PathLike[str], budget: str = "profile") -> dict[str,
 
 
 def _of_run(run: Run, record: Profile) -> dict[str, Any]:
-    settings = [VERSION, vars(run), vars(recipe_of(run, record)), selection_of(run, record)]
+    about = {name: value for name, value in vars(run).items() if name != "profile"}
+    settings = [VERSION, about, vars(recipe_of(run, record)), selection_of(run, record)]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return {"cell_types": list(run.cell_types), "after": [run.source.id] if run.source else [], "settings": digest[:16]}
 
