@@ -1,4 +1,4 @@
-"""Run notebooks 3 to 7 for a profile and keep their small tables in data/results/<profile>/, those of the full budget in full/
+"""Run notebooks 3 to 8 for a profile and keep their small tables in data/results/<profile>/, those of the full budget in full/
 there, with how they were made.
 
     python benchmarks/keep_results.py [--profile promoters-18k] [--budget full] [--notebooks 03_benchmark]
@@ -23,6 +23,7 @@ from chromolib.config import ROOT, Profile, load_profile
 
 NOTEBOOKS = (
     "03_benchmark", "04_window_size", "05_ablation", "06_attention", "07_pcri", "07b_cis_regulation", "07c_perturbation",
+    "08_cross_species",
 )  # fmt: skip
 LARGEST = 60_000  # bytes
 KEPT = ROOT / "data" / "results"

@@ -39,6 +39,7 @@ def ensure_depth(
     *,
     method: Literal["mem", "aln"] = "mem",
     n_threads: int | None = None,
+    index: Path | None = None,
     truncate_bp: int | None = READ_BP,
     max_reads: int | None = MAX_READS,
     seed: int = 0,
@@ -63,7 +64,7 @@ def ensure_depth(
     Source: paper, Methods; reference code, custom-preprocessing.
     """
     bam = path.with_suffix(".bam")
-    ensure(fastq, fasta, bam, genome, method=method, n_threads=n_threads)
+    ensure(fastq, fasta, bam, genome, method=method, n_threads=n_threads, index=index)
     return depth.ensure(
         bam, path, genome, clip=clip, format="bam", truncate_bp=truncate_bp, max_reads=max_reads, seed=seed
     )
@@ -77,6 +78,7 @@ def ensure(
     *,
     method: Literal["mem", "aln"] = "mem",
     n_threads: int | None = None,
+    index: Path | None = None,
 ) -> int:
     """Align single reads to a genome: BAM sorted by position at `path`, its index beside it; skipped where done before.
 
@@ -85,13 +87,15 @@ def ensure(
     fastq : Path or sequence of Path
         Several files, such as lanes or replicates, are merged.
     fasta : Path
-        The genome; bwa's index of it is made once and kept in a folder beside it.
+        The genome; bwa's index of it is made once and kept in the folder `index`.
     genome : Genome, optional
         What the FASTA must hold, at least.
     method : {"mem", "aln"}
         bwa's algorithm: mem, which the release uses, or aln, made for reads of less than 70 bp.
     n_threads : int, optional
         As many as there are cores, where it is not given. Changes nothing but the time.
+    index : Path, optional
+        <FASTA>.bwa beside the FASTA, where it is not given.
 
     Returns
     -------
@@ -114,9 +118,9 @@ def ensure(
     n_reads = sum(count_reads(file) for file in fastqs)
     _check_sequences(fasta, genome)
     threads = str(n_threads or depth.n_cores())
-    index = ensure_index(fasta)
+    prefix = ensure_index(fasta, index)
     with scratch(path) as temporary:
-        bam = _aligned(fastqs, index, method, threads, temporary)
+        bam = _aligned(fastqs, prefix, method, threads, temporary)
         if (n_found := int(_run(["samtools", "view", "-c", "-F", "0x900", str(bam)]))) != n_reads:
             raise InputError(f"{path}: holds {n_found:,} reads, expected the {n_reads:,} of {fastqs[0].name}; fetch the FASTQ again")
         _run(["samtools", "index", str(bam)])
@@ -154,12 +158,12 @@ def _aligned(fastqs: Sequence[Path], index: Path, method: str, threads: str, fol
     return merged
 
 
-def ensure_index(fasta: Path) -> Path:
-    """bwa's index of a genome in the folder <FASTA>.bwa beside it, made where it is missing or of another file; its prefix.
+def ensure_index(fasta: Path, folder: Path | None = None) -> Path:
+    """bwa's index of a genome in a folder, <FASTA>.bwa beside it where none is given; made where missing or of another file; its prefix.
 
     One process makes it, others wait. It takes about an hour for a mammal, and 5 GB.
     """
-    folder = fasta.with_name(f"{fasta.name}.bwa")
+    folder = folder or fasta.with_name(f"{fasta.name}.bwa")
     made_from = {"files": readers.fingerprint([fasta])}
     with hold(folder.with_suffix(".lock")):
         if depth.read_note(folder / "made_from.json") != made_from:

@@ -7,9 +7,13 @@ _build/<profile>/html, which opens from disk without any network.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import html
+import json
 import os
+import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import resources
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -28,9 +33,10 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from papermill.translators import PythonTranslator
 
-from . import sources
+from . import features, machine, sources
 from .config import PROFILES, ROOT, InputError, Profile, load_profile, profile_names
 from .files import hold
+from .grid import in_words
 
 # What notebooks run with. The first two would let Jupyter start a kernel from outside of this environment; a page keeps
 # lines of progress, where a live notebook would show a bar.
@@ -123,6 +129,7 @@ def make_page(
         run_notebook(source, target, parameters, cwd=root)
         _drop_links(target, but=settings.notebooks)
         _append_sources(target, built_profiles() if name in OF_ALL_PROFILES else [settings])
+        _append_provenance(target, settings)
     return target
 
 
@@ -254,6 +261,49 @@ def _append_sources(executed: Path, shown: list[Profile]) -> None:
     notebook = nbformat.read(executed, as_version=4)
     notebook.cells.append(nbformat.v4.new_markdown_cell("\n".join(text), id="data-sources"))
     nbformat.write(notebook, executed)
+
+
+def _append_provenance(executed: Path, settings: Profile) -> None:
+    """End a page with what it was made from, by what, on what, in which time, and the commands that make it again."""
+    notebook = nbformat.read(executed, as_version=4)
+    made = notebook.metadata["papermill"]
+    versions = {name: version(name) for name in ("chromolib", "torch", "numpy", "pandas", "scikit-learn")}
+    rows = {
+        "profile": f"`{settings.name}`",
+        "data": "; ".join(_digests(settings)) or "no features yet",
+        "code": f"commit `{machine.commit() or 'unknown'}`",
+        "versions": ", ".join(f"{name} {number}" for name, number in {"Python": platform.python_version(), **versions}.items()),
+        "hardware": machine.hardware(),
+        "time": f"{in_words(made['duration'])}, until {made['end_time'][:16].replace('T', ' ')} UTC; finished trainings were read from disk",
+        "this page again": f"`{_papermill_line(executed.stem, made['parameters'])}`",
+        "the book again": f"`chromolib book {_shown(made['parameters'].get('profile', settings.name))}`",
+    }
+    text = ["## How this page was made", "", "| what | which |", "|---|---|", *(f"| {what} | {which} |" for what, which in rows.items())]
+    notebook.cells.append(nbformat.v4.new_markdown_cell("\n".join(text), id="provenance"))
+    nbformat.write(notebook, executed)
+
+
+def _digests(settings: Profile) -> list[str]:
+    """For each cell type with features, a digest of the sha256 of all files that they were made from, as their store lists them."""
+    found = []
+    for cell_type in settings.cell_types:
+        path = features.path_of(settings, cell_type)
+        if not path.exists():
+            continue
+        listed = features.load(path).attrs.get("source_files", "[]")
+        digest = hashlib.sha256("".join(sorted(file["sha256"] for file in json.loads(listed))).encode()).hexdigest()
+        found.append(f"{cell_type} `{digest[:12]}` of {len(json.loads(listed))} files")
+    return found
+
+
+def _papermill_line(name: str, parameters: Mapping[str, object]) -> str:
+    given = " ".join(f"-p {key} {_shown(value)}" for key, value in parameters.items())
+    return f"papermill -k python3 notebooks/{name}.ipynb out.ipynb {given}".rstrip()
+
+
+def _shown(value: object) -> str:
+    """A parameter as one types it; of a path its name alone, since pages tell nothing of the machine's folders."""
+    return shlex.quote(Path(value).name if isinstance(value, str) and Path(value).is_absolute() else str(value))
 
 
 def _parameters_of(source: Path) -> list[str]:

@@ -74,7 +74,7 @@ def fetch(
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write; an earlier cohort there is replaced.")],
-    profile: Annotated[str, typer.Option(help="A simulated profile: sim, smoke, null or one of your own.")] = "sim",
+    profile: Annotated[str, typer.Option(help="A simulated profile: sim, smoke, null or one of your own; each writes its second species too.")] = "sim",
     seed: Annotated[int | None, typer.Option(help="Another cohort under the same rules.")] = None,
     features: Annotated[
         int | None,
@@ -91,7 +91,7 @@ def simulate(
             "add --features GENES, or leave --cell-type out"
         )
     record = load_profile(profile)
-    if seed is not None and record.simulated:
+    if seed is not None and getattr(record.inputs, "simulation", None):
         simulation = record.inputs.simulation.model_copy(update={"seed": seed})
         record = record.model_copy(update={"inputs": record.inputs.model_copy(update={"simulation": simulation})})
     if features is None:
@@ -212,15 +212,17 @@ def predict(
     profile: Annotated[str, typer.Option(help="Whose genes to predict.")],
     out: Annotated[Path, typer.Option(help="CSV to write.")],
     cell_type: Annotated[str | None, typer.Option(help="Needed where the profile holds several.")] = None,
-    task: Annotated[str, typer.Option(help="Of the authors' cell type: clf or reg.")] = "clf",
+    task: Annotated[str | None, typer.Option(help="clf or reg; of the authors' cell type clf where not given.")] = None,
     fold: Annotated[int | None, typer.Option(help="Of the authors' cell type: the network that held out this fold; all four where not given.")] = None,
     held_out: Annotated[int | None, typer.Option(help="Fold that a checkpoint (.pt) was not trained on, 1 to 4.")] = None,
-    in_sample: Annotated[bool, typer.Option("--in-sample", help="Every network predicts every gene, also those that it was trained on.")] = False,
+    in_sample: Annotated[bool, typer.Option("--in-sample", help="Genes that all networks were trained on are predicted too, by all of them.")] = False,
 ) -> None:
     """Predict the genes of a cell type, each by the networks that were not trained on its chromosome: their mean and spread.
 
     GC-MERGE predicts the genes that stand for a node.
     """
+    import pandas as pd
+
     from . import pretrained
     from .dataset import GENE_COLUMNS
     from .files import write_whole
@@ -230,14 +232,18 @@ def predict(
     if len(names) > 1:
         raise InputError(f"profile {profile} holds {', '.join(names)}; name one with --cell-type")
     _check_writable(out)
-    networks = [found for name in weights for found in pretrained.networks_of(name, task=task, fold=fold, held_out=held_out)]
-    data = [pretrained.genes_for(network, record, names[0]) for network in networks]
+    networks = [found for name in dict.fromkeys(weights) for found in pretrained.networks_of(name, task=task, fold=fold, held_out=held_out)]
+    by_config = {network.model.config: network for network in networks}  # those of several folds read the same, which is loaded once
+    loaded = {config: pretrained.genes_for(network, record, names[0]) for config, network in by_config.items()}
+    data = [loaded[network.model.config] for network in networks]
     told = pretrained.predict_unseen(networks, data, record.genome, in_sample=in_sample)
-    genes = data[0].genes[["gene_id", *GENE_COLUMNS]].drop(columns=["label"]).rename(columns={"expression": "rpkm"})
+    genes = pd.concat([part.genes for part in loaded.values()]).drop_duplicates("gene_id")[["gene_id", *GENE_COLUMNS]].drop(columns=["label"]).rename(columns={"expression": "rpkm"})
     if told.empty:
         raise InputError(f"predict: {len(genes):,} genes of {names[0]}, all of chromosomes that {weights[0]} was trained on; name networks of other folds, or add --in-sample")
     table = genes.merge(told, on="gene_id")
     write_whole(out, lambda path: table.to_csv(path, index=False))
+    if foreign := [network.name for network in networks if pretrained.is_foreign(network, record.genome)]:
+        print(f"{', '.join(foreign)}: trained on another genome than {record.genome}, whose chromosomes say nothing of it: every gene is predicted")
     left_out = f"; {told.attrs['n_seen']:,} that all networks were trained on are left out" if told.attrs["n_seen"] else ""
     print(f"{out}: {len(table):,} genes of {names[0]}{left_out}")
 
@@ -326,8 +332,7 @@ def check(profile: ProfileName) -> None:
         if record.simulated:
             print(f"{name}: inputs are simulated when they are needed")
         elif ids and record.inputs.kind == "raw":  # hundreds of MB each: nothing to fetch in passing
-            there = sources.plan(ids, record.raw_dir, record.local_files)["status"] == "there"
-            print(f"{name}: {there.sum()} of {len(there)} input files are there; `chromolib fetch {profile}` brings the others")
+            print(f"{name}: {_outlook(sources.plan(ids, record.raw_dir, record.local_files), profile)}")
         else:
             print(f"{name}: {len(inputs.check_there(record, name))} input files are there")
 
@@ -348,6 +353,16 @@ def _check_sources(profile) -> None:
                 f"profile {profile.name}: found source {name!r}, expected ids of data/sources.yml; "
                 "correct inputs, companions, cell_types, other_cell_types, sources or local_files, or add it there"
             ) from None
+
+
+def _outlook(plan, profile: str) -> str:
+    """How many files are there, and what can be hoped for of the others."""
+    to_fetch, unknown = (plan[plan["status"] == status] for status in ("to fetch", "no address"))
+    text = f"{(plan['status'] == 'there').sum()} of {len(plan)} input files are there"
+    if len(to_fetch):
+        n_doubtful = (to_fetch["evidence"] != "verified").sum()
+        text += f"; `chromolib fetch {profile}` brings {len(to_fetch)}, {n_doubtful} of them from addresses that were not verified"
+    return text + (f"; no address is known of {', '.join(unknown['id'])}" if len(unknown) else "")
 
 
 def _print_plan(plan) -> None:

@@ -118,7 +118,7 @@ class ModelConfig:
             (self.d_embedding, self.pairwise_heads),
             (self.regulation_width, self.regulation_heads),
         ):
-            if heads < 1 or width % heads:
+            if heads < 1 or width < 1 or width % heads:
                 raise InputError(f"ModelConfig: {heads} heads do not divide a width of {width}")
 
     @property
@@ -311,6 +311,8 @@ class RawInputs(_Section):
 
     kind: Literal["raw"]
     simulation: Simulation | None = None  # given: `simulate` writes the files below
+    # The simulated profile of data/profiles whose second species this is; its cohort has the files, below its raw folder.
+    cohort: str | None = Field(None, pattern=_NAME)
     reads: str = "alignments/{cell_type}-{mark}.tagAlign.gz"
     reads_format: SampleFormat = "tagAlign"
     scale: Scale = "depth"                # what a bigWig holds; reads have depth
@@ -333,6 +335,12 @@ class RawInputs(_Section):
         patterns += self.contacts
         for pattern in filter(None, patterns):
             _names_in(pattern, ("cell_type", "mark"))
+        return self
+
+    @model_validator(mode="after")
+    def _is_simulated_once(self) -> RawInputs:
+        if self.simulation and self.cohort:
+            raise ValueError(f"found simulation and cohort={self.cohort!r}, expected one of them: files are either this profile's or another's; leave one out")
         return self
 
 
@@ -425,7 +433,7 @@ class Training(_Section):
 
 
 class Budget(_Section):
-    """How much notebooks 3 to 7 train. What is not given is all there is; a notebook's budget "full" takes all of it, the peers by
+    """How much notebooks 3 to 8 train. What is not given is all there is; a notebook's budget "full" takes all of it, the peers by
     their authors' recipes."""
 
     cell_types: tuple[str, ...] | None = None
@@ -459,6 +467,25 @@ class Companions(_Section):
         return self
 
 
+class SecondSpecies(_Section):
+    """The counterpart of a profile in another species, whose genes its networks predict and the other way round."""
+
+    profile: str      # name of a profile, or the path of one, relative to this profile's file
+    orthologues: str  # table of gene ids of both; path as in companions
+
+    @field_validator("profile")
+    @classmethod
+    def _paths_are_beside_the_profile(cls, profile: str, info: ValidationInfo) -> str:
+        is_path = profile.endswith((".yml", ".yaml"))
+        return str((info.context or {}).get("folder", Path()) / profile) if is_path else profile
+
+    @field_validator("orthologues")
+    @classmethod
+    def _is_one_file(cls, orthologues: str) -> str:
+        _names_in(orthologues, ())
+        return orthologues
+
+
 class Profile(_Section):
     """Which data, from where, and how they are cut. One YAML file; see data/profiles."""
 
@@ -477,6 +504,7 @@ class Profile(_Section):
     log_base: Literal["e", "2"] = "e"              # Deviates: the paper writes log2; the release's weights need ln
     inputs: Annotated[RawInputs | OwnInputs | DemoInputs | PublishedInputs, Field(discriminator="kind")]
     companions: Companions = Companions()
+    second_species: SecondSpecies | None = None
     rules: Rules = Rules()
     # Cell types whose published RPKM make the baseline "mean of the other cell types"; raw inputs take their own matrix.
     other_cell_types: tuple[str, ...] = ()
@@ -539,6 +567,12 @@ class Profile(_Section):
         return self
 
     @model_validator(mode="after")
+    def _second_species_is_another(self) -> Profile:
+        if self.second_species and self.second_species.profile == self.name:
+            raise ValueError(f"second_species.profile: found {self.name!r}, this profile itself, expected that of another species; correct it or leave it out")
+        return self
+
+    @model_validator(mode="after")
     def _fits_published(self) -> Profile:
         inputs = self.inputs
         if not isinstance(inputs, PublishedInputs):
@@ -569,7 +603,7 @@ class Profile(_Section):
     @property
     def simulated(self) -> bool:
         """Whether a page made from this profile has to say that its numbers are simulated."""
-        return isinstance(self.inputs, RawInputs) and self.inputs.simulation is not None
+        return isinstance(self.inputs, RawInputs) and bool(self.inputs.simulation or self.inputs.cohort)
 
     @property
     def tracks(self) -> tuple[str, ...]:
@@ -588,7 +622,8 @@ class Profile(_Section):
 
     @property
     def raw_dir(self) -> Path:
-        return data_root() / "raw" / self.name
+        """Folder of raw files; of a second species that is simulated, that of its cohort."""
+        return data_root() / "raw" / (getattr(self.inputs, "cohort", None) or self.name)
 
     @property
     def work_dir(self) -> Path:

@@ -350,7 +350,7 @@ def _settings(profile: Profile, cell_type: str, files: list[dict[str, str]]) -> 
             "max_pcres": profile.max_pcres,
             "simulated": profile.simulated,
             "genome": [genome.name, dict(genome.sizes), dict(genome.folds)],
-            "inputs": profile.inputs.model_dump(mode="json"),
+            "inputs": profile.inputs.model_dump(mode="json", exclude={"cohort"}),  # which says where files are, not which
             "rules": profile.rules.model_dump(mode="json"),
             "files": files,
         }

@@ -1,6 +1,6 @@
 """The machine that a training runs on: its memory in MB, its versions of what counts, and its GPUs, which processes share out.
 
-In: a device. Out: one record for the run's folder; or a GPU that is free.
+In: a device. Out: one record for the run's folder, words for a page; or a GPU that is free.
 """
 
 from __future__ import annotations
@@ -118,6 +118,33 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
+
+
+@cache
+def hardware() -> str:
+    """Processor, cores that this process may use, memory, and GPUs, in words."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    return ", ".join([_processor(), f"{cores} core{'s' if cores != 1 else ''}", f"{memory_gb:.0f} GB", *_gpus()])
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _gpus() -> list[str]:
+    """Names of the GPUs. Asked of the driver: torch would take some of their memory to tell."""
+    if not torch.cuda.device_count():
+        return []
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split("\n")[:-1]
+    except (OSError, subprocess.SubprocessError):
+        return [f"{torch.cuda.device_count()} GPUs"]
 
 
 @cache

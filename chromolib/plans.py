@@ -10,7 +10,7 @@ import difflib
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -18,17 +18,18 @@ import numpy as np
 import pandas as pd
 
 from . import features, studies
-from .analysis import attention, cis_regulation, fold_change
+from .analysis import attention, cis_regulation, fold_change, transfer
 from .baselines import PEERS
-from .config import ROOT, InputError, ModelConfig, Profile, RawInputs, TrainConfig
+from .config import ROOT, InputError, ModelConfig, Profile, RawInputs, TrainConfig, load_profile
 from .genome import profile_genome
 from .grid import in_words as in_time
 from .runs import Run, is_there, recipe_of, run_folder, selection_of
+from .simulate import cohort_of
 from .studies import OURS, Grid, Study
 
 DONE, TO_TRAIN = "done", "to train"
 OWN_RUNS, BENCHMARKS = "own runs", "benchmarks, 2 CPU cores"  # what an estimate rests on
-COLUMNS = ["notebook", "figure", "name", "run", "cell_type", "task", "model", "fold", "seed", "state", "seconds", "estimate"]
+COLUMNS = ["notebook", "figure", "name", "run", "profile", "cell_type", "task", "model", "fold", "seed", "state", "seconds", "estimate"]
 # Of the paper, by fold: as many as a whole human genome has before its features are there.
 PAPER_GENES = {1: 5045, 2: 4751, 3: 4605, 4: 4554}
 _NOT_ALIKE = ("profile", "cell_type", "other", "fold", "seed")  # do not change how long a training takes
@@ -62,9 +63,23 @@ def _ablations(study: Study) -> dict[str, Grid]:
     return parts
 
 
+def _cross(study: Study) -> dict[str, Grid]:
+    few = studies.transfer(study, transfer.sizes(study, _fewest(study)))
+    return {"8a, b, d": studies.cross(study), "none": few | studies.agnostic(study)}
+
+
+def _fewest(study: Study) -> int:
+    """How many genes a network of `studies.transfer` can learn from at least: as the features say, where they are there."""
+    _, target = studies.transfer_pair(study) or ("", "")
+    path = features.path_of(study.record, target)
+    if target and path.exists():
+        return transfer.fewest_genes(study, pd.Series(features.load(path)["fold"].values))
+    return min(_expected(study.record, fold) or sum(PAPER_GENES.values()) for fold in study.folds)
+
+
 def _figure_of(name: str) -> str:
     """The figure that a network of `studies.ablations` is in."""
-    known = {OURS: "3, 4, S", studies.ANOTHER_SEED: "none, chance", studies.WITHOUT_PCRES: "3b, c", studies.CONCATENATED: "S4",
+    known = {OURS: "3, 4, S", studies.ANOTHER_SEED: "none", studies.WITHOUT_PCRES: "3b, c", studies.CONCATENATED: "S4",
              "with CTCF": "S17", "with PC1": "S18"} | dict.fromkeys(studies.REMOVED_TOGETHER, "S10")  # fmt: skip
     return known.get(name) or ("S3" if name.startswith("bins ") else "S8" if name.endswith(" contacts") else "4g, S10")
 
@@ -80,6 +95,7 @@ GRIDS: dict[str, Callable[[Study], dict[str, Grid]]] = {
     "07_pcri": lambda study: {"5, 6": studies.regressors(study, studies.connected(study))},
     "07b_cis_regulation": lambda study: {"7, S14-S16": studies.regressors(study, cis_regulation.cell_types(study))},
     "07c_perturbation": lambda study: {"none": studies.ensembles(study)},
+    "08_cross_species": _cross,
 }
 
 
@@ -148,10 +164,11 @@ def needed(study: Study) -> pd.DataFrame:
     """The same with a row for each notebook, figure and name under which a run is needed: notebook, figure, name, run and so on."""
     found = needs(study)
     runs = list(dict.fromkeys(need.run for need in found))
-    done = {run for run in runs if is_there(run, study.record)}
-    told = _seconds(runs, done, study.record)
+    records = {name: load_profile(name) for name in dict.fromkeys(run.profile for run in runs)}  # that of a second species too
+    done = {run for run in runs if is_there(run, records[run.profile])}
+    told = _seconds(runs, done, records)
     rows = [
-        (notebook, figure, name, run.id, run.cell_type_label, run.task, run.model, run.fold, run.seed, DONE if run in done else TO_TRAIN, *told[run])
+        (notebook, figure, name, run.id, records[run.profile].name, run.cell_type_label, run.task, run.model, run.fold, run.seed, DONE if run in done else TO_TRAIN, *told[run])
         for notebook, figure, name, run in found
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS).astype({"seconds": float})
@@ -166,7 +183,7 @@ def in_words(study: Study) -> list[str]:
         part = rows[rows["notebook"] == notebook]
         lines.append(f"{notebook}: {_counted(part)}")
         for (figure, name), group in part.groupby(["figure", "name"], sort=False):
-            lines.append(f"    figure {figure:12} {name:38} {_product(group):44} {_counted(group)}")
+            lines.append(f"    figure {figure:12} {name:44} {_product(group):36} {_counted(group)}")
     lines.append(f"all: {_counted(rows)}; a run that several need is trained once")
     left = rows[rows["state"] == TO_TRAIN]
     rests_on = [kind for kind in dict.fromkeys(left["estimate"]) if kind]
@@ -183,7 +200,7 @@ def _counted(rows: pd.DataFrame) -> str:
         return "trains nothing"
     left = once[once["state"] == TO_TRAIN]
     about = f", about {in_time(left['seconds'].sum())}" if left["seconds"].notna().any() else ""
-    return f"{len(once):,} runs, {len(once) - len(left):,} done, {len(left):,} to train{about}"
+    return f"{len(once):,} run{'s' if len(once) > 1 else ''}, {len(once) - len(left):,} done, {len(left):,} to train{about}"
 
 
 def _product(rows: pd.DataFrame) -> str:
@@ -205,30 +222,27 @@ class Pace(NamedTuple):
     batch_size: int
 
 
-def _seconds(runs: Iterable[Run], done: set[Run], record: Profile) -> dict[Run, tuple[float | None, str]]:
+def _seconds(runs: Iterable[Run], done: set[Run], records: Mapping[str, Profile]) -> dict[Run, tuple[float | None, str]]:
     """Run -> its seconds and what they rest on: its own record, runs that differ in cell type, fold and seed alone, other runs of
     its model, or benchmarks; None where there are none of these."""
-    took = {run: _read(run, record) for run in done}
+    took = {run: _read(run, records[run.profile]) for run in done}
     alike: dict[tuple, list[Pace]] = {}
     for run, (_, pace) in took.items():
         alike.setdefault(_kind(run), []).append(pace)
         alike.setdefault((run.model,), []).append(pace)
-    found: dict[Run, tuple[float | None, str]] = {}
-    for run in runs:
-        if run in took:
-            found[run] = (took[run][0], OWN_RUNS)
-            continue
-        config, n_train = recipe_of(run, record), _n_train(run, record, alike)
-        paces = alike.get(_kind(run)) or alike.get((run.model,))
-        if n_train is None:
-            found[run] = (None, "")
-        elif paces:
-            each = float(np.median([pace.update_s * _size(config, n_train) / pace.batch_size for pace in paces]))
-            found[run] = (each * _updates(config, n_train), OWN_RUNS)
-        else:
-            each = _benchmarked(run, record, config, n_train)
-            found[run] = (None, "") if each is None else (each * _updates(config, n_train), BENCHMARKS)
-    return found
+    return {run: (took[run][0], OWN_RUNS) if run in took else _estimate(run, alike, records[run.profile]) for run in runs}
+
+
+def _estimate(run: Run, alike: Mapping[tuple, list[Pace]], record: Profile) -> tuple[float | None, str]:
+    paces = alike.get(_kind(run)) or alike.get((run.model,))
+    config, n_train = recipe_of(run, record), _n_train(run, paces, record)
+    if n_train is None:
+        return None, ""
+    if paces:
+        update_s = float(np.median([pace.update_s * _size(config, n_train) / pace.batch_size for pace in paces]))
+        return update_s * _updates(config, n_train), OWN_RUNS
+    update_s = _benchmarked(run, record, config, n_train)
+    return (None, "") if update_s is None else (update_s * _updates(config, n_train), BENCHMARKS)
 
 
 def _kind(run: Run) -> tuple:
@@ -253,19 +267,27 @@ def _updates(config: TrainConfig, n_train: int) -> int:
     return max(1, config.epochs * (math.floor(per_pass) if config.drop_last else math.ceil(per_pass)))
 
 
-def _n_train(run: Run, record: Profile, alike: dict[tuple, list[Pace]]) -> int | None:
-    """About how many genes a run passes over in an epoch: as finished runs of its kind or of its model did, else as the profile
-    says; None where it does not."""
-    if paces := alike.get(_kind(run)) or alike.get((run.model,)):
+def _n_train(run: Run, paces: Sequence[Pace] | None, record: Profile) -> int | None:
+    """About how many genes a run passes over in an epoch: as finished runs did, else as the profile says; None where it does
+    not."""
+    if run.start and run.n_genes:
+        return run.n_genes
+    if paces:
         return round(float(np.median([pace.n_train for pace in paces])))
-    inputs, genome = record.inputs, profile_genome(record)
+    expected = _expected(record, run.fold)
+    return expected and expected * len(run.learn_from or (run.cell_type,))
+
+
+def _expected(record: Profile, fold: int) -> int | None:
+    """About how many genes of a cell type are trained on; None where only its files tell."""
+    genome = profile_genome(record)
     if record.simulated:
-        n_genes = round(inputs.simulation.genes * (1 - 1 / len(genome.fold_ids)))
-    elif isinstance(inputs, RawInputs) and record.genome == "hg19" and record.folds is None:
-        n_genes = sum(n for fold, n in PAPER_GENES.items() if fold != run.fold)
-    else:
-        return None
-    return (run.n_genes if run.start else None) or n_genes * len(run.learn_from or (run.cell_type,))
+        simulation = cohort_of(record).inputs.simulation
+        n_genes = simulation.mouse.genes if record.inputs.cohort else simulation.genes
+        return round(n_genes * (1 - 1 / len(genome.fold_ids)))
+    if isinstance(record.inputs, RawInputs) and record.genome == "hg19" and record.folds is None:
+        return sum(n for other, n in PAPER_GENES.items() if other != fold)
+    return None
 
 
 def _benchmarked(run: Run, record: Profile, config: TrainConfig, n_train: int) -> float | None:

@@ -6,6 +6,7 @@ predictions by those that did not train on a gene.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -25,11 +26,12 @@ from .files import whole_folder
 from .genome import load_genome
 from .grid import ensure
 from .released import load_released, released_cell_types
-from .runs import Run, held_out_chromosomes
+from .runs import Run
 from .train import OUTPUTS, Dataset, Network, check_fits, described, load_weights, predict, read_network, save_tensors
 
 FILES = ("model.safetensors", "config.json", "README.md")
-BUILDS = ({"hg19", "hg38"}, {"mm9", "mm10"})  # builds of one species: its chromosomes have the same names and genes
+# Names of builds of one species: its chromosomes have the same names and genes in each.
+SPECIES = {"human": re.compile(r"(hg\d|GRCh\d|hs1$|(T2T-)?CHM13)", re.IGNORECASE), "mouse": re.compile(r"(mm\d|GRCm\d)", re.IGNORECASE)}
 RELEASED = "hg19"  # build of the release's genes
 _HUB_NAME = re.compile(r"^(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?$")
 
@@ -59,11 +61,11 @@ def save_pretrained(run: Run, folder: Path | str) -> Path:
     Raises
     ------
     InputError
-        The folder holds something else.
+        The folder holds something else, if only beside such a network.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder.is_dir() and all((folder / name).is_file() for name in FILES)):
-        raise InputError(f"{folder}: is there and holds no network of an earlier export, expected a new name; choose another folder")
+    if folder.exists():
+        _check_replaceable(folder)
     ensure([run])
     model, profile = load_weights(run.folder), load_profile(run.profile)
     about = _about(run, profile)
@@ -72,6 +74,20 @@ def save_pretrained(run: Run, folder: Path | str) -> Path:
         (new / "config.json").write_text(json.dumps({"network": model.config.to_dict(), "about": about}, indent=1), encoding="utf-8")
         (new / "README.md").write_text(_card(profile, model, about), encoding="utf-8")
     return folder
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Have only what `save_pretrained` wrote be replaced: other programs' networks have files of the same names."""
+    is_export = folder.is_dir() and {path.name for path in folder.iterdir()} == set(FILES)
+    try:
+        if not is_export:
+            raise InputError("other files")
+        _read_config(folder, str(folder))
+    except InputError:
+        raise InputError(
+            f"{folder}: is there and holds other things than a network of an earlier export, expected {', '.join(FILES)} of one or a new name; "
+            "choose another folder"
+        ) from None
 
 
 def from_pretrained(name: str | Path) -> Pretrained:
@@ -96,29 +112,40 @@ def from_pretrained(name: str | Path) -> Pretrained:
 
 
 def networks_of(
-    weights: str | Path, *, task: Task = "clf", fold: int | None = None, held_out: int | None = None
+    weights: str | Path, *, task: Task | None = None, fold: int | None = None, held_out: int | None = None
 ) -> list[Pretrained]:
     """All networks that a user's word stands for: a checkpoint of the release, a folder, a name on the hub, or a cell type of
-    the authors.
+    the authors, which comes before a folder of that name.
 
     Parameters
     ----------
-    task, fold
+    task : str, optional
+        What they predict; of a cell type of the authors clf where it is not given.
+    fold : int, optional
         Of a cell type of the authors: which of its networks; all four folds where none is given.
     held_out : int, optional
         Fold that a checkpoint was not trained on; the file does not tell. Known of the others.
+
+    Raises
+    ------
+    InputError
+        Nothing of that name could be had, or an option does not belong to it.
     """
     path = Path(weights)
-    if str(weights) in released_cell_types() and not path.exists():
+    if weights in released_cell_types():
         folds = load_genome(RELEASED).fold_ids if fold is None else [fold]
         found = [
-            Pretrained(load_released(str(weights), fold=k, task=task), f"{weights}, fold {k}", RELEASED, _chromosomes(RELEASED, k))
+            Pretrained(load_released(weights, fold=k, task=task or "clf"), f"{weights}, fold {k}", RELEASED, _chromosomes(RELEASED, k))
             for k in folds
         ]
+    elif fold is not None:
+        raise InputError(f"fold {fold} with {weights}, expected it with a cell type of the authors only ({', '.join(released_cell_types())}); leave it out")
     elif path.suffix == ".pt" or path.is_file():
         found = [Pretrained(load_released(path), str(path), RELEASED)]
     else:
         found = [from_pretrained(weights)]
+    if task is not None and found[0].model.config.task != task:
+        raise InputError(f"{weights}: predicts {found[0].model.config.task}, expected {task}; leave the task out, or name other weights")
     if held_out is None:
         return found
     if any(network.held_out is not None for network in found) or not path.is_file():
@@ -127,24 +154,44 @@ def networks_of(
 
 
 def _of_run(folder: Path) -> Pretrained:
-    """A run says in its record what it held out; one of before that does not."""
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    held_out = record.get("held_out")
-    return Pretrained(load_weights(folder), str(folder), record.get("genome"), None if held_out is None else tuple(held_out.split()), record)
+    """A run's settings tell what it held out; `train.save_weights` alone leaves none, so that it is not known."""
+    model = load_weights(folder)
+    try:
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return Pretrained(model, str(folder), *_held_out(settings), settings)
+    except FileNotFoundError:
+        return Pretrained(model, str(folder))
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise InputError(f"{folder}: config.json is none of a training's ({type(error).__name__}: {error}); train it again") from None
+
+
+def _held_out(settings: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """Build of a run, and its chromosomes that the run trained on no gene of: those of its fold and of none."""
+    name, sizes, folds = json.loads(settings["features"][0])["genome"]
+    fold = settings["run"]["fold"]
+    return name, tuple(chrom for chrom in sizes if folds.get(chrom, fold) == fold)
 
 
 def _of_export(folder: Path, name: str) -> Pretrained:
     for file in ("config.json", "model.safetensors"):
         if not (folder / file).is_file():
             raise InputError(f"{name}: no {file}; expected a folder that save_pretrained or a training wrote")
+    network, about = _read_config(folder, name)
+    model = read_network(network, folder / "model.safetensors")
+    return Pretrained(model, name, about["genome"], tuple(about["held_out_chromosomes"]), about)
+
+
+def _read_config(folder: Path, name: str) -> tuple[ModelConfig | PeerConfig, dict[str, Any]]:
+    """The network that an export's config.json describes, and what is told of it."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         network, about = described(json.dumps(config["network"])), config["about"]
-        held_out = tuple(about["held_out_chromosomes"])
+        genome, chromosomes = about["genome"], about["held_out_chromosomes"]
+        if not isinstance(genome, str) or not isinstance(chromosomes, list):
+            raise TypeError(f"genome {genome!r} with held_out_chromosomes {chromosomes!r}")
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{name}: config.json is none of save_pretrained's ({type(error).__name__}: {error}); save the network again") from None
-    model = read_network(network, folder / "model.safetensors")
-    return Pretrained(model, name, about.get("genome"), held_out, about)
+    return network, about
 
 
 def _from_hub(name: str, revision: str | None) -> Path:
@@ -165,13 +212,25 @@ def _from_hub(name: str, revision: str | None) -> Path:
 
 def _about(run: Run, profile: Profile) -> dict[str, Any]:
     """Where a network comes from, as plain values."""
-    config, scores, record = (json.loads((run.folder / name).read_text(encoding="utf-8")) for name in ("config.json", "metrics.json", "record.json"))
+    settings, scores, record = (json.loads((run.folder / name).read_text(encoding="utf-8")) for name in ("config.json", "metrics.json", "record.json"))
+    genome, chromosomes = _held_out(settings)
     return {
         "run": run.id, "profile": profile.name, "title": profile.title, "simulated": profile.simulated,
         "cell_type": run.cell_type_label, "cell_type_name": profile.cell_types[run.cell_type], "task": run.task,
-        "genome": profile.genome, "held_out_fold": run.fold, "held_out_chromosomes": list(held_out_chromosomes(run)),
-        "metrics": scores, "settings": config, "record": record, "licence": "MIT",
+        "learned_from": list(run.learn_from or run.cell_types), "started_from": list(run.start or ()),
+        "genome": genome, "held_out_fold": run.fold, "held_out_chromosomes": list(chromosomes),
+        "metrics": scores, "settings": _published(settings), "record": record, "licence": "MIT",
     }  # fmt: skip
+
+
+def _published(settings: Any) -> Any:
+    """Settings with a digest in place of those of the features, which name the files that somebody trained on."""
+    if not isinstance(settings, dict):
+        return settings
+    short = {name: _published(value) for name, value in settings.items()}
+    if "features" in settings:
+        short["features"] = [hashlib.sha256(text.encode()).hexdigest() for text in settings["features"]]
+    return short
 
 
 def _card(profile: Profile, model: Network, about: dict[str, Any]) -> str:
@@ -182,10 +241,12 @@ def _card(profile: Profile, model: Network, about: dict[str, Any]) -> str:
     shown = [f"| {name} | {value:.4f} |" for name, value in scores.items() if isinstance(value, float)]
     data = [f"| {name} | {source.licence} | {source.citation} |" for name, source in sources.describe(profile)]
     scale = "simulated data: its numbers mean nothing for real cells" if about["simulated"] else "real data"
+    started = f"from a network of {', '.join(about['started_from'])} on, " if about["started_from"] else ""
+    learned = f"on cell type {', '.join(about['learned_from'])}, {started}held out in {about['cell_type']} ({about['cell_type_name']})"
     parts = [
         f"---\n{yaml.safe_dump(front, sort_keys=False)}---",
         f"# {kind}, {about['task']}, {about['cell_type']}, fold {about['held_out_fold']}",
-        f"Trained by chromolib on profile `{profile.name}` ({profile.title}; {scale}), cell type {about['cell_type']} ({about['cell_type_name']}).",
+        f"Trained by chromolib on profile `{profile.name}` ({profile.title}; {scale}): {learned}.",
         "## What it reads",
         _reads(config),
         "## Which genes it never saw",
@@ -195,7 +256,7 @@ def _card(profile: Profile, model: Network, about: dict[str, Any]) -> str:
         "```sh\nchromolib predict --weights FOLDER --profile my.yml --out predictions.csv\n```",
         "```python\nimport chromolib as cl\nnetwork = cl.from_pretrained(\"FOLDER\")\ncl.predict(network.model, data)\n```",
         "## Made with",
-        ", ".join(f"{name} {about['record'][name]}" for name in ("chromolib", "torch", "python", "commit", "finished", "device")) + ".",
+        ", ".join(f"{name} {about['record'][name]}" for name in ("chromolib", "torch", "python", "commit", "finished", "device") if about["record"][name]) + ".",
         "Paper: Lee, Yang & Kim, Nat. Commun. 13:6678 (2022), doi 10.1038/s41467-022-34152-5.",
     ]  # fmt: skip
     if data:
@@ -230,14 +291,25 @@ def saw(network: Pretrained, chrom: pd.Series, genome: str) -> np.ndarray:
     InputError
         What the network was trained on is not known.
     """
-    if not _same_chromosomes(network.genome, genome):
+    if is_foreign(network, genome):
         return np.zeros(len(chrom), bool)
     if network.held_out is None:
         raise InputError(
             f"{network.name}: does not tell which genes it was trained on; name the fold that was held out with --held-out 1 to 4 "
             "where it is a checkpoint of the release, or predict all genes with --in-sample"
         )
-    return ~chrom.isin(network.held_out).to_numpy()
+    names = [name.removeprefix("chr") for name in network.held_out]  # Ensembl's are without
+    return ~chrom.str.removeprefix("chr").isin(names).to_numpy()
+
+
+def is_foreign(network: Pretrained, genome: str) -> bool:
+    """Whether a build is of another species than the network's, so that chromosomes say nothing of what it was trained on."""
+    return network.genome is not None and _species(network.genome) != _species(genome)
+
+
+def _species(build: str) -> str:
+    """Of a build of no known species, its own name."""
+    return next((name for name, pattern in SPECIES.items() if pattern.match(build)), build)
 
 
 def genes_for(network: Pretrained, profile: Profile, cell_type: str) -> Dataset:
@@ -277,7 +349,8 @@ def predict_unseen(networks: Sequence[Pretrained], data: Sequence[Dataset], geno
     genome : str
         Build of these genes.
     in_sample : bool
-        Have every network predict every gene; `seen` then tells of which genes any of them was trained on.
+        Have the genes that all networks were trained on predicted too, by all of them; `seen` is True there, and missing where no
+        network is known to have seen them and some do not tell.
 
     Returns
     -------
@@ -295,32 +368,30 @@ def predict_unseen(networks: Sequence[Pretrained], data: Sequence[Dataset], geno
         raise InputError(f"weights: found networks of tasks {', '.join(sorted(tasks))}, expected one task; give each its own call")
     tables = []
     for network, genes in zip(networks, data, strict=True):
-        table = predict(network.model, genes)
         is_seen = _is_seen(network, genes.genes["chrom"], genome, in_sample)
-        tables.append(table.assign(seen=is_seen, is_used=in_sample | (is_seen == 0)))
+        tables.append(predict(network.model, genes).assign(seen=is_seen))
     told = pd.concat(tables, ignore_index=True)
-    order = tables[0]["gene_id"]
-    used = told[told["is_used"].astype(bool)].groupby("gene_id", sort=False)
+    is_used = told["seen"] == 0
+    if in_sample:
+        is_used |= ~is_used.groupby(told["gene_id"]).transform("any")
+    used = told[is_used].groupby("gene_id", sort=False)
     (task,) = tasks
     headline = "probability" if task == "clf" else OUTPUTS[task][0]
-    result = used.mean(numeric_only=True).drop(columns=["is_used", "seen"], errors="ignore")
+    result = used.mean()
+    result["target"] = used["target"].first()
     result["sd"], result["n_networks"] = used[headline].std(), used.size()
-    result["seen"] = used["seen"].max().astype("boolean")
-    result = result.reindex(order[order.isin(result.index)]).reset_index()
-    result.attrs["n_seen"] = len(order) - len(result)
+    result = result.drop(columns="seen").assign(seen=used["seen"].max().astype("boolean"))
+    genes = told["gene_id"].drop_duplicates()
+    result = result.reindex(genes[genes.isin(result.index)]).reset_index()
+    result.attrs["n_seen"] = len(genes) - len(result)
     return result
 
 
 def _is_seen(network: Pretrained, chrom: pd.Series, genome: str, in_sample: bool) -> np.ndarray:
     """0 or 1, or NaN where it is not known and need not be."""
-    if in_sample and network.held_out is None and _same_chromosomes(network.genome, genome):
+    if in_sample and network.held_out is None and not is_foreign(network, genome):
         return np.full(len(chrom), np.nan)
     return saw(network, chrom, genome).astype(float)
-
-
-def _same_chromosomes(one: str | None, other: str) -> bool:
-    """Whether two builds are of one species; a build that is not known counts as the same."""
-    return one is None or one == other or any({one, other} <= builds for builds in BUILDS)
 
 
 def _chromosomes(build: str, fold: int) -> tuple[str, ...]:

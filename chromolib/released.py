@@ -43,7 +43,7 @@ def load_released(weights: str | os.PathLike[str], *, fold: int | None = None, t
     Parameters
     ----------
     weights : path of a .pt file, the release's dict with `net` or a bare dict of tensors; or a cell type of the authors, such as
-        E003, whose checkpoint is fetched where it is not there yet.
+        "E003", whose checkpoint is fetched where it is not there yet; a file of that name is "./E003".
     fold : int
         Of a cell type: the fold that the network did not train on, 1 to 4.
     task : str
@@ -58,8 +58,8 @@ def load_released(weights: str | os.PathLike[str], *, fold: int | None = None, t
     Source: figshare doi 10.6084/m9.figshare.19424807; released code, `chromoformer.net`.
     """
     path = Path(weights)
-    if str(weights) in released_cell_types() and not path.exists():
-        path = fetch_released(str(weights), fold, task)
+    if weights in released_cell_types():
+        path = fetch_released(weights, fold, task)
     elif fold is not None:
         raise InputError(f"load_released: fold={fold} with {weights}, expected it with a cell type only ({', '.join(released_cell_types())}); leave it out")
     net = _read_tensors(path)

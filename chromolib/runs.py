@@ -39,7 +39,6 @@ from .config import (
 )
 from .dataset import GeneDataset, _check_selection, load_dataset, open_store, own_marks, pair, pool, touching
 from .files import write_whole
-from .genome import profile_genome
 from .train import Dataset, Network, evaluate, fit, load_weights, predict, save_weights
 
 PEER_BIN_BP = 100  # or the next wider that the store's bins can fill
@@ -413,10 +412,7 @@ def train_run(job: Job, data: tuple[Dataset, Dataset], device: str, report: Call
     write_whole(part / "predictions.parquet", lambda path: predictions.to_parquet(path, index=False))
     scores = {"n_train": len(seen), "n_held_out": len(held_out), **evaluate(result.model, held_out)}
     _write_json(part / "metrics.json", scores)
-    used = {
-        "seconds": round(result.seconds, 3), "epochs": len(result.history), **machine.record(device),
-        "genome": load_profile(job.run.profile).genome, "held_out": " ".join(held_out_chromosomes(job.run)),
-    }  # fmt: skip
+    used = {"seconds": round(result.seconds, 3), "epochs": len(result.history), **machine.record(device)}
     _write_json(part / _LAST, used)
     publish(job)
 
@@ -429,12 +425,6 @@ def _initial(job: Job) -> Network | None:
     if _read_settings(source.folder) != job.settings["source"]:
         raise InputError(f"{job.run.id}: starts from {source.id}, which is not there or has changed meanwhile; start again, which trains it first")
     return load_weights(source.folder)
-
-
-def held_out_chromosomes(run: Run) -> tuple[str, ...]:
-    """The chromosomes that a run trains on no gene of, in the order of the build."""
-    genome = profile_genome(load_profile(run.profile))
-    return tuple(chrom for chrom in genome.sizes if genome.folds.get(chrom, run.fold) == run.fold)
 
 
 def begin_part(job: Job) -> None:

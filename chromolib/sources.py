@@ -26,7 +26,7 @@ from .config import DemoInputs, InputError, Profile, PublishedInputs, RawInputs
 from .downloads import Transfer
 from .files import hold, is_full
 from .integrity import SUMS, UNREADABLE, find_damage, one_line, record, recorded, sha256_of
-from .registry import Group, Source, entry, ids_in, mirrored_path
+from .registry import Group, Source, entry, ids_in, mirrored_path, registry
 
 TARGETS, GENE_LIST = "shallowchrome-targets/{}", "shallowchrome-gene-list"  # RPKM of a cell type, and ids of its rows
 PREFIX = "source:"  # before a pattern of ids, where a pattern of paths may stand as well
@@ -104,15 +104,22 @@ def _ids_of_raw(inputs: RawInputs, cell_type: str, marks: Sequence[str]) -> dict
     for name, value in patterns.items():
         for pattern in (value,) if isinstance(value, str) else value or ():
             if pattern.startswith(PREFIX):
-                ids = [pattern.removeprefix(PREFIX).format(cell_type=cell_type, mark=mark) for mark in marks]
+                texts = [pattern.format(cell_type=cell_type, mark=mark) for mark in marks]
+                ids = [file.removeprefix(PREFIX) for text in texts for file in (replicates(text) if name == "reads" else [text])]
                 found[name] = list(dict.fromkeys(found.get(name, []) + ids))
     return found
 
 
+def replicates(text: str) -> list[str]:
+    """What a name in inputs.reads stands for: itself, or of a source of which the registry lists several files, each of them."""
+    return [f"{PREFIX}{known}" for known in registry() if f"{PREFIX}{known}".startswith(f"{text}.")] or [text]
+
+
 def companion_ids(profile: Profile) -> list[str]:
-    """The sources that a profile names as companions, of all its cell types."""
-    named = profile.companions
-    patterns = [pattern for pattern in (named.segmentation, *named.polycomb.values(), named.gene_sets) if pattern and pattern.startswith(PREFIX)]
+    """The sources that a profile names as companions, of all its cell types, and for its second species."""
+    named, second = profile.companions, profile.second_species
+    patterns = [named.segmentation, *named.polycomb.values(), named.gene_sets, second and second.orthologues]
+    patterns = [pattern for pattern in patterns if pattern and pattern.startswith(PREFIX)]
     ids = [pattern.removeprefix(PREFIX).format(cell_type=cell_type) for pattern in patterns for cell_type in profile.cell_types]
     return list(dict.fromkeys(ids))
 
@@ -120,6 +127,17 @@ def companion_ids(profile: Profile) -> list[str]:
 def can_be_had(source_id: str, raw_dir: Path, local_files: Mapping[str, Path] = {}) -> bool:
     """Whether a source is there, is a user's own, or has an address; asks nobody."""
     return entry(source_id).has_address or _path(source_id, raw_dir, local_files).exists()
+
+
+def check_addresses(profile: Profile, cell_type: str) -> None:
+    """An InputError before anything large is fetched, where what the features of a cell type are made from is not all to be had."""
+    ids = all_ids_of(profile, cell_type)
+    if unknown := [source_id for source_id in ids if not can_be_had(source_id, profile.raw_dir, profile.local_files)]:
+        source = entry(unknown[0])
+        raise InputError(
+            f"profile {profile.name}: {len(unknown)} of {len(ids)} files are not there and have no address: {', '.join(unknown)}; "
+            f"for the first, {_no_address(source)}, or put the file at {profile.raw_dir / source.file}"
+        )
 
 
 def other_targets(profile: Profile, cell_type: str) -> dict[str, str]:

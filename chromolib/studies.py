@@ -1,4 +1,4 @@
-"""Which trainings answer which question: the grids of notebooks 2 to 7, and what their networks say of held-out genes.
+"""Which trainings answer which question: the grids of notebooks 2 to 8, and what their networks say of held-out genes.
 
 In: a profile and how much of it to train. Out: runs under the names that tables and figures show, and tables of scores.
 """
@@ -35,6 +35,8 @@ PROMOTER_ONLY = f"{OURS}, promoter only"
 TWO_REGRESSORS = f"{OURS}, two regressors"
 RATIO = f"{OURS}, ratio of probabilities"
 ANOTHER_SEED = "another seed"
+AGNOSTIC = f"{OURS}, all other cell types"
+FROM_SCRATCH, FINE_TUNED, FROZEN = WAYS = ("from scratch", "fine-tuned", "frozen")
 WITHOUT_PCRES, CONCATENATED = "without pCREs", "concatenated"
 KINDS, BY_BUDGET = "contacts within and across TADs", "not in this budget"  # as tables of what is left out say it
 OF_TWO = (TWO_REGRESSORS, RATIO)  # fold changes that are made of what networks of one cell type each say
@@ -337,6 +339,70 @@ def ensembles(study: Study) -> Grid:
     return {OURS: study.runs(("reg",), seeds=[study.seed + i for i in range(SEEDS)])}
 
 
+# Notebook 8: other cell types, another species
+
+
+def cross(study: Study) -> Grid:
+    """Chromoformer as classifier of each cell type of the profile, whatever the budget's cell types, and of its second species."""
+    every = replace(study, cell_types=tuple(study.record.cell_types)).runs(**_in_common(study))
+    other = second_species(study)
+    return {OURS: [*every, *(other.runs() if other else [])]}
+
+
+def _in_common(study: Study) -> dict[str, int]:
+    """What networks read of every cell type: no pCREs where some have none, or a network could not go from one to the other."""
+    is_mixed = 0 < len(connected(study)) < len(study.record.cell_types)
+    return {"max_pcres": 0} if is_mixed else {}
+
+
+def second_species(of: Study) -> Study | None:
+    """The study of the profile's second species, None where it has none; its budget says which of its folds are trained."""
+    other = of.record.second_species
+    return study(other.profile, "full" if of.is_full else "profile", of.seed) if other else None
+
+
+def transfer(study: Study, n_genes: Sequence[int]) -> Grid:
+    """Chromoformer of the last cell type, by so many of its genes and by all, trained in each of WAYS; empty where there is one
+    cell type. Where a training starts from a network, it is that of the first."""
+    if not (pair := transfer_pair(study)):
+        return {}
+    source, target = pair
+    chosen, common = replace(study, cell_types=(target,)), _in_common(study)
+    settings = {FROM_SCRATCH: {}, FINE_TUNED: {"start": source}, FROZEN: {"start": source, "frozen": True}}
+    return {
+        of_genes(way, n): chosen.runs(**common, **how, **({} if n is None else {"n_genes": n}))
+        for n in (*n_genes, None) for way, how in settings.items()
+    }  # fmt: skip
+
+
+def new_cell_types(study: Study) -> tuple[str, ...]:
+    """Those that are taken for new ones: all but the first, whose networks others start from."""
+    return tuple(study.record.cell_types)[1:]
+
+
+def transfer_pair(study: Study) -> tuple[str, str] | None:
+    """Of which cell type networks are taken and to which: the first and the last of the profile; None where there is one."""
+    names = tuple(study.record.cell_types)
+    return (names[0], names[-1]) if len(names) > 1 else None
+
+
+def of_genes(way: str, n_genes: int | None) -> str:
+    """Name of a model of `transfer`."""
+    return f"{way}, {'all' if n_genes is None else n_genes} genes"
+
+
+def agnostic(study: Study) -> Grid:
+    """Chromoformer trained on all cell types but one and tested on that, each of `new_cell_types` in turn; empty with fewer than three
+    cell types, since the network of one other is in `cross`."""
+    names = tuple(study.record.cell_types)
+    if len(names) < 3:
+        return {}
+    left_out = [(name, tuple(other for other in names if other != name)) for name in new_cell_types(study)]
+    return {AGNOSTIC: [
+        run for name, others in left_out for run in replace(study, cell_types=(name,)).runs(learn_from=others, **_in_common(study))
+    ]}  # fmt: skip
+
+
 # What the networks say
 
 
@@ -370,7 +436,7 @@ def scores(grid: Grid, results: Results) -> pd.DataFrame:
         logit of being on; reg, log2(RPKM + 1); diff, the log2 fold change. Those of runs that differ by their seed alone are
         averaged; genes that one of the seeds lacks, since its run failed, are missing.
     """
-    said = results.predictions.assign(score=_score(results.predictions)).set_index("run")
+    said = results.predictions.assign(score=score_of(results.predictions)).set_index("run")
     # The model's name in a run is that of its network; here it is the one of the grid.
     parts = [said.loc[said.index.isin([run.id for run in runs])].assign(model=name) for name, runs in grid.items()]
     if not parts:
@@ -387,8 +453,8 @@ def no_scores() -> pd.DataFrame:
     return pd.DataFrame(columns=SCORES).astype({"fold": int, "score": float, "target": float})
 
 
-def _score(predictions: pd.DataFrame) -> pd.Series:
-    """One number per row: of the column that the row's task fills."""
+def score_of(predictions: pd.DataFrame) -> pd.Series:
+    """One number per row, as in `evaluation`: of the column that the row's task fills."""
     score = pd.Series(np.nan, index=predictions.index)
     if "logit_on" in predictions:
         score = score.fillna(predictions["logit_on"] - predictions["logit_off"])

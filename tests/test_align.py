@@ -22,7 +22,7 @@ def mouse(tmp_path_factory):
     simulate.ensure_raw(profile)
     folder = profile.raw_dir / "mouse"
     own = tmp_path_factory.mktemp("mouse")
-    (fastq,), (fasta,) = (folder / "fastq").iterdir(), (folder / "genome").glob("*.fa.gz")
+    fastq, (fasta,) = folder / "fastq/M01-H3K27ac.fastq.gz", (folder / "genome").glob("*.fa.gz")
     for path in (fastq, fasta):
         shutil.copy(path, own)
     tagalign = folder / "alignments" / fastq.name.replace("fastq", "tagAlign")

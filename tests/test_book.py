@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import ast
 import fcntl
+import hashlib
+import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,10 +18,12 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
+import torch
 import yaml
 
-from chromolib import book
+from chromolib import book, features, machine
 from chromolib.config import ROOT, InputError, load_profile, profile_names
+from tests.stores import random_store
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CHROMIUM = Path("/usr/bin/chromium")
@@ -182,6 +189,34 @@ def test_second_build_at_once_is_refused(tmp_path):
     assert not (tmp_path / "book" / "executed").exists()
 
 
+# papermill by hand
+
+
+def papermill(notebook, folder, *parameters):
+    """The command, from a folder that has nothing of the project; exit status and the executed notebook."""
+    source, out = ROOT / "notebooks" / f"{notebook}.ipynb", folder / "out.ipynb"
+    given = [part for name, value in parameters for part in ("-p", name, value)]
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", str(source), str(out), *given]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")} | {"CHROMOLIB_PROGRESS": "lines"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    return done.returncode, nbformat.read(out, as_version=4)
+
+
+def test_papermill_runs_a_notebook_of_one_cell_type_from_any_folder(tmp_path, data_dir):
+    status, executed = papermill("02_train", tmp_path, ("profile", "smoke"), ("cell_type", "S02"), ("device", "cpu"))
+    assert status == 0 and [path.name for path in tmp_path.iterdir()] == ["out.ipynb"]
+    made = {path.name for path in (data_dir / "work" / "smoke" / "runs").glob("S02-*-seed42")}
+    assert {f"S02-{task}-chromoformer-fold{fold}-seed42" for task in ("clf", "reg") for fold in (1, 2, 3, 4)} <= made
+    assert executed.metadata["kernelspec"]["name"] == "python3"
+
+
+def test_papermill_of_a_failed_cell_keeps_the_traceback_and_tells_the_shell(tmp_path):
+    status, executed = papermill("02_train", tmp_path, ("profile", "smoke"), ("cell_type", "S09"))
+    errors = [output for cell in executed.cells if cell.cell_type == "code" for output in cell.outputs if output.output_type == "error"]
+    assert status != 0 and len(errors) == 1 and "unknown cell type 'S09', expected one of S01, S02, S03" in errors[0]["evalue"]
+    assert errors[0]["traceback"]
+
+
 # The notebooks as stored
 
 
@@ -207,6 +242,14 @@ def test_notebook_is_stored_without_results(path):
     for cell in code_cells(path):
         assert not cell.outputs and cell.execution_count is None, f"strip the outputs of: {cell.source[:60]}"
     assert "papermill" not in nbformat.read(path, as_version=4).metadata
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_that_trains_takes_a_device_and_names_its_kernel(path):
+    code = [cell.source for cell in code_cells(path)]
+    trains = any("cl.ensure(" in source for source in code)
+    assert trains == any(source.count("devices=device") for source in code) == bool(re.search(r'^device = "auto"', code[0], re.MULTILINE))
+    assert nbformat.read(path, as_version=4).metadata["kernelspec"]["name"] == "python3"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -286,6 +329,41 @@ def test_sources_of_a_real_profile_are_told_with_terms_and_citation(tmp_path):
     assert "[`patternchrome-E012`](https://github.com/Prgrmmrjns/PatternChrome)" in cell.source
     assert "none stated in the repository" in cell.source and "Paul et al. 2025" in cell.source
     assert "The data of profile sim are simulated" in cell.source
+
+
+def provenance(page):
+    """The last cell of an executed page: what -> which."""
+    text = nbformat.read(page, as_version=4).cells[-1].source
+    return dict(line.strip("| ").split(" | ") for line in text.splitlines()[4:])
+
+
+def test_every_notebook_ends_with_how_it_was_made(built_book):
+    executed = built_book.parents[2] / "book" / "executed"
+    for name in ("01_preprocess", "02_train", "07_pcri", "results"):
+        made = provenance(executed / f"{name}.ipynb")
+        assert list(made) == ["profile", "data", "code", "versions", "hardware", "time", "this page again", "the book again"]
+        assert made["this page again"] == f"`papermill -k python3 notebooks/{name}.ipynb out.ipynb -p profile smoke`"
+        assert made["the book again"] == "`chromolib book smoke`" and made["profile"] == "`smoke`"
+        assert made["code"] == f"commit `{machine.commit()}`" and f"torch {torch.__version__.partition('+')[0]}" in made["versions"]
+        assert "core" in made["hardware"] and re.match(r"\d+ (s|min|h)", made["time"])
+        assert "How this page was made" in next(built_book.rglob(f"{name}.html")).read_text(encoding="utf-8")
+
+
+def test_digest_of_data_is_that_of_the_files_of_each_cell_type(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path))
+    profile = load_profile("smoke")
+    assert book._digests(profile) == []                                        # and none is built for it
+    digests = ["b" * 64, "a" * 64]
+    for cell_type, files in {"S01": digests, "S03": digests[::-1]}.items():
+        listed = json.dumps([{"what": "reads", "file": f"{i}", "sha256": digest} for i, digest in enumerate(files)])
+        features.save(random_store().assign_attrs(settings="any", source_files=listed), features.path_of(profile, cell_type))
+    expected = hashlib.sha256(("a" * 64 + "b" * 64).encode()).hexdigest()[:12]
+    assert book._digests(profile) == [f"{name} `{expected}` of 2 files" for name in ("S01", "S03")]
+
+
+def test_command_of_a_page_shows_no_folder():
+    line = book._papermill_line("03_benchmark", {"profile": "/home/me/my cells.yml", "budget": "full", "seed": 7})
+    assert line == "papermill -k python3 notebooks/03_benchmark.ipynb out.ipynb -p profile 'my cells.yml' -p budget full -p seed 7"
 
 
 def test_pages_hold_no_path_of_this_machine(built_book, data_dir):

@@ -62,7 +62,7 @@ def test_every_claim_is_well_formed_and_of_a_known_notebook():
 def test_every_figure_has_a_claim():
     found = " ".join(claims.listed()["figure"].unique())
     for figure in ("2b-f", "S5-S7", "3a", "3b", "3c", "S3", "S4", "S8", "4a, b, e", "4c, d", "4g", "4h", "S9", "S10a-c", "S10d", "S17", "S18",
-                   "5b", "5c", "5d, f", "5e", "5g", "6a, S12", "6b, S13", "7a, b", "7c, d", "S14-S16"):  # fmt: skip
+                   "5b", "5c", "5d, f", "5e", "5g", "6a, S12", "6b, S13", "7a, b", "7c, d", "S14-S16", "8a", "8b", "8d"):  # fmt: skip
         assert figure in found
 
 
@@ -309,6 +309,8 @@ def test_cell_type_without_what_a_claim_needs_is_left_out_and_named(monkeypatch,
         ("promoters-18k", {"second": "B, 40 kb"}, "a window of 40 kb is wider than the profile's of 10 kb"),
         ("promoters-18k", {"second": "without H3K9ac"}, "the profile has no H3K9ac"),
         ("promoters-18k", {"needs": "contacts"}, "the profile has no contacts"),
+        ("promoters-18k", {"needs": "a second species"}, "the profile has no second species"),
+        ("promoters-18k", {"needs": "other cell types"}, "the profile has one cell type"),
         ("promoters-18k", {"task": "diff", "metric": "pearson"}, "a fold change needs two cell types, the profile has one"),
     ],
 )

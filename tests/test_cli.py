@@ -371,4 +371,14 @@ def test_interrupted_command_says_so_and_leaves_no_part(tmp_path):
 def test_check_of_large_sources_fetches_nothing(chromolib, data_dir):
     status, out, _ = chromolib("check", "roadmap")
     assert status == 0 and not (data_dir / "raw" / "roadmap").exists()
-    assert "E003: 0 of 12 input files are there" in "\n".join(out)
+    assert "E003: 0 of 12 input files are there; `chromolib fetch roadmap` brings 12, 4 of them from addresses that were not verified" in out
+
+
+def test_check_of_the_paper_s_mouse_says_what_nobody_knows_yet(chromolib, data_dir):
+    status, out, _ = chromolib("check", "roadmap-mouse")
+    assert status == 0 and not (data_dir / "raw" / "roadmap-mouse").exists()
+    assert "0 of 11 input files are there; `chromolib fetch roadmap-mouse` brings 4, 4 of them from addresses that were not verified" in out[-1]
+    assert "no address is known of encode-mouse-reads/H3K4me1, " in out[-1]
+    status, out, _ = chromolib("fetch", "roadmap-mouse", "--dry-run")
+    assert status == 0 and out[-2:] == ["no address: 7 of 11 files, about 7 GB", "to fetch: 4 of 11 files, about 2.18 GB"]
+    assert any("ensembl-orthologues" in line and line.endswith("(inferred, not verified)") for line in chromolib("fetch", "roadmap", "--only", "mouse", "--dry-run")[1])

@@ -137,7 +137,7 @@ def test_profile_of_the_repository_is_valid_and_named_after_its_file(name):
     profile = load_profile(name)
     assert profile.name == name
     assert set(profile.marks) <= set(MARKS)
-    assert profile.simulated == (profile.inputs.kind == "raw" and profile.inputs.simulation is not None)
+    assert profile.simulated == name.startswith(("null", "sim", "smoke"))
 
 
 @pytest.mark.parametrize(
@@ -153,6 +153,11 @@ def test_profile_of_the_repository_is_valid_and_named_after_its_file(name):
         ({"inputs": {"kind": "raw", "simulation": {"genes": 7}}}, "inputs.raw.simulation.genes: .*8"),
         ({"inputs": {"kind": "raw", "simulation": {"genes": 9, "effects": "none"}}}, "simulation.effects: .*promoter"),
         ({"inputs": {"kind": "raw", "simulation": {"genes": 9, "share": {"S02": 1.5}}}}, "simulation.share.S02: .*1"),
+        ({"inputs": {"kind": "raw", "simulation": {"genes": 9}, "cohort": "sim"}}, "found simulation and cohort='sim', expected one of them"),
+        ({"inputs": {"kind": "raw", "cohort": "a/b.yml"}}, "inputs.raw.cohort: "),
+        ({"second_species": {"profile": "mouse"}}, "second_species.orthologues: Field required"),
+        ({"second_species": {"profile": "mine", "orthologues": "x.csv"}}, "second_species.profile: found 'mine', this profile itself, expected that of another"),
+        ({"second_species": {"profile": "mouse", "orthologues": "{mark}.csv"}}, "second_species.orthologues: .*found {mark}, expected no braces"),
         ({"name": "../up"}, "name: "),
         ({"bin_bp": []}, r"bin_bp: found \[\], expected at least one width, each once"),
         ({"bin_bp": [500, 100, 100]}, r"bin_bp: found \[500, 100, 100\], expected at least one width, each once"),

@@ -11,7 +11,7 @@ from matplotlib.collections import FillBetweenPolyCollection
 from matplotlib.figure import Figure
 
 from chromolib import GeneDataset, load_profile, plots
-from chromolib.analysis import comparison, fold_change
+from chromolib.analysis import comparison, cross, fold_change
 from chromolib.analysis.tracks import Locus
 from chromolib.config import MARKS
 from tests.stores import random_store
@@ -727,3 +727,38 @@ def test_spread_stands_beside_errors_and_intervals_beside_what_they_should_hold(
     left, right = plots.plot_spread(errors, coverage, plots.new_figure(1, 2, size=(4, 2))[1], unit="log2")
     assert left.lines[-1].get_ydata().tolist() == [0.1, 0.2, 0.3] and right.lines[-1].get_xdata()[0] == 0.9
     assert plots.plot_spread(errors[:0], coverage[:0], plots.new_figure(1, 2, size=(4, 2))[1], unit="log2")[0].texts[0].get_text() == "one seed"
+
+
+def relative_table(names):
+    rows = [(a, b, 1.0 if a == b else 0.9) for a in names for b in names]
+    return pd.DataFrame(rows, columns=["cell_type", "source", "value"])
+
+
+def test_heat_map_of_relative_roc_auc_stands_under_its_tree():
+    table = relative_table(["A", "B", "C"])
+    table.loc[table["cell_type"].isin(["A", "C"]) & table["source"].isin(["A", "C"]) & (table["value"] < 1), "value"] = 0.99
+    _, axes = plots.new_figure(2, 1, size=(4, 4))
+    plots.plot_relative(table, axes, linkage=cross.tree(table).linkage)
+    names = [label.get_text() for label in axes[1].get_yticklabels()]
+    assert abs(names.index("A") - names.index("C")) == 1 and names == [label.get_text() for label in axes[1].get_xticklabels()]
+    assert len(axes[0].collections) and "0.990" in {text.get_text() for text in axes[1].texts}
+
+
+def test_curve_has_a_line_per_way_and_a_square_where_nothing_was_trained_on():
+    rows = [("not trained on it", 0), ("from scratch", 50), ("from scratch", 100), ("fine-tuned", 50), ("fine-tuned", 100)]
+    table = pd.DataFrame(rows, columns=["way", "n_genes"]).assign(metric="roc_auc", value=0.8, low=0.7, high=0.9)
+    _, ax = plots.new_figure(size=(4, 3))
+    plots.plot_curve(table, ax)
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert sorted(labels) == ["fine-tuned", "from scratch", "not trained on it"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "50", "100"] and ax.get_ylabel() == "ROC-AUC"
+
+
+@pytest.mark.parametrize("draw", [
+    lambda axes: plots.plot_relative(relative_table(["A"]), axes, linkage=None), lambda axes: plots.plot_curve(pd.DataFrame(), axes[0]),
+    lambda axes: plots.plot_species(pd.DataFrame(), axes), lambda axes: plots.plot_likeness(pd.DataFrame(), axes, measures={}),
+])  # fmt: skip
+def test_figures_of_one_cell_type_and_one_species_say_that_there_is_nothing_beside_it(draw):
+    _, axes = plots.new_figure(1, 2, size=(4, 3))
+    draw(axes)
+    assert len(axes[0].texts) == 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -23,6 +25,7 @@ from chromolib import (
     load_dataset,
     load_profile,
     load_released,
+    load_weights,
     predict,
     pretrained,
     save_pretrained,
@@ -86,6 +89,28 @@ def test_a_run_s_folder_tells_what_it_held_out_as_its_export_does(runs, export):
     assert (run.genome, run.held_out) == (saved.genome, saved.held_out)
 
 
+def test_an_export_tells_features_apart_but_not_the_files_behind_them(runs, export):
+    (text,) = json.loads((runs[0].folder / "config.json").read_text())["features"]
+    assert "tagAlign" in text and "tagAlign" not in (export / "config.json").read_text()
+    assert from_pretrained(export).about["settings"]["features"] == [hashlib.sha256(text.encode()).hexdigest()]
+
+
+def test_a_folder_of_weights_alone_does_not_tell_what_it_held_out(runs, data, tmp_path):
+    train.save_weights(tmp_path, load_weights(runs[0].folder))
+    network = from_pretrained(tmp_path)
+    assert network.held_out is None and len(predict_unseen([network], [data], "simS", in_sample=True)) == len(data)
+    with pytest.raises(InputError, match="does not tell which genes it was trained on"):
+        predict_unseen([network], [data], "simS")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"features": [], "run": {"fold": 1}}', '{"features": ["{}"], "run": {"fold": 1}}'])
+def test_damaged_settings_of_a_run_are_one_line(runs, tmp_path, text):
+    train.save_weights(tmp_path, load_weights(runs[0].folder))
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(InputError, match=f"^{tmp_path}: config.json is none of a training's .*; train it again$"):
+        from_pretrained(tmp_path)
+
+
 def test_the_card_says_what_the_network_reads_and_never_saw(export):
     text = (export / "README.md").read_text()
     front = yaml.safe_load(text.split("---\n")[1])
@@ -95,13 +120,31 @@ def test_the_card_says_what_the_network_reads_and_never_saw(export):
     assert str(export.parent) not in text + (export / "config.json").read_text()
 
 
+def test_the_card_names_the_cell_types_that_were_learned_from(runs, export, tmp_path):
+    assert "on cell type S01, held out in S01" in (export / "README.md").read_text()
+    several = save_pretrained(replace(runs[0], learn_from=("S02", "S03")), tmp_path / "several")
+    further = save_pretrained(replace(runs[0], start="S02", frozen=True), tmp_path / "further")
+    assert "on cell type S02, S03, held out in S01" in (several / "README.md").read_text()
+    assert "on cell type S01, from a network of S02 on, held out in S01" in (further / "README.md").read_text()
+    assert from_pretrained(several).held_out == from_pretrained(further).held_out == from_pretrained(export).held_out
+    assert "tagAlign" not in (further / "config.json").read_text()  # nor of the run that it started from
+
+
 def test_an_export_takes_the_place_of_an_earlier_one_but_of_nothing_else(runs, export, tmp_path):
     assert save_pretrained(runs[1], export) == export and from_pretrained(export).about["held_out_fold"] == 2
     save_pretrained(runs[0], export)
-    (tmp_path / "mine.txt").touch()
-    with pytest.raises(InputError, match="holds no network of an earlier export, expected a new name"):
-        save_pretrained(runs[0], tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    mixed, others = tmp_path / "mixed", tmp_path / "others"
+    shutil.copytree(export, mixed)
+    (mixed / "notes.txt").touch()
+    others.mkdir()
+    for name in pretrained.FILES:  # of another program's network, which has files of these names too
+        (others / name).write_text("{}")
+    (tmp_path / "file").touch()
+    before = sorted(tmp_path.rglob("*"))
+    for taken in (tmp_path, mixed, others, tmp_path / "file"):
+        with pytest.raises(InputError, match="holds other things than a network of an earlier export, expected .* a new name"):
+            save_pretrained(runs[0], taken)
+    assert sorted(tmp_path.rglob("*")) == before and (others / "config.json").read_text() == "{}"
 
 
 @pytest.mark.parametrize(
@@ -111,6 +154,8 @@ def test_an_export_takes_the_place_of_an_earlier_one_but_of_nothing_else(runs, e
         ("config.json", lambda text: text.replace('"d_embedding"', '"d_embeddings"'), "unknown setting 'd_embeddings'"),
         ("config.json", lambda text: text.replace('"about"', '"other"'), "config.json is none of save_pretrained's"),
         ("config.json", lambda text: text[:50], "config.json is none of save_pretrained's"),
+        ("config.json", lambda text: re.sub(r'"held_out_chromosomes": \[[^]]*\]', '"held_out_chromosomes": "chr1"', text), "held_out_chromosomes 'chr1'"),
+        ("config.json", lambda text: text.replace('"d_embedding": 8', '"d_embedding": 0'), "2 heads do not divide a width of 0"),
         ("model.safetensors", lambda text: "", "not a usable network"),
         ("model.safetensors", None, "no model.safetensors; expected a folder that save_pretrained or a training wrote"),
     ],
@@ -187,20 +232,41 @@ def test_genes_that_all_networks_saw_are_left_out_and_counted(runs, data):
     assert table["gene_id"].tolist() == data.genes.loc[is_first, "gene_id"].tolist() and table.attrs["n_seen"] == (~is_first).sum()
 
 
-def test_in_sample_is_the_mean_and_spread_of_all_and_says_who_saw_the_gene(runs, data):
+def test_in_sample_adds_genes_that_all_saw_with_their_mean_and_spread(runs, data):
     networks = [from_pretrained(run.folder) for run in runs[:2]]
     table = predict_unseen(networks, [data] * 2, "simS", in_sample=True)
     a, b = (predict(network.model, data)["probability"] for network in networks)
-    np.testing.assert_allclose(table["probability"], (a + b) / 2, rtol=1e-6)
-    np.testing.assert_allclose(table["sd"], (a - b).abs() / np.sqrt(2), atol=1e-7)
-    assert (table["n_networks"] == 2).all() and table["seen"].all()  # each by one of the two
+    fold = data.genes["fold"].to_numpy()
+    np.testing.assert_allclose(table["probability"], np.select([fold == 1, fold == 2], [a, b], (a + b) / 2), rtol=1e-6)
+    both = fold > 2  # whom both saw; another is predicted as without `in_sample`
+    np.testing.assert_allclose(table["sd"][both], (a - b)[both].abs() / np.sqrt(2), atol=1e-7)
+    assert (table["n_networks"] == np.where(both, 2, 1)).all() and (table["seen"] == both).all() and table["sd"][~both].isna().all()
+    pd.testing.assert_series_equal(table["target"], predict(networks[0].model, data)["target"])
+
+
+def test_in_sample_is_not_known_to_be_unseen_where_a_network_does_not_tell(runs, data):
+    known, silent = from_pretrained(runs[0].folder), replace(from_pretrained(runs[1].folder), held_out=None)
+    table = predict_unseen([known, silent], [data] * 2, "simS", in_sample=True)
+    is_first = (data.genes["fold"] == 1).to_numpy()
+    assert (table["n_networks"] == np.where(is_first, 1, 2)).all() and (table["seen"] == ~is_first).all()
+    assert predict_unseen([silent], [data], "simS", in_sample=True)["seen"].isna().all()
+
+
+def test_genes_that_only_a_later_network_reads_are_predicted_too(runs, data):
+    networks, ids = [from_pretrained(run.folder) for run in runs[:2]], data.genes["gene_id"].tolist()
+    table = predict_unseen(networks, [data.select(genes=ids[:50]), data.select(genes=ids[40:])], "simS", in_sample=True)
+    assert table["gene_id"].tolist() == ids
 
 
 def test_builds_of_one_species_share_their_chromosomes_and_others_none():
     human = Pretrained(torch.nn.Identity(), "x", "hg19", ("chr1", "chr5"))
     chrom = pd.Series(["chr1", "chr2"])
-    assert saw(human, chrom, "hg19").tolist() == saw(human, chrom, "hg38").tolist() == [False, True]
-    assert saw(human, chrom, "mm9").tolist() == [False, False]
+    for build in ("hg19", "hg38", "GRCh37", "GRCh38.p14", "T2T-CHM13v2.0", "hs1"):
+        assert saw(human, chrom, build).tolist() == saw(human, chrom.str.removeprefix("chr"), build).tolist() == [False, True], build
+    for build in ("mm9", "mm39", "GRCm38", "dm6"):
+        assert saw(human, chrom, build).tolist() == [False, False], build
+    mouse = replace(human, genome="mm10")
+    assert saw(mouse, chrom, "GRCm39").tolist() == [False, True] and saw(mouse, chrom, "hg38").tolist() == [False, False]
     with pytest.raises(InputError, match="does not tell which genes it was trained on"):
         saw(replace(human, held_out=None), chrom, "hg19")
 
@@ -224,6 +290,28 @@ def test_a_cell_type_of_the_authors_is_fetched_by_the_fold_that_it_held_out(mirr
         load_released("E003")
     with pytest.raises(InputError, match="fold=2 with none.pt, expected it with a cell type only"):
         load_released("none.pt", fold=2)
+
+
+def test_a_cell_type_of_the_authors_comes_before_a_folder_of_its_name(mirror, monkeypatch, tmp_path):
+    (tmp_path / "E003").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert torch.equal(load_released("E003", fold=1).head[2].weight, mirror.fc_head[2].weight) and len(networks_of("E003", fold=1)) == 1
+    with pytest.raises(InputError, match="no config.json; expected a folder that save_pretrained"):
+        networks_of("./E003")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fold": 3}, "fold 3 with .*, expected it with a cell type of the authors only"),
+        ({"task": "reg"}, "predicts clf, expected reg; leave the task out"),
+        ({"held_out": 1}, "held-out 1 with .*, expected it with a checkpoint of the release"),
+    ],
+)
+def test_an_option_that_does_not_belong_to_the_weights_is_refused(export, options, message):
+    assert len(networks_of(export, task="clf")) == 1
+    with pytest.raises(InputError, match=message):
+        networks_of(export, **options)
 
 
 # The command
@@ -256,6 +344,14 @@ def test_predict_takes_several_networks_and_leaves_out_what_all_saw(chromolib, r
     table = pd.read_csv(out)
     assert status == 0 and set(table["fold"]) == {1, 2} and len(table) + int(lines[-1].split("; ")[1].split()[0]) == 96
     assert chromolib(*arguments, "--in-sample")[0] == 0 and len(pd.read_csv(out)) == 96
+
+
+def test_networks_of_another_species_predict_every_gene_which_a_line_says(chromolib, tmp_path):
+    path = tmp_path / "released.pt"
+    path.write_bytes(peer.checkpoint(peer.network("clf", seed=9)).getvalue())
+    arguments = ["predict", "--profile", "smoke", "--cell-type", "S01", "--out", tmp_path / "p.csv", "--weights", path]
+    status, lines, _ = chromolib(*arguments)
+    assert status == 0 and lines[-2].startswith(f"{path}: trained on another genome than simS") and lines[-1].endswith(": 96 genes of S01")
 
 
 def test_predict_equals_the_release_on_its_own_genes(chromolib, demo_archive, tmp_path):

@@ -2,12 +2,13 @@
 
 import gzip
 import shutil
+import tarfile
 import zipfile
 
 import numpy as np
 import pytest
 
-from chromolib import features, load_profile, sources
+from chromolib import features, load_profile, simulate, sources
 from chromolib.config import InputError
 from chromolib.dataset import open_store
 from chromolib.registry import entry, mirrored_path
@@ -46,6 +47,43 @@ def roadmap(smoke, tmp_path, monkeypatch):
             archive.writestr(f"H1.{kind}.txt", gzip.decompress((raw / f"contacts/S01.{kind}.txt.gz").read_bytes()))
     changed = {"genome": genome, "cell_types": {"E003": "H1 cells"}, "marks": MARKS}
     return load_profile("roadmap").model_copy(update=changed)
+
+
+@pytest.fixture
+def roadmap_mouse(data_dir, tmp_path, monkeypatch):
+    """Profile roadmap-mouse, whose files are those of the smallest cohort's second species, and the features of the same files."""
+    of_cohort = load_profile("smoke-mouse").model_copy(update={"marks": ("H3K9me3", "H3K27ac")})
+    simulate.ensure_raw(of_cohort)
+    expected, raw = features.build(of_cohort, "M01"), of_cohort.raw_dir / "mouse"
+    monkeypatch.setenv("CHROMOLIB_MIRROR", str(tmp_path / "mirror"))
+    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path / "data"))
+    files = {"encode-mouse-rna": "expression/M01.tsv", "gencode-m1": "annotation/simulated.annotation.gtf.gz", "genome-mm9": "genome/simT.fa.gz"}
+    for source_id, name in files.items():
+        path = tmp_path / "mirror" / mirrored_path(entry(source_id).urls[0])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(raw / name, path)
+    with tarfile.open(tmp_path / "mESC.norm.tar.gz", "w:gz") as archive:
+        archive.add(raw / "hic", "mES/nij")
+    changed = {"genome": "simT", "marks": of_cohort.marks, "local_files": {"dixon-matrices": tmp_path / "mESC.norm.tar.gz"}}
+    profile = load_profile("roadmap-mouse").model_copy(update=changed)
+    return profile, raw, expected
+
+
+def test_the_mouse_s_files_as_published_become_its_features(roadmap_mouse):
+    """Reads without an address lie where the message about them says; matrices are read in their archive."""
+    profile, raw, expected = roadmap_mouse
+    with pytest.raises(InputError, match="2 of 6 files are not there and have no address: encode-mouse-reads/H3K9me3, encode-mouse-reads/H3K27ac; ") as caught:
+        open_store(profile, "ES-Bruce4")
+    assert "look it up in Supplementary Table 2 of the paper" in str(caught.value) and "\n" not in str(caught.value)
+    assert not list(profile.raw_dir.rglob("*.gz")), "nothing large is fetched before that"
+    for mark in profile.marks:
+        path = profile.raw_dir / f"mouse/{mark}.fastq.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(raw / f"fastq/M01-{mark}.fastq.gz", path)
+    assert str(profile.raw_dir / "mouse/H3K9me3.fastq.gz") in str(caught.value)
+    found = open_store(profile, "ES-Bruce4")
+    for name in ("promoter", "pcre_depth", "gene_pcre", "contact", "tss", "expression", "label", "fold", "region"):
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
 
 
 def test_what_the_addresses_give_becomes_the_features_of_the_same_files(roadmap, smoke):

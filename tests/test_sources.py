@@ -21,7 +21,8 @@ import pytest
 import yaml
 
 from chromolib import cli, registry, sources
-from chromolib.config import ROOT, InputError, load_profile
+from chromolib.config import MARKS, ROOT, InputError, load_profile
+from chromolib.inputs import files
 from chromolib.registry import Content, Source
 from tests.servers import Files, serve
 from tests.test_integrity import aged, make_archive
@@ -435,13 +436,36 @@ def test_patterns_of_raw_inputs_name_sources():
 def test_groups_of_the_paper_s_profile_hold_its_cell_types_and_marks():
     profile = load_profile("roadmap")
     core, figure, mouse = (sources.ids_for(profile, (group,)) for group in ("core", "figure", "mouse"))
-    assert len(core) == 77 + 3 + 22 and len(figure) == 11 + 4 + 5 + 1 + 11 + 1 + 3 + 1 and "encode-mouse-rna" in mouse
+    assert len(core) == 77 + 3 + 22 and len(figure) == 11 + 4 + 5 + 1 + 11 + 1 + 3 + 1 and mouse == ["ensembl-orthologues"]
     assert set(sources.ids_for(profile, ("core", "mouse"))) == {*core, *mouse}
     of_one = sources.ids_for(profile, ("core", "figure"), "E004")
     assert "roadmap-segmentation/E004" in of_one and not any("E003" in name for name in of_one)
     assert not any(name.startswith("encode-ctcf") for name in of_one), "there is no CTCF of E004"
     with pytest.raises(InputError, match="found group 'figures', expected one of core, figure, mouse, optional"):
         sources.ids_for(profile, ("figures",))
+
+
+def test_the_paper_s_mouse_is_a_profile_that_needs_all_it_names():
+    ids = sources.ids_for(load_profile("roadmap-mouse"))
+    reads = [f"encode-mouse-reads/{mark}" for mark in MARKS]
+    assert ids == [*reads, "encode-mouse-rna", "gencode-m1", "genome-mm9", "dixon-matrices"]
+    assert all(registry.entry(name).required_for == "mouse" for name in ids)
+
+
+def test_replicates_of_a_mark_are_all_read(monkeypatch, tmp_path):
+    """As a list of accessions in data/sources.yml gives them."""
+    one = registry.entry("encode-mouse-reads/H3K4me3")
+    known = {f"encode-mouse-reads/H3K4me3.X{i}": one.model_copy(update={"file": f"mouse/X{i}.fastq.gz"}) for i in (1, 2)}
+    others = {name: source for name, source in registry.registry().items() if name != "encode-mouse-reads/H3K4me3"}
+    monkeypatch.setattr(registry, "registry", lambda: known | others)
+    monkeypatch.setattr(sources, "registry", registry.registry)
+    profile = load_profile("roadmap-mouse").model_copy(update={"marks": ("H3K4me1", "H3K4me3")})
+    assert sources.ids_of(profile, "ES-Bruce4")["reads"] == ["encode-mouse-reads/H3K4me1", *known]
+    monkeypatch.setattr(sources, "fetch", lambda source_id, raw_dir, local=None: raw_dir / registry.entry(source_id).file)
+    samples = files.files_of(profile, "ES-Bruce4").samples
+    assert [(sample.mark, sample.path.name) for sample in samples] == [
+        ("H3K4me1", "H3K4me1.fastq.gz"), ("H3K4me3", "X1.fastq.gz"), ("H3K4me3", "X2.fastq.gz"),
+    ]  # fmt: skip
 
 
 def test_every_mirrored_file_is_the_one_in_the_registry():

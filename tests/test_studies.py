@@ -202,3 +202,31 @@ def test_paths_name_profiles_too(budgeted):
     study = budgeted("smoke", folds=[1], cell_types=["S01"])
     (run,) = study.runs()
     assert load_profile(run.profile).budget.folds == (1,)
+
+
+# Notebook 8: other cell types
+
+
+def test_transfer_goes_from_the_first_cell_type_to_the_last_by_few_genes_and_by_all(budgeted):
+    study = budgeted("sim", cell_types=["S02"], folds=[1])
+    grid = studies.transfer(study, (50,))
+    assert list(grid) == [f"{way}, {n} genes" for n in ("50", "all") for way in ("from scratch", "fine-tuned", "frozen")]
+    assert {(run.cell_type, run.fold) for run in studies.runs_of(grid)} == {("S03", 1)}
+    assert {run.start for name in ("fine-tuned, 50 genes", "frozen, all genes") for run in grid[name]} == {("S01",)}
+    assert grid["from scratch, all genes"] == replace(study, cell_types=("S03",)).runs()      # trained for the matrix already
+    assert studies.transfer(studies.study("promoters-18k"), (50,)) == studies.agnostic(studies.study("promoters-18k")) == {}
+
+
+def test_each_cell_type_but_the_first_is_left_out_once_where_there_are_three(budgeted):
+    runs = studies.agnostic(budgeted("sim", cell_types=["S02"], folds=[1, 3]))[studies.AGNOSTIC]
+    assert [(run.cell_type, run.learn_from, run.fold) for run in runs if run.fold == 3] == [
+        ("S02", ("S01", "S03"), 3), ("S03", ("S01", "S02"), 3),
+    ]  # fmt: skip
+    assert len(runs) == 4 and studies.agnostic(studies.study("deepdiff-sample")) == {}
+
+
+def test_networks_read_no_pcres_where_a_cell_type_has_none():
+    study = studies.study("pilot-40kb")                                        # contacts of one of its two cell types
+    grids = studies.cross(study), studies.transfer(study, (50,))
+    assert {run.max_pcres for run in studies.runs_of(*grids)} == {0}
+    assert {run.max_pcres for run in studies.runs_of(studies.cross(studies.study("deepdiff-sample")))} == {None}

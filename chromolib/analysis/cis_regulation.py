@@ -20,7 +20,7 @@ from ..config import Profile
 from ..dataset import GeneDataset
 from ..evaluation import adjusted
 from ..resampling import resamples, two_sided_p
-from ..simulate import read_truth, truth
+from ..simulate import cohort_of, read_truth, truth
 from ..studies import Study, connected
 from . import marks, pcres
 
@@ -219,7 +219,7 @@ def rules(profile: Profile) -> pd.DataFrame:
         ("bound by Polycomb", SWITCH, "width (10 to 90 % within 4.4 of it)", truth.SWITCH_WIDTH),
         (OTHER, NOTHING, "log2 RPKM", 0.0),
     ]
-    is_planted = profile.simulated and profile.inputs.simulation.effects == "all"
+    is_planted = profile.simulated and cohort_of(profile).inputs.simulation.effects == "all"
     return pd.DataFrame(rows if is_planted else [], columns=["kind", "curve", "what", "value"])
 
 

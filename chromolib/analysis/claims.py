@@ -31,6 +31,7 @@ TASK_METRICS: dict[Task, tuple[Metric, ...]] = {
 }  # fmt: skip
 Notebook = Literal[
     "03_benchmark", "04_window_size", "05_ablation", "06_attention", "07_pcri", "07b_cis_regulation", "07c_perturbation",
+    "08_cross_species",
 ]  # fmt: skip
 NOTEBOOKS = get_args(Notebook)
 SCORES = ("cell_type", "task", "model", "gene_id", "score", "target")
@@ -71,7 +72,7 @@ class Claim(Contrast):
     threshold: float = 0.0
     paper: float | None
     note: str = ""                                  # on the paper's number; why there is none
-    needs: Literal["contacts", "TADs", "CTCF", "compartments"] | None = None  # besides the marks
+    needs: Literal["contacts", "TADs", "CTCF", "compartments", "other cell types", "a second species"] | None = None  # besides the marks
 
     @model_validator(mode="after")
     def _fits_together(self) -> Claim:
@@ -317,6 +318,10 @@ def _check_profile(claim: Claim, profile: Profile) -> None:
         raise _Untestable("a fold change needs two cell types, the profile has one")
     if claim.needs == "contacts" and not (profile.max_pcres and getattr(profile.inputs, "contacts", True)):
         raise _Untestable("the profile has no contacts")
+    if claim.needs == "a second species" and profile.second_species is None:
+        raise _Untestable("the profile has no second species")
+    if claim.needs == "other cell types" and len(profile.cell_types) < 2:
+        raise _Untestable("the profile has one cell type")
     for model in itertools.chain.from_iterable(map(claim.models, members)):
         width = re.search(r", (\d+) kb$", model)
         if width and 1000 * int(width[1]) > profile.frame_bp:

@@ -15,7 +15,7 @@ from .. import resampling
 from ..config import Profile
 from ..dataset import GeneDataset
 from ..genome import spans
-from ..simulate import acting_contributions, acting_together, read_truth
+from ..simulate import acting_contributions, acting_together, cohort_of, read_truth
 from . import pcres, tracks
 from .perturbation import PROMOTER
 
@@ -127,7 +127,7 @@ def planted_together(profile: Profile, cell_type: str) -> pd.Series:
     follows the promoter alone, as in profile null, what they would by the rules. Nothing for a profile of real data."""
     if not profile.simulated:
         return pd.Series(dtype=float)
-    if profile.inputs.simulation.effects != "all":
+    if cohort_of(profile).inputs.simulation.effects != "all":
         return acting_together(read_truth(profile, "pcres", cell_type))
     terms = read_truth(profile, "genes", cell_type).set_index("gene_id")
     return terms["activation"] - terms["repression"]

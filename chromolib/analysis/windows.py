@@ -22,7 +22,7 @@ from ..dataset import GeneDataset
 from ..evaluation import FIRST_METRIC
 from ..genome import profile_genome
 from ..resampling import of_parts
-from ..simulate import read_truth
+from ..simulate import cohort_of, read_truth
 from ..simulate.signal import ALONG_BODY, AT_TSS, HALF_BP, TOP_BP
 from ..studies import SCORES, WINDOWS_BP, Study, window_name
 from .comparison import baseline, binned_signal, linear, mean_signal
@@ -118,7 +118,7 @@ def planted(profile: Profile) -> str:
         return "These are real cells: how far from the TSS the signal reaches that tells on from off is not known beforehand."
     reach = max(abs(offset) for peaks in AT_TSS.values() for state, offset, _, _ in peaks if state == "on") / 1000
     marks = f"the marks of a promoter that is on are centred within {reach:g} kb of its TSS"
-    if profile.inputs.simulation.effects == "promoter":
+    if cohort_of(profile).inputs.simulation.effects == "promoter":
         return f"Planted here: {marks}, and nothing else decides expression, so that windows wider than {2 * reach:g} kb should not help."
     return (
         f"Planted here: {marks}, and {', '.join(ALONG_BODY)} of elongated genes rises to half its height {HALF_BP / 1000:g} kb and to "

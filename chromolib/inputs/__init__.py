@@ -17,7 +17,7 @@ from ..genome import Genome
 from ..integrity import sha256_of
 from ..readers import published as tables
 from . import demo, published, raw
-from .files import annotation_file, files_of
+from .files import annotation_file, files_of, place_of
 from .parts import Parts
 
 _SOURCES = {"raw": raw, "own": raw, "release-demo": demo, "published": published}
@@ -51,6 +51,12 @@ def exons(profile: Profile, symbol: str) -> pd.DataFrame | None:
     return readers.read_exons(annotation_file(profile), profile.inputs.annotation_format, symbol)
 
 
+def orthologues(profile: Profile) -> pd.DataFrame | None:
+    """Genes of the profile and of its second species that stand for each other, as `readers.read_orthologues` gives them; None
+    where it has no second species. Of a simulated profile, its features have to be there."""
+    return None if profile.second_species is None else readers.read_orthologues(place_of(profile)(profile.second_species.orthologues))
+
+
 def check_there(profile: Profile, cell_type: str) -> list[Path]:
     """Paths of all raw files that a cell type needs, or an InputError that names the first one missing or unreadable."""
     return [path for _, path, _ in _files_there(profile, cell_type)]
@@ -81,6 +87,7 @@ def _files_there(profile: Profile, cell_type: str) -> list[tuple[str, Path, str 
     """What, path and, where the registry has it, sha256 of each file; fetched where it is a source's."""
     profile.check_cell_type(cell_type)
     if isinstance(profile.inputs, (RawInputs, OwnInputs)):
+        sources.check_addresses(profile, cell_type)
         if ids := sources.all_ids_of(profile, cell_type):  # several at a time
             sources.fetch_all(ids, profile.raw_dir, local_files=profile.local_files)
         named = files_of(profile, cell_type).named()

@@ -14,8 +14,8 @@ import pandas as pd
 import pysam
 from tqdm import tqdm
 
-from .. import align, readers, sources
-from ..config import GO, ROOT, InputError, OwnInputs, Profile, try_profile
+from .. import align, readers, simulate, sources
+from ..config import GO, ROOT, InputError, OwnInputs, Profile, RawInputs, try_profile
 from ..genome import Genome, profile_genome
 from . import raw
 from .files import Sample, expression_files, mixed, place_of
@@ -47,6 +47,12 @@ def find(name: str) -> Findings:
         _check_own(profile, genome, faults, notes)
     if genome is not None and not profile.simulated:
         _check_companions(profile, genome, faults)
+    if profile.simulated:
+        _tried(faults, simulate.cohort_of, profile)
+    if isinstance(profile.inputs, RawInputs) and profile.inputs.reads_format == "fastq":
+        _tried(faults, align.check_programs)
+    if profile.second_species:
+        _check_second_species(profile, faults, notes)
     return Findings(profile, list(dict.fromkeys(faults)), notes)
 
 
@@ -89,6 +95,26 @@ def _check_companions(profile: Profile, genome: Genome, faults: list[str]) -> No
             _tried(faults, read, place_of(profile)(name), genome)
     if named.gene_sets and named.gene_sets != GO and not named.gene_sets.startswith(sources.PREFIX):
         _tried(faults, readers.read_gene_sets, place_of(profile)(named.gene_sets))
+
+
+def _check_second_species(profile: Profile, faults: list[str], notes: list[str]) -> None:
+    """Can networks of the two profiles read each other's genes, and is the table of orthologues right, where it is a file?"""
+    named = profile.second_species
+    other, wrong = try_profile(named.profile)
+    faults += [f"profile {profile.name}: second_species: {fault}" for fault in wrong]
+    for setting in ("marks", "frame_bp", "bin_bp", "log_base") if other else ():
+        here, there = getattr(profile, setting), getattr(other, setting)
+        if here != there:
+            faults.append(
+                f"profile {profile.name}: second_species: {setting} of {other.name} is {there}, expected {here} as here, since networks of one "
+                "read genes of the other; make the two alike"
+            )
+    if profile.simulated or named.orthologues.startswith(sources.PREFIX):
+        return
+    pairs = _tried(faults, readers.read_orthologues, place_of(profile)(named.orthologues))
+    if pairs is not None:
+        n_several = ", ".join(f"{n:,} of {what} in several" for what, n in pairs.attrs["several"].items())
+        notes.append(f"{named.orthologues}: {len(pairs):,} pairs of orthologues; {n_several}")
 
 
 # Signal

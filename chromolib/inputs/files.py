@@ -61,7 +61,8 @@ def files_of(profile: Profile, cell_type: str) -> Files:
     if isinstance(inputs, OwnInputs):
         samples = own_samples(profile, cell_type)
     else:
-        samples = [Sample(mark, fill(inputs.reads, mark=mark), inputs.reads_format, inputs.scale) for mark in profile.sampled]
+        named = {mark: sources.replicates(inputs.reads.format(cell_type=cell_type, mark=mark)) for mark in profile.sampled}
+        samples = [Sample(mark, place(text), inputs.reads_format, inputs.scale) for mark, texts in named.items() for text in texts]
     return Files(
         samples,
         fill(inputs.expression),
@@ -89,13 +90,11 @@ def annotation_file(profile: Profile) -> Path:
 
 
 def place_of(profile: Profile) -> Callable[[str], Path]:
-    """Function from a name in inputs or companions to a path: beside a user's profile, below the raw folder, or fetched as a source."""
+    """Function from a name in inputs or companions to a path: fetched as a source, beside a user's profile, or below the raw folder."""
 
     def place(text: str) -> Path:
-        if isinstance(profile.inputs, OwnInputs):
-            return profile.folder / text
         if not text.startswith(sources.PREFIX):
-            return profile.raw_dir / text
+            return (profile.folder if isinstance(profile.inputs, OwnInputs) else profile.raw_dir) / text
         source_id = text.removeprefix(sources.PREFIX)
         return sources.fetch(source_id, profile.raw_dir, local=profile.local_files.get(source_id))
 

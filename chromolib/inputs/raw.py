@@ -13,7 +13,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from .. import align, contacts, depth, readers
-from ..config import PC1, InputError, Profile
+from ..config import PC1, InputError, OwnInputs, Profile
 from ..genome import Genome, Region
 from .files import Files, Sample, expression_files, files_of
 from .parts import Parts, labels, no_pairs
@@ -185,5 +185,7 @@ def _ensure_depth(profile: Profile, samples: list[Sample], fasta: Path | None, p
     rules, paths = profile.rules, [sample.path for sample in samples]
     options = {"truncate_bp": rules.truncate_bp, "max_reads": rules.max_reads, "seed": rules.seed, "clip": rules.clip_depth}
     if samples[0].format == "fastq":
-        return align.ensure_depth(paths, fasta, path, genome, **options)
+        # A sequence of a user's own may serve many profiles, and so does its index beside it.
+        index = None if isinstance(profile.inputs, OwnInputs) else profile.work_dir / f"{fasta.name}.bwa"
+        return align.ensure_depth(paths, fasta, path, genome, index=index, **options)
     return depth.ensure(paths, path, genome, **options)

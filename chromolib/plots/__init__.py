@@ -3,6 +3,7 @@
 In: tidy tables of analysis/ and runs.py. Out: matplotlib axes or figures; `publish` saves a figure and its table.
 """
 
+from .cross import plot_curve, plot_likeness, plot_relative, plot_species
 from .learned import (
     ATTENTION_MAP,
     CONTROL_LINES,
@@ -94,11 +95,11 @@ __all__ = [
     "SAME_COLOUR", "SIGN_COLOURS", "STATE_COLOURS", "STYLE", "VERDICTS", "WHOLE_WINDOW", "Published", "locus_axes",
     "model_colour", "new_figure", "nothing_to_draw", "origin", "panels", "plot_attention", "plot_attention_maps",
     "plot_attribution", "plot_calibration", "plot_change_by_label", "plot_changes", "plot_claims", "plot_clusters",
-    "plot_contributions", "plot_correlations", "plot_curve_test", "plot_depth_tail", "plot_drawn", "plot_enrichment",
+    "plot_contributions", "plot_correlations", "plot_curve", "plot_curve_test", "plot_depth_tail", "plot_drawn", "plot_enrichment",
     "plot_expression", "plot_fold_change", "plot_folds", "plot_gaps", "plot_gene_scores", "plot_history",
-    "plot_intervals", "plot_kinds_by_window", "plot_loci", "plot_locus", "plot_mark_changes", "plot_mean_beside",
+    "plot_intervals", "plot_kinds_by_window", "plot_likeness", "plot_loci", "plot_locus", "plot_mark_changes", "plot_mean_beside",
     "plot_mean_by_label", "plot_model_changes", "plot_neighbours", "plot_network_input", "plot_numbers",
     "plot_on_less_off", "plot_pcres", "plot_pcri", "plot_precision", "plot_probability", "plot_rank_correlation",
-    "plot_ranking", "plot_roc", "plot_scan", "plot_spread", "plot_spread_by_label", "plot_summary_beside",
+    "plot_ranking", "plot_relative", "plot_roc", "plot_scan", "plot_species", "plot_spread", "plot_spread_by_label", "plot_summary_beside",
     "plot_widths", "plot_windows", "publish", "show_table",
 ]  # fmt: skip

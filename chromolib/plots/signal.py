@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Arc
 from matplotlib.ticker import LogLocator
 
-from .style import COLUMN_NAMES, MARK_COLOURS, OTHER, PCRE, draw_by_label, nothing_to_draw
+from .style import COLUMN_NAMES, MANY_POINTS, MARK_COLOURS, OTHER, PCRE, draw_by_label, nothing_to_draw
 
 H1 = "#000000"     # the real promoters that a profile is held against
 GAP_NAMES = {
@@ -43,7 +43,7 @@ def plot_locus(tracks: pd.DataFrame, regions: pd.DataFrame, axes: Sequence[Axes]
         for region in pcres.itertuples():
             ax.axvspan(region.x_start, region.x_end, color=PCRE, alpha=0.07, lw=0)
         for _, part in table.groupby("region", sort=False):
-            ax.fill_between(part["x"], part["depth"], step="mid", color=MARK_COLOURS.get(mark, OTHER), lw=0)
+            ax.fill_between(part["x"], part["depth"], step="mid", color=MARK_COLOURS.get(mark, OTHER), lw=0, rasterized=len(table) > MANY_POINTS)
         ax.hlines([0] * len(regions), regions["x_start"], regions["x_end"], color="black", lw=0.8, clip_on=False)
         ax.axvline(tss, color="black", lw=0.6, ls=":")
         ax.set_ylabel(mark, rotation=0, ha="right", va="center")

@@ -42,6 +42,8 @@ SAME_COLOUR = {
     "Linear, mean signal": "Mean signal, 4 kb", "Linear, ": "Binned signal", "Boosting, ": "Gradient boosting", "DeepDiff ": "DeepDiff raw_d",
     "Chromoformer, probability": "Chromoformer", "Chromoformer on ": "Chromoformer",
     "Chromoformer, promoter only": "Chromoformer", "Planted in view": "Best possible",
+    "Chromoformer, all other cell types": "Chromoformer, better recipe", "Chromoformer of ": "Chromoformer, two regressors",
+    "trained on ": "Chromoformer", "fine-tuned": "Chromoformer", "frozen": "Chromoformer, two regressors", "from scratch": "Release, pretrained",
 }  # fmt: skip
 WHOLE_WINDOW = "#6c6c6c"  # "Mean signal, 40 kb" and that of any other window that a profile has
 OTHER = "#444444"  # a mark or model that the paper does not have
@@ -72,6 +74,7 @@ COLUMN_NAMES = METRIC_NAMES | {
     "window_kb": "window (kb)", "memory_gb": "memory (GB)", "not_told_apart": "not told apart",
     "p_any": "p, any effect", "p_additive": "p, levels beside the line", "p_switch": "p, levels beside the switch",
     "aic_additive": "AIC, line", "aic_switch": "AIC, switch", "with_any": "genes with any",
+    "n_genes": "genes trained on", "with_orthologue": "with orthologue", "change_low": "change, low", "change_high": "change, high",
     "q_t": "q, paired t-test", "q_corrected": "q, corrected t-test", "q_wilcoxon": "q, Wilcoxon",
 }  # fmt: skip
 STYLE = {

@@ -12,6 +12,7 @@ from .expression import read_expression, read_rsem
 from .gene_sets import read_gene_sets
 from .interactions import read_contacts, read_geo_contacts, read_significant_contacts
 from .matrices import read_hic
+from .orthologues import read_orthologues
 from .pickles import read_release_contacts, read_release_fragments
 from .reads import read_reads
 from .segments import read_compartments, read_peaks, read_segments, read_tads
@@ -22,7 +23,7 @@ __all__ = [
     "DEMO_FRAME_BP", "BigWig", "TssRule", "blocks_of_lines", "checked", "demo_promoter", "fingerprint", "first_bytes",
     "load_bigwig", "read_compartments", "read_contact_table", "read_contacts", "read_demo", "read_demo_predictions",
     "read_exons", "read_expression", "read_expression_table", "read_gene_info", "read_gene_sets", "read_geo_contacts", "read_gtf",
-    "read_hic", "read_ibed", "read_metadata", "read_peak_matrix", "read_peaks", "read_reads", "read_release_contacts",
+    "read_hic", "read_ibed", "read_metadata", "read_orthologues", "read_peak_matrix", "read_peaks", "read_reads", "read_release_contacts",
     "read_release_fragments", "read_rsem", "read_samples", "read_screen", "read_segments", "read_significant_contacts",
     "read_tads", "read_transcripts", "read_tss_table", "reading", "stat", "transcription_start",
 ]  # fmt: skip

@@ -15,17 +15,17 @@ import xarray as xr
 from tqdm import tqdm
 
 from .. import features
-from ..config import InputError, Profile
+from ..config import InputError, Profile, load_profile
 from ..files import hold, whole_folder
 from ..genome import Genome, Region, load_genome
 from ..inputs.parts import Parts
 from . import interactions, truth
 from .layout import stream
 from .signal import CELL_BP, MEAN_DEPTH, READ_BP, Cells, expected_depth
-from .species import TRUTH, Species, human_of, plant, states_of, write_human, write_mouse
+from .species import MOUSE, TRUTH, Species, human_of, plant, states_of, write_human, write_mouse
 from .states import States
 
-VERSION = 2  # raise it when the same settings give other files
+VERSION = 3  # raise it when the same settings give other files
 KIND = "simulated by chromolib"
 MIN_CHROM_BP = 200_000
 
@@ -34,9 +34,36 @@ def ensure_raw(profile: Profile) -> None:
     """Write the raw files of a simulated profile where they are missing or were made with other settings; one process does."""
     if not profile.simulated:
         return
-    with hold(profile.work_dir / ".locks" / "raw"):
-        if not _is_current(profile.raw_dir, profile):
-            simulate(profile.raw_dir, profile)
+    cohort = cohort_of(profile)
+    with hold(cohort.work_dir / ".locks" / "raw"):
+        if not _is_current(cohort.raw_dir, cohort):
+            simulate(cohort.raw_dir, cohort)
+
+
+def cohort_of(profile: Profile) -> Profile:
+    """The profile whose simulation writes the files of a simulated one: itself, or where that is a second species, the first's.
+
+    Raises
+    ------
+    InputError
+        The profile is not simulated, or the cohort that it names has no such species.
+    """
+    if not profile.simulated:
+        raise InputError(f"profile {profile.name}: has no inputs.simulation, expected one that is simulated, like sim")
+    name = profile.inputs.cohort
+    if name is None:
+        return profile
+    cohort = load_profile(name)
+    mouse = cohort.inputs.simulation.mouse if cohort.simulated and cohort.inputs.simulation else None
+    if mouse is None:
+        raise InputError(f"profile {profile.name}: inputs.cohort: {name} simulates no second species, expected one with inputs.simulation.mouse, like sim")
+    found, written = (profile.genome, [*profile.cell_types]), (mouse.genome, [mouse.cell_type])
+    if found != written or not set(profile.sampled) <= set(cohort.marks):
+        raise InputError(
+            f"profile {profile.name}: found genome {profile.genome}, cell types {', '.join(profile.cell_types)} and marks {', '.join(profile.sampled)}, but the "
+            f"second species of {name} has genome {mouse.genome}, cell type {mouse.cell_type} and marks {', '.join(cohort.marks)}; correct one of the two profiles"
+        )
+    return cohort
 
 
 def simulate(out: Path, profile: Profile) -> None:
@@ -54,7 +81,7 @@ def simulate(out: Path, profile: Profile) -> None:
         states = states_of(profile, human)
         write_human(folder, profile, human, states)
         if profile.inputs.simulation.mouse:
-            write_mouse(folder / "mouse", profile, human, next(iter(states.values())))
+            write_mouse(folder / MOUSE, profile, human, next(iter(states.values())))
         manifest = {"kind": KIND, "settings": _settings(profile), "files": _file_sizes(folder)}
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1))
 
@@ -85,8 +112,8 @@ def read_truth(profile: Profile, name: str, cell_type: str) -> pd.DataFrame:
     InputError
         The profile is not simulated, its raw files are not there, or the table or the cell type is unknown.
     """
-    _check(profile)
-    path = profile.raw_dir / "truth" / f"{name}.csv"
+    cohort = cohort_of(profile)
+    path = cohort.raw_dir / ("" if cohort is profile else MOUSE) / "truth" / f"{name}.csv"
     if not path.is_file():
         raise InputError(
             f"{path}: not there, expected one of {', '.join(TRUTH)} after `chromolib preprocess {profile.name}`"
@@ -158,8 +185,8 @@ def _is_current(folder: Path, profile: Profile) -> bool:
 
 def _check(profile: Profile) -> None:
     """Refuse a profile that can't be simulated."""
-    if not profile.simulated:
-        raise InputError(f"profile {profile.name}: has no inputs.simulation, expected one that is simulated, like sim")
+    if (cohort := cohort_of(profile)) is not profile:
+        raise InputError(f"profile {profile.name}: its files are written with those of {cohort.name}, expected a cohort of its own; simulate {cohort.name}")
     simulation, (first, *others) = profile.inputs.simulation, profile.cell_types
     if unknown := set(profile.sampled) - set(MEAN_DEPTH):
         known = ", ".join(MEAN_DEPTH)

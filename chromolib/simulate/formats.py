@@ -21,7 +21,8 @@ CHROMHMM = (
     "1_TssA", "2_TssFlnk", "3_TssFlnkU", "4_TssFlnkD", "5_Tx", "6_TxWk", "7_EnhG1", "8_EnhG2", "9_EnhA1", "10_EnhA2",
     "11_EnhWk", "12_ZNF/Rpts", "13_Het", "14_TssBiv", "15_EnhBiv", "16_ReprPC", "17_ReprPCWk", "18_Quies",
 )  # fmt: skip
-COMPLEMENT = bytes.maketrans(b"ACGT", b"TGCA")
+_COMPLEMENT = np.frombuffer(bytes.maketrans(b"ACGT", b"TGCA"), np.uint8)
+_BLOCK_READS = 1 << 16  # turned into text at a time
 
 
 def write_gzip(path: Path, content: pa.Table | pd.DataFrame | str | bytes) -> None:
@@ -194,14 +195,30 @@ def write_fastq(
 
     So a read that is cut to the width of `reads` from its left end on the genome, as the release does it, is its row there.
     """
-    parts = []
-    columns = (reads[name].to_pylist() for name in ("chrom", "start", "strand"))
-    for i, (chrom, start, strand) in enumerate(zip(*columns, strict=True)):
-        bases = sequences[chrom][start : start + read_bp]
-        if rng.random() < p_wrong * len(bases):
-            at = int(rng.integers(len(bases)))
-            bases = bases[:at] + b"N" + bases[at + 1 :]
-        if strand == "-":
-            bases = bases.translate(COMPLEMENT)[::-1]
-        parts.append(b"@sim.%d\n%s\n+\n%s\n" % (i + 1, bases, b"I" * len(bases)))
-    write_gzip(path, b"".join(parts))
+    size = {chrom: len(sequence) for chrom, sequence in sequences.items()}
+    first = dict(zip(size, np.cumsum([0, *size.values()]).tolist(), strict=False))
+    chrom, start = reads["chrom"].to_pandas(), reads["start"].to_numpy()
+    length = np.minimum(read_bp, chrom.map(size).to_numpy() - start)
+    is_wrong = rng.random(len(start)) < p_wrong * length
+    table = pd.DataFrame({
+        "start": chrom.map(first).to_numpy() + start, "length": length, "is_minus": (reads["strand"].to_pandas() == "-").to_numpy(),
+        "wrong": np.where(is_wrong, rng.integers(length), read_bp),
+    })  # fmt: skip
+    text = np.frombuffer(b"".join(sequences.values()), np.uint8)
+    write_gzip(path, b"".join(_fastq(text, table.iloc[i : i + _BLOCK_READS], read_bp) for i in range(0, len(table), _BLOCK_READS)))
+
+
+def _fastq(text: np.ndarray, reads: pd.DataFrame, read_bp: int) -> bytes:
+    """Reads of a text of all chromosomes: start in it, length, is_minus, and which base is unknown, from the start upwards."""
+    start, length, is_minus, wrong = (reads[name].to_numpy()[:, None] for name in ("start", "length", "is_minus", "wrong"))
+    column = np.arange(read_bp)
+    offset = np.where(is_minus, length - 1 - column, column)  # of each base from the start
+    is_read = column < length
+    bases = text[start + offset.clip(0, length - 1)]
+    bases = np.where(is_minus, _COMPLEMENT[bases], bases)
+    bases = np.where(offset == wrong, np.uint8(ord("N")), bases) * is_read
+    number = (reads.index.to_numpy() + 1).astype("S").view(np.uint8).reshape(len(reads), -1)
+    fields = [b"@sim.", number, b"\n", bases, b"\n+\n", is_read * np.uint8(ord("I")), b"\n"]
+    rows = [np.broadcast_to(np.frombuffer(field, np.uint8), (len(reads), len(field))) if isinstance(field, bytes) else field for field in fields]
+    joined = np.hstack(rows)
+    return joined[joined > 0].tobytes()  # 0 where a short read or number has no letter

@@ -27,7 +27,7 @@ HIC_BIN_BP = 40_000
 CTCF = "CTCF"
 RPKM_DECIMALS, RSEM_DECIMALS = 3, 2  # of the published files
 TRUTH = ("genes", "pcres", "regions", "best_scores")
-ALIGNED_MARK = "H3K27ac"  # of the mouse, as FASTQ too
+MOUSE = "mouse"  # folder of the second species in that of its cohort
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def write_human(folder: Path, profile: Profile, human: Species, states: Mapping[
 
 
 def write_mouse(folder: Path, profile: Profile, human: Species, like: States) -> None:
-    """All files of the second species: orthologues, contacts from Hi-C, one mark as FASTQ too.
+    """All files of the second species: orthologues, contacts from Hi-C, reads as FASTQ and, to hold against, aligned.
 
     Orthologues are mostly as in `like`, a cell type of the first species.
     """
@@ -126,9 +126,8 @@ def write_mouse(folder: Path, profile: Profile, human: Species, like: States) ->
     for mark in profile.marks:
         reads = _reads(layout, state, seed, cell_type, mark)
         formats.write_gzip(folder / profile.inputs.reads.format(cell_type=cell_type, mark=mark), reads)
-        if mark == ALIGNED_MARK:
-            path = folder / "fastq" / f"{cell_type}-{mark}.fastq.gz"
-            formats.write_fastq(path, sequences, reads, stream(seed, layout.genome.name, "fastq"))
+        path = folder / "fastq" / f"{cell_type}-{mark}.fastq.gz"
+        formats.write_fastq(path, sequences, reads, stream(seed, layout.genome.name, "fastq", mark))
     is_there = orthologue >= 0
     pairs = {"gene_id": human.gene_ids.to_numpy()[orthologue[is_there]], "mouse_gene_id": species.gene_ids[is_there]}
     formats.write_tsv(folder / "orthologues.tsv", pd.DataFrame(pairs))
