@@ -8,7 +8,7 @@ Options (--config): profile, budget, threads (of a step), share (trainings on a 
 """
 
 import json
-import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -26,7 +26,7 @@ if workflow.is_main_process:  # jobs of a cluster read what it has found
     subprocess.run([CHROMOLIB, "steps", PROFILE, "--budget", BUDGET, "--out", STEPS], check=True)
 steps = json.loads(STEPS.read_text())
 WORK = Path(steps["work_dir"])
-BATCH, PAGES = WORK / "batch", WORK / "pages"
+PAGES = WORK / "pages"
 
 # On this machine a step takes a free GPU by itself; on a cluster it finds the one that the scheduler gave it.
 NEEDS_GPU = 1 if steps["gpus"] else 0
@@ -35,15 +35,16 @@ if workflow.local_exec and NEEDS_GPU:
     workflow.register_resource("gpu", len(steps["gpus"]) * SHARE)
 
 
-def features_of(cell_types):
-    return [BATCH / "features" / name for name in cell_types]
+def features_of(stores):
+    return [f"{work}/batch/features/{cell_type}" for work, cell_type in stores]
 
 
 def records_of(runs):
-    return [WORK / "runs" / run / "record.json" for run in runs]
+    return [f"{steps['runs'][run]['work_dir']}/runs/{run}/record.json" for run in runs]
 
 
 wildcard_constraints:
+    work="|".join(map(re.escape, steps["profiles"])),  # of the profile, or of another whose networks it needs
     cell_type="[^/]+",
     run="[^/]+",
     notebook="[^/]+",
@@ -65,28 +66,30 @@ rule trained:
 
 
 rule fetch:
-    input: steps["file"]
-    output: touch(BATCH / "fetched")
-    log: BATCH / "logs" / "fetch.log"
-    shell: "{CHROMOLIB} fetch {PROFILE:q} > {log:q} 2>&1"
+    input: lambda wanted: steps["profiles"][wanted.work]["file"]
+    output: touch("{work}/batch/fetched")
+    log: "{work}/batch/logs/fetch.log"
+    params: profile=lambda wanted: steps["profiles"][wanted.work]["profile"]
+    shell: "{CHROMOLIB} fetch {params.profile:q} > {log:q} 2>&1"
 
 
 rule features:
-    input: rules.fetch.output
-    output: touch(BATCH / "features" / "{cell_type}")
-    log: BATCH / "logs" / "features" / "{cell_type}.log"
+    input: "{work}/batch/fetched"
+    output: touch("{work}/batch/features/{cell_type}")
+    log: "{work}/batch/logs/features/{cell_type}.log"
+    params: profile=lambda wanted: steps["profiles"][wanted.work]["profile"]
     threads: THREADS
-    shell: "{CHROMOLIB} preprocess {PROFILE:q} --cell-type {wildcards.cell_type:q} > {log:q} 2>&1"
+    shell: "{CHROMOLIB} preprocess {params.profile:q} --cell-type {wildcards.cell_type:q} > {log:q} 2>&1"
 
 
 # `ancient`: features that were asked for once more are seldom new ones, and then the settings of a run tell. `update`: a run that
 # is there stays until another takes its place, also where a killed workflow did not see it end.
 rule run:
     input:
-        features=lambda wanted: ancient(features_of(steps["runs"][wanted.run]["cell_types"])),
+        features=lambda wanted: ancient(features_of(steps["runs"][wanted.run]["features"])),
         source=lambda wanted: records_of(steps["runs"][wanted.run]["after"]),
-    output: update(WORK / "runs" / "{run}" / "record.json")
-    log: BATCH / "logs" / "run" / "{run}.log"
+    output: update("{work}/runs/{run}/record.json")
+    log: "{work}/batch/logs/run/{run}.log"
     params: settings=lambda wanted: steps["runs"][wanted.run]["settings"]
     threads: THREADS
     resources: gpu=NEEDS_GPU
@@ -96,14 +99,14 @@ rule run:
 
 rule notebook:
     input:
-        steps["file"],
+        [profile["file"] for profile in steps["profiles"].values()],
         steps["code"],
         source=ROOT / "notebooks" / "{notebook}.ipynb",
-        features=ancient(features_of(steps["cell_types"])),
+        features=ancient(features_of(steps["features"])),
         runs=lambda wanted: records_of(steps["notebooks"][wanted.notebook]["runs"]),
         pages=lambda wanted: [PAGES / f"{name}.ipynb" for name in steps["notebooks"][wanted.notebook]["after"]],
     output: PAGES / "{notebook}.ipynb"
-    log: BATCH / "logs" / "notebook" / "{notebook}.log"
+    log: WORK / "batch" / "logs" / "notebook" / "{notebook}.log"
     threads: THREADS
     resources: gpu=NEEDS_GPU
     shell:
@@ -113,5 +116,5 @@ rule notebook:
 rule html:
     input: rules.pages.input, ROOT / "_config.yml", ROOT / "_toc.yml"
     output: rules.book.input
-    log: BATCH / "logs" / "html.log"
+    log: WORK / "batch" / "logs" / "html.log"
     shell: "{CHROMOLIB} book {PROFILE:q} --pages {PAGES:q} > {log:q} 2>&1"

@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 from . import machine, plans, studies
-from .config import ROOT, Profile, profile_file
+from .config import ROOT, Profile, load_profile, profile_file
 from .runs import VERSION, Run, recipe_of, selection_of
 
 AFTER_ALL = {"results"}  # notebooks that read the tables of the others
@@ -23,24 +23,28 @@ def steps(profile: str | os.PathLike[str], budget: str = "profile") -> dict[str,
     Returns
     -------
     dict
-        name, file (of the profile), work_dir; gpus of this machine, see `machine.visible_gpus`; code, files that pages depend on;
-        cell_types, those whose features are needed;
-        runs: id -> cell_types, after (ids of what it starts from), settings (a digest: with others it is another network);
+        name and work_dir of the profile; gpus of this machine, see `machine.visible_gpus`; code, files that all pages depend on;
+        profiles: work_dir -> profile (name or path), file, of this one and of others whose networks it needs (a second species);
+        features: those that are needed, each a work_dir and a cell type;
+        runs: id -> work_dir, features, after (ids of what it starts from), settings (a digest: with others it is another network);
         notebooks: name -> runs (ids), after (names of notebooks).
     """
     study = studies.study(profile, budget)
     record = study.record
     needed = {name: plans.runs_for(study, name) for name in record.notebooks}
     runs = {run.id: run for group in needed.values() for run in group}
-    cell_types = [*study.cell_types, *(name for run in runs.values() for name in run.cell_types)]
+    records = {name: load_profile(name) for name in dict.fromkeys([str(profile), *(run.profile for run in runs.values())])}
+    of_runs = {name: _of_run(run, records[run.profile]) for name, run in runs.items()}
+    own = [[_work_dir(record), name] for name in study.cell_types]
+    features = [*own, *(store for step in of_runs.values() for store in step["features"])]
     return {
         "name": record.name,
-        "file": str(profile_file(profile).resolve()),
-        "work_dir": str(record.work_dir.resolve()),
+        "work_dir": _work_dir(record),
         "gpus": machine.visible_gpus(),
         "code": sorted(str(path) for path in (ROOT / "chromolib").rglob("*.py")),
-        "cell_types": list(dict.fromkeys(cell_types)),
-        "runs": {name: _of_run(run, record) for name, run in runs.items()},
+        "profiles": {_work_dir(known): {"profile": name, "file": str(profile_file(name).resolve())} for name, known in records.items()},
+        "features": [list(store) for store in dict.fromkeys(map(tuple, features))],
+        "runs": of_runs,
         "notebooks": {name: {"runs": [run.id for run in group], "after": _before(name, record)} for name, group in needed.items()},
     }
 
@@ -48,8 +52,16 @@ def steps(profile: str | os.PathLike[str], budget: str = "profile") -> dict[str,
 def _of_run(run: Run, record: Profile) -> dict[str, Any]:
     about = {name: value for name, value in vars(run).items() if name != "profile"}
     settings = [VERSION, about, vars(recipe_of(run, record)), selection_of(run, record)]
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    return {"cell_types": list(run.cell_types), "after": [run.source.id] if run.source else [], "settings": digest[:16]}
+    return {
+        "work_dir": _work_dir(record),
+        "features": [[_work_dir(record), name] for name in run.cell_types],
+        "after": [run.source.id] if run.source else [],
+        "settings": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16],
+    }
+
+
+def _work_dir(record: Profile) -> str:
+    return str(record.work_dir.resolve())
 
 
 def _before(notebook: str, record: Profile) -> list[str]:

@@ -1,6 +1,7 @@
 """The steps of a book: every training of the plan once, in an order that can be followed, named as their folders are."""
 
 import json
+from pathlib import Path
 
 from chromolib import plans, studies, workflow
 from chromolib.config import PROFILES
@@ -13,10 +14,14 @@ def test_steps_are_those_of_the_plan_and_fit_json(data_dir):
     for name, notebook in steps["notebooks"].items():
         assert notebook["runs"] == [run.id for run in plans.runs_for(study, name)]
     assert set(steps["runs"]) == {run.id for name in study.record.notebooks for run in plans.runs_for(study, name)}
-    assert {name for run in steps["runs"].values() for name in run["cell_types"]} <= set(steps["cell_types"])
+    stores = {tuple(store) for store in steps["features"]}
+    assert {tuple(store) for run in steps["runs"].values() for store in run["features"]} <= stores
+    assert {work for work, _ in stores} == {run["work_dir"] for run in steps["runs"].values()} == set(steps["profiles"])
     assert {name for run in steps["runs"].values() for name in run["after"]} <= set(steps["runs"])
     assert steps["work_dir"] == str(data_dir.resolve() / "work" / "smoke")
-    assert steps["file"] == str(PROFILES / "smoke.yml")
+    assert {Path(work).name: found["file"] for work, found in steps["profiles"].items()} == {
+        "smoke": str(PROFILES / "smoke.yml"), "smoke-mouse": str(PROFILES / "smoke-mouse.yml"),
+    }  # fmt: skip
 
 
 def test_the_notebook_of_all_results_comes_last():
