@@ -3,7 +3,6 @@
 BATCH_KILLS=20 kills the whole of it twenty times in place of three.
 """
 
-import json
 import os
 import random
 import shutil
@@ -13,12 +12,13 @@ import sys
 import time
 from pathlib import Path
 
-import nbformat
 import psutil
 import pytest
 
 from chromolib import load_profile
 from chromolib.config import PROFILES, ROOT
+
+from tests import batches
 
 BATCH_VENV = Path(os.environ.get("BATCH_VENV", ROOT / ".venv-batch"))
 N_KILLS = int(os.environ.get("BATCH_KILLS", "3"))
@@ -86,15 +86,8 @@ class Workflow:
         return {path.parent.name: path.read_text() for path in self.work.glob("runs/*/record.json")}
 
     def contents(self):
-        """Tables as bytes, pages without times."""
-        tables = {path.name: path.read_bytes() for path in sorted((self.work / "results").glob("*.csv"))}
-        return tables, {name: page(self.work / "pages" / f"{name}.ipynb") for name in NOTEBOOKS}
-
-
-def page(path):
-    """What an executed notebook shows."""
-    cells = nbformat.read(path, as_version=4).cells
-    return [(cell.cell_type, cell.source, json.dumps(cell.get("outputs", []), sort_keys=True)) for cell in cells]
+        """Tables, and pages without times."""
+        return batches.tables(self.work), {name: batches.page(self.work / "pages" / f"{name}.ipynb") for name in NOTEBOOKS}
 
 
 @pytest.fixture(scope="module")
