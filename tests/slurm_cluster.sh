@@ -42,7 +42,6 @@ chmod 755 "$folder"
 head -c 1024 /dev/urandom >"$folder/munge.key"
 chmod 400 "$folder/munge.key"
 touch "$folder/gpu"  # stands for a GPU that jobs take turns on
-memory=$(awk '/MemTotal/ {print int($2 / 1024 * 0.8)}' /proc/meminfo)
 cat >/etc/slurm/slurm.conf <<CONF
 ClusterName=chromolib
 SlurmctldHost=localhost
@@ -60,6 +59,7 @@ SlurmdLogFile=$folder/slurmd.log
 SlurmctldPort=16817
 SlurmdPort=16818
 ProctrackType=proctrack/linuxproc
+SlurmdParameters=config_overrides  # a node of that size is claimed, whatever this machine has
 TaskPlugin=task/none
 SwitchType=switch/none
 MpiDefault=none
@@ -70,9 +70,9 @@ AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 MinJobAge=600
 GresTypes=gpu
-NodeName=localhost NodeHostname=localhost NodeAddr=127.0.0.1 Port=16818 CPUs=$(nproc) RealMemory=$memory Gres=gpu:1 State=UNKNOWN
-PartitionName=cpu Nodes=ALL Default=YES MaxTime=60 DefMemPerCPU=1000 State=UP
-PartitionName=gpu Nodes=ALL MaxTime=60 DefMemPerCPU=1000 State=UP
+NodeName=localhost NodeHostname=localhost NodeAddr=127.0.0.1 Port=16818 CPUs=$(nproc) RealMemory=64000 Gres=gpu:1 State=UNKNOWN
+PartitionName=cpu Nodes=ALL Default=YES MaxTime=INFINITE DefMemPerCPU=1000 State=UP
+PartitionName=gpu Nodes=ALL MaxTime=INFINITE DefMemPerCPU=1000 State=UP
 CONF
 echo "NodeName=localhost Name=gpu File=$folder/gpu" >/etc/slurm/gres.conf
 start munged munged --foreground --force --key-file="$folder/munge.key" --socket="$folder/munge.sock" \

@@ -17,7 +17,6 @@ import pytest
 
 from chromolib import load_profile
 from chromolib.config import PROFILES, ROOT
-
 from tests import batches
 
 BATCH_VENV = Path(os.environ.get("BATCH_VENV", ROOT / ".venv-batch"))
