@@ -100,13 +100,13 @@ rule run:
 rule notebook:
     input:
         [profile["file"] for profile in steps["profiles"].values()],
-        steps["code"],
         source=ROOT / "notebooks" / "{notebook}.ipynb",
         features=ancient(features_of(steps["features"])),
         runs=lambda wanted: records_of(steps["notebooks"][wanted.notebook]["runs"]),
         pages=lambda wanted: [PAGES / f"{name}.ipynb" for name in steps["notebooks"][wanted.notebook]["after"]],
     output: PAGES / "{notebook}.ipynb"
     log: WORK / "batch" / "logs" / "notebook" / "{notebook}.log"
+    params: code=steps["code"]
     threads: THREADS
     resources: gpu=NEEDS_GPU
     shell:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import pandas as pd
 import report  # a script's own folder comes first on its path
 
-from chromolib import Chromoformer, ModelConfig, load_profile, plans, sources, studies
+from chromolib import Chromoformer, ModelConfig, load_profile, plans, sources
 
 BYTES = 4  # of a float32
 

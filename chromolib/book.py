@@ -101,7 +101,7 @@ def build(
 def make_page(
     profile: str | os.PathLike[str], name: str, target: Path | None = None, *, budget: str = "profile", root: Path = ROOT
 ) -> Path:
-    """Execute one notebook of a profile as a page of its book; two processes that write the same page do so one after the other.
+    """Execute one notebook of a profile as a page of its book; two processes do so one after the other, since they share its tables.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def make_page(
     parameters = {"profile": _notebook_parameter(profile)}
     if budget != "profile" and "budget" in _parameters_of(source):
         parameters["budget"] = budget
-    with hold(target.with_name(f".{name}.lock"), tell=lambda owner: print(f"{target}: {owner} writes it; waiting for that", flush=True)):
+    with hold(settings.work_dir / ".locks" / f"page-{name}", tell=lambda owner: SAY_AT_ONCE(f"{name}: {owner} executes it; waiting for that")):
         run_notebook(source, target, parameters, cwd=root)
         _drop_links(target, but=settings.notebooks)
         _append_sources(target, built_profiles() if name in OF_ALL_PROFILES else [settings])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from . import machine, plans, studies
@@ -23,7 +24,8 @@ def steps(profile: str | os.PathLike[str], budget: str = "profile") -> dict[str,
     Returns
     -------
     dict
-        name and work_dir of the profile; gpus of this machine, see `machine.visible_gpus`; code, files that all pages depend on;
+        name and work_dir of the profile; gpus of this machine, see `machine.visible_gpus`;
+        code, a digest of this package: with another, pages are made again;
         profiles: work_dir -> profile (name or path), file, of this one and of others whose networks it needs (a second species);
         features: those that are needed, each a work_dir and a cell type;
         runs: id -> work_dir, features, after (ids of what it starts from), settings (a digest: with others it is another network);
@@ -41,7 +43,7 @@ def steps(profile: str | os.PathLike[str], budget: str = "profile") -> dict[str,
         "name": record.name,
         "work_dir": _work_dir(record),
         "gpus": machine.visible_gpus(),
-        "code": sorted(str(path) for path in (ROOT / "chromolib").rglob("*.py")),
+        "code": _digest(path.read_text(encoding="utf-8") for path in sorted((ROOT / "chromolib").rglob("*.py"))),
         "profiles": {_work_dir(known): {"profile": name, "file": str(profile_file(name).resolve())} for name, known in records.items()},
         "features": [list(store) for store in dict.fromkeys(map(tuple, features))],
         "runs": of_runs,
@@ -56,8 +58,12 @@ def _of_run(run: Run, record: Profile) -> dict[str, Any]:
         "work_dir": _work_dir(record),
         "features": [[_work_dir(record), name] for name in run.cell_types],
         "after": [run.source.id] if run.source else [],
-        "settings": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16],
+        "settings": _digest([json.dumps(settings, sort_keys=True)]),
     }
+
+
+def _digest(texts: Iterable[str]) -> str:
+    return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
 
 
 def _work_dir(record: Profile) -> str:

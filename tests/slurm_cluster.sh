@@ -41,7 +41,8 @@ mkdir -p /etc/slurm "$folder/state" "$folder/spool"
 chmod 755 "$folder"
 head -c 1024 /dev/urandom >"$folder/munge.key"
 chmod 400 "$folder/munge.key"
-touch "$folder/gpu"  # stands for a GPU that jobs take turns on
+cores=$(nproc)
+for ((i = 0; i < cores; i++)); do touch "$folder/gpu$i"; done  # stand for GPUs that jobs take turns on, one for each core
 cat >/etc/slurm/slurm.conf <<CONF
 ClusterName=chromolib
 SlurmctldHost=localhost
@@ -64,17 +65,18 @@ TaskPlugin=task/none
 SwitchType=switch/none
 MpiDefault=none
 ReturnToService=2
+SlurmdTimeout=0  # a machine that is busy is not a lost node
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 MinJobAge=600
 GresTypes=gpu
-NodeName=localhost NodeHostname=localhost NodeAddr=127.0.0.1 Port=16818 CPUs=$(nproc) RealMemory=64000 Gres=gpu:1 State=UNKNOWN
+NodeName=localhost NodeHostname=localhost NodeAddr=127.0.0.1 Port=16818 CPUs=$cores RealMemory=64000 Gres=gpu:$cores State=UNKNOWN
 PartitionName=cpu Nodes=ALL Default=YES MaxTime=INFINITE DefMemPerCPU=1000 State=UP
 PartitionName=gpu Nodes=ALL MaxTime=INFINITE DefMemPerCPU=1000 State=UP
 CONF
-echo "NodeName=localhost Name=gpu File=$folder/gpu" >/etc/slurm/gres.conf
+echo "NodeName=localhost Name=gpu File=$folder/gpu[0-$((cores - 1))]" >/etc/slurm/gres.conf
 start munged munged --foreground --force --key-file="$folder/munge.key" --socket="$folder/munge.sock" \
   --pid-file="$folder/munge.pid" --log-file="$folder/munge.log" --seed-file="$folder/munge.seed"
 for _ in $(seq 50); do [ -S "$folder/munge.sock" ] && break; sleep 0.2; done
@@ -92,7 +94,7 @@ say "profile $profile through sbatch"
 began=$SECONDS
 # The status is asked of the queue, since there is no accounting. Small trainings share jobs; the real profile asks for a GPU each.
 batch slurm pages --profile "$root/profiles/slurm" --slurm-status-command squeue --slurm-init-seconds-before-status-checks 3 \
-  --seconds-between-status-checks 3 --latency-wait 5 --jobs "$(nproc)" ${SLURM_TEST_ARGS:-}
+  --seconds-between-status-checks 3 --latency-wait 5 --jobs "$cores" ${SLURM_TEST_ARGS:-}
 say "through sbatch: $((SECONDS - began)) s"
 say "the same in one process"
 began=$SECONDS
