@@ -69,10 +69,12 @@ def _cross(study: Study) -> dict[str, Grid]:
 
 
 def _fewest(study: Study) -> int:
-    """How many genes a network of `studies.transfer` can learn from at least: as the features say, where they are there."""
-    _, target = studies.transfer_pair(study) or ("", "")
-    path = features.path_of(study.record, target)
-    if target and path.exists():
+    """How many genes a network of `studies.transfer` can learn from at least: as the features say, where they are there; else
+    about as many as a cell type has, and where nobody knows, as a whole genome."""
+    if not (pair := studies.transfer_pair(study)):
+        return 0
+    path = features.path_of(study.record, pair[1])
+    if path.exists():
         return transfer.fewest_genes(study, pd.Series(features.load(path)["fold"].values))
     return min(_expected(study.record, fold) or sum(PAPER_GENES.values()) for fold in study.folds)
 
@@ -113,9 +115,9 @@ def needs(study: Study) -> list[Need]:
     for notebook in study.record.notebooks:
         parts = GRIDS[notebook](study) if notebook in GRIDS else {}
         named = [(figure, name, run) for figure, grid in parts.items() for name, runs in grid.items() for run in runs]
-        sources = {run.source: (figure, f"{name}: its start") for figure, name, run in named if run.source}
-        named = [(*sources[run], run) for run in sources if run not in {run for _, _, run in named}] + named
-        found += [Need(notebook, *need) for need in named]
+        trained = {run for _, _, run in named}
+        starts = {run.source: (figure, f"{name}: its start") for figure, name, run in named if run.source and run.source not in trained}
+        found += [Need(notebook, *about, run) for run, about in starts.items()] + [Need(notebook, *need) for need in named]
     return found
 
 

@@ -36,7 +36,7 @@ def trained(profile="smoke"):
 # It is what notebooks train
 
 
-@pytest.mark.parametrize("notebook", ["02_train", "06_attention", "07_pcri"])
+@pytest.mark.parametrize("notebook", ["06_attention", "07_pcri"])
 def test_after_its_runs_a_notebook_trains_nothing_and_reads_them_all(notebook, tmp_path):
     runs = plans.runs_for(studies.study("smoke"), notebook)
     ensure(runs, per_device=2)
@@ -84,6 +84,17 @@ def test_every_profile_can_be_planned_without_its_data(without_data, name, budge
     assert table["run"].is_unique and set(table["state"]) == {plans.TO_TRAIN} and len(table) >= 8
     assert set("; ".join(table["notebooks"]).split("; ")) <= set(load_profile(name).notebooks)
     assert (table["seconds"].isna() == (table["estimate"] == "")).all()
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_any_notebook_can_be_planned_for_any_profile(without_data, name):
+    study = studies.study(name)
+    for notebook in set(plans.GRIDS) - {"02b_fold_change"}:
+        ids = [run.id for run in plans.runs_for(study, notebook)]
+        assert len(set(ids)) == len(ids) and (ids or not study.record.max_pcres or notebook.startswith("07"))
+    if len(study.record.cell_types) == 1:
+        with pytest.raises(InputError, match="signal of 1 cell type, expected two or more"):
+            plans.runs_for(study, "02b_fold_change")
 
 
 def test_plan_of_the_paper_has_its_counts(without_data):
@@ -199,7 +210,7 @@ def test_ids_of_the_plan_name_its_runs(without_data):
     study = studies.study("smoke")
     table = plans.plan_table("smoke")
     assert [run.id for run in plans.pick(study, [*table["run"], table["run"][0]])] == table["run"].tolist()
-    message = r"^profile smoke: found run 'S01-clf-chromoformer-fold9-seed42', expected one of \d+ of its plan, nearest S01-clf-chromoformer-fold1-seed42, [^\n]*$"
+    message = r"^profile smoke: found run 'S01-clf-chromoformer-fold9-seed42', expected one of \d+ of its plan, nearest S01-clf-chromoformer-fold[1-4]-seed42, [^\n]*$"
     with pytest.raises(InputError, match=message):
         plans.pick(study, ["S01-clf-chromoformer-fold9-seed42"])
 
