@@ -444,6 +444,7 @@ class Budget(_Section):
     # What peers read in the benchmark, whatever the budget: their authors' own window, or the frame, as Chromoformer does.
     peer_window: Literal["native", "frame"] = "native"
     ablations: Literal["core", "all"] = "all"      # core: no pairs of bin widths, no marks removed together
+    transfer: Literal["core", "all"] = "all"       # core: one number of few genes, and one cell type that is taken for new
 
 
 GO = "go"  # in place of a file of gene sets: those that `chromolib fetch go` makes
@@ -667,6 +668,32 @@ def load_profile(name: str | os.PathLike[str]) -> Profile:
     if profile is None:
         raise InputError(faults[0])
     return profile
+
+
+def cohort_of(profile: Profile) -> Profile:
+    """The profile whose simulation writes the files of a simulated one: itself, or where that is a second species, the first's.
+
+    Raises
+    ------
+    InputError
+        The profile is not simulated, or the cohort that it names has no such species.
+    """
+    if not profile.simulated:
+        raise InputError(f"profile {profile.name}: has no inputs.simulation, expected one that is simulated, like sim")
+    name = profile.inputs.cohort
+    if name is None:
+        return profile
+    cohort = load_profile(name)
+    mouse = cohort.inputs.simulation.mouse if cohort.simulated and cohort.inputs.simulation else None
+    if mouse is None:
+        raise InputError(f"profile {profile.name}: inputs.cohort: {name} simulates no second species, expected one with inputs.simulation.mouse, like sim")
+    found, written = (profile.genome, [*profile.cell_types]), (mouse.genome, [mouse.cell_type])
+    if found != written or not set(profile.sampled) <= set(cohort.marks):
+        raise InputError(
+            f"profile {profile.name}: found genome {profile.genome}, cell types {', '.join(profile.cell_types)} and marks {', '.join(profile.sampled)}, but the "
+            f"second species of {name} has genome {mouse.genome}, cell type {mouse.cell_type} and marks {', '.join(cohort.marks)}; correct one of the two profiles"
+        )
+    return cohort
 
 
 def try_profile(name: str | os.PathLike[str]) -> tuple[Profile | None, list[str]]:

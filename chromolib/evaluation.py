@@ -387,8 +387,8 @@ def verdicts(changes: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_brackets(table: pd.DataFrame) -> pd.Series:
-    """value [low, high] as text; a dash where a metric means nothing."""
-    text = [f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in table.itertuples()]
+    """value [low, high] as text; a dash where a metric, or its interval, means nothing."""
+    text = [f"{row.value:.3f} [{f'{row.low:.3f}, {row.high:.3f}' if row.low == row.low else '–'}]" for row in table.itertuples()]
     return pd.Series(text, index=table.index).where(table["value"].notna(), "–")
 
 

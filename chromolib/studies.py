@@ -363,7 +363,7 @@ def second_species(of: Study) -> Study | None:
 
 def transfer(study: Study, n_genes: Sequence[int]) -> Grid:
     """Chromoformer of the last cell type, by so many of its genes and by all, trained in each of WAYS; empty where there is one
-    cell type. Where a training starts from a network, it is that of the first."""
+    cell type. Where a training starts from a network, it is that of the first; the budget `core` has none of all genes."""
     if not (pair := transfer_pair(study)):
         return {}
     source, target = pair
@@ -371,13 +371,18 @@ def transfer(study: Study, n_genes: Sequence[int]) -> Grid:
     settings = {FROM_SCRATCH: {}, FINE_TUNED: {"start": source}, FROZEN: {"start": source, "frozen": True}}
     return {
         of_genes(way, n): chosen.runs(**common, **how, **({} if n is None else {"n_genes": n}))
-        for n in (*n_genes, None) for way, how in settings.items()
+        for n in (*n_genes, None) for way, how in settings.items() if n or way == FROM_SCRATCH or not transfers_core(study)
     }  # fmt: skip
 
 
 def new_cell_types(study: Study) -> tuple[str, ...]:
-    """Those that are taken for new ones: all but the first, whose networks others start from."""
-    return tuple(study.record.cell_types)[1:]
+    """Those that are taken for new ones: all but the first, whose networks others start from; in the budget `core` the last."""
+    return tuple(study.record.cell_types)[1:][-1 if transfers_core(study) else 0 :]
+
+
+def transfers_core(study: Study) -> bool:
+    """Whether notebook 8 trains the least of what it asks about."""
+    return not study.is_full and study.record.budget.transfer == "core"
 
 
 def transfer_pair(study: Study) -> tuple[str, str] | None:

@@ -4,7 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromolib import GeneDataset, InputError, Run, ensure, inputs, load_dataset, load_profile, load_weights, predict
+from chromolib import (
+    GeneDataset,
+    InputError,
+    Run,
+    ensure,
+    inputs,
+    load_dataset,
+    load_profile,
+    load_weights,
+    predict,
+    studies,
+)
 from chromolib.analysis import cross
 from tests.stores import random_store
 
@@ -216,3 +227,10 @@ def test_a_leak_planted_in_the_rule_is_found_before_anything_is_predicted(runs, 
     monkeypatch.setattr(cross, "allowed", careless)
     with pytest.raises(InputError, match="^cross prediction: .* genes would be predicted by networks that know their answers, first [^\n]*$"):
         cross.of_runs(runs)
+
+
+def test_what_the_smallest_budget_leaves_out_is_told():
+    table = cross.left_out(studies.study("sim")).set_index("what")["why"]
+    (what,) = [text for text in table.index if text.startswith("other numbers of target genes")]
+    assert "S02 as a new cell type" in what and table[what] == "not in the profile's budget"
+    assert not any("new cell type" in text for text in cross.left_out(studies.study("sim", "full"))["what"])

@@ -212,6 +212,11 @@ def is_pc1(table):
     assert samples
 
 
+def are_pairs(table):
+    is_table(table, ["gene_id", "other_gene_id"])
+    assert (table != "").all(axis=None) and not table.duplicated().any() and set(table.attrs["several"]) == set(table)
+
+
 def are_sets(table):
     is_table(table, ["term", "gene"])
     assert (table != "").all(axis=None) and not table.duplicated().any()
@@ -297,6 +302,7 @@ TRAIN = META + GENE + "ENSG2,0,E003,0,chrY,5,6,+,4,,\n"
 STATES = "chr1\t0\t200\t1_TssA\t0\t.\nchr1\t200\t400\t18_Quies\t0\t.\nchrM\t0\t40\t5_Tx\t0\t.\n"
 NARROW = "chr1\t100\t300\t.\t1000\t.\t62.18\t-1\t4.8\t126\nchr2\t10\t20\tb\t0\t.\t8\t12.5\t-1\t-1\n"
 PC1 = "Table\n\nchrom\tstart\tend\tH1\tnote\tLI\nchr1\t0\t40000\t1.5\tA\t\nchr2\t0\t40000\tNA\tB\t-2\n"
+ORTHOLOGUES = "Gene stable ID\tMouse gene stable ID\nENSG00000000001\tENSMUSG00000000001\nENSG00000000002\t\n"
 GMT = "A (GO:1)\t\tG1\tG2,1.0\tG1\nB\tx\tG3\t\n"
 TADS = "chr1\t0\t40000\nchr1\t40000\t80000\nchr2\t0\t40000\n"
 COUNTS = "".join(f"{G1}_A_{window},1,0,2,3,4\n" for window in range(1, 201))
@@ -363,6 +369,7 @@ CASES = {
     ),
     "compartments": Case(lambda path: readers.read_compartments(path, TOY), PC1, is_pc1),
     "gene sets": Case(readers.read_gene_sets, GMT, are_sets),
+    "orthologues": Case(readers.read_orthologues, ORTHOLOGUES, are_pairs),
     "domains": Case(lambda path: readers.read_tads(path, TOY), TADS, are_places()),
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from chromolib import InputError, load_profile, studies, train
+from chromolib.analysis import transfer
 from chromolib.baselines import PEERS
 from chromolib.config import BETTER_SEEDS, PROFILES, PeerConfig, TrainConfig
 from chromolib.runs import Results, recipe_of
@@ -223,6 +224,15 @@ def test_each_cell_type_but_the_first_is_left_out_once_where_there_are_three(bud
         ("S02", ("S01", "S03"), 3), ("S03", ("S01", "S02"), 3),
     ]  # fmt: skip
     assert len(runs) == 4 and studies.agnostic(studies.study("deepdiff-sample")) == {}
+
+
+def test_the_core_of_transfer_is_one_number_of_genes_and_one_new_cell_type(budgeted):
+    study = budgeted("sim", folds=[1], transfer="core")
+    assert list(studies.transfer(study, transfer.sizes(study, 600))) == [
+        "from scratch, 100 genes", "fine-tuned, 100 genes", "frozen, 100 genes", "from scratch, all genes",
+    ]  # fmt: skip
+    assert [run.cell_type for run in studies.agnostic(study)[studies.AGNOSTIC]] == ["S03"]
+    assert studies.new_cell_types(replace(study, is_full=True)) == ("S02", "S03")
 
 
 def test_networks_read_no_pcres_where_a_cell_type_has_none():

@@ -28,6 +28,7 @@ PROBABILITY = f"{OURS}, probability"
 SHOWN: dict[Task, tuple[str, ...]] = {
     "clf": ("roc_auc", "average_precision", "accuracy"), "reg": ("pearson", "r2", "spearman"), "diff": ("pearson", "r2", "spearman"),
 }  # fmt: skip
+MOST_EMPTY = 0.05
 N_RESAMPLES = 1000
 _RECIPE = {"optimizer": "optimizer", "learning_rate": "rate", "batch_size": "batch", "epochs": "epochs", "decay": "decay"}
 _COMPARED = [field.name for field in fields(TrainConfig) if field.name not in ("seed", "device", "precision", "select")]
@@ -222,8 +223,12 @@ def _over_folds(tables: Sequence[pd.DataFrame], metric: str) -> np.ndarray:
 
 
 def _interval(draws: np.ndarray) -> tuple[float, float, float]:
-    """Value, low and high of what is measured on all genes first, then on resamples; NaN where a resample has none."""
-    return (draws[0], *np.quantile(draws[1:], (0.025, 0.975)))
+    """Value, low and high of what is measured on all genes first, then on resamples. Those in which a fold has genes of one label
+    alone tell nothing and are left out; no interval where they are more than `MOST_EMPTY` of all."""
+    told = draws[1:][~np.isnan(draws[1:])]
+    if len(told) < (1 - MOST_EMPTY) * len(draws[1:]):
+        return draws[0], np.nan, np.nan
+    return (draws[0], *np.quantile(told, (0.025, 0.975)))
 
 
 def side_by_side(measured: pd.DataFrame) -> pd.DataFrame:

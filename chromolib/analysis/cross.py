@@ -24,7 +24,7 @@ from ..dataset import GeneDataset, load_dataset
 from ..genome import profile_genome
 from ..resampling import of_parts
 from ..runs import Job, Run, Shelf, plan, selection_of
-from ..studies import Study, connected, score_of
+from ..studies import Study, connected, score_of, transfers_core
 from ..train import load_weights, predict
 from . import tracks
 from .comparison import NARROW_BP, best_possible, mean_signal
@@ -457,6 +457,9 @@ def left_out(study: Study) -> pd.DataFrame:
         rows.append(("8d", "clusters of cell types; a network of all other cell types", "the profile has two cell types"))
     if absent := [str(fold) for fold in profile_genome(study.record).fold_ids if fold not in study.folds]:
         rows.append(("8a-d", f"networks that hold out folds {', '.join(absent)}", "not in the profile's budget"))
+    if len(names) > 1 and transfers_core(study):
+        what = "other numbers of target genes, and networks that go on with all of them"
+        rows.append(("none", "; ".join([what, *(f"{name} as a new cell type" for name in names[1:-1])]), "not in the profile's budget"))
     without = [name for name in names if name not in connected(study)]
     if 0 < len(without) < len(names):
         rows.append(("8d", "pCREs, in every cell type", f"no contacts of {', '.join(without)}"))

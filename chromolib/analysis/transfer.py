@@ -25,10 +25,12 @@ from ..studies import (
     no_scores,
     of_genes,
     transfer_pair,
+    transfers_core,
 )
 from . import comparison
 
 SIZES = (50, 100)          # target genes to learn from
+SIZES_CORE = (100,)        # where the budget is core
 SIZES_OF_ALL = (50, 100, 1000)  # with everything trained
 UNTOUCHED = "not trained on it"
 LINEAR = "Linear, other cell types"
@@ -48,7 +50,8 @@ def sizes(study: Study, fewest: int | None = None) -> tuple[int, ...]:
         return ()
     if fewest is None:
         fewest = fewest_genes(study, load_dataset(study.record, pair[1]).genes["fold"])
-    return tuple(n for n in (SIZES_OF_ALL if study.is_full else SIZES) if n < fewest)
+    tried = SIZES_OF_ALL if study.is_full else SIZES_CORE if transfers_core(study) else SIZES
+    return tuple(n for n in tried if n < fewest)
 
 
 def fewest_genes(study: Study, fold: pd.Series) -> int:

@@ -14,8 +14,8 @@ import pandas as pd
 import pysam
 from tqdm import tqdm
 
-from .. import align, readers, simulate, sources
-from ..config import GO, ROOT, InputError, OwnInputs, Profile, RawInputs, try_profile
+from .. import align, readers, sources
+from ..config import GO, ROOT, InputError, OwnInputs, Profile, RawInputs, cohort_of, try_profile
 from ..genome import Genome, profile_genome
 from . import raw
 from .files import Sample, expression_files, mixed, place_of
@@ -48,7 +48,7 @@ def find(name: str) -> Findings:
     if genome is not None and not profile.simulated:
         _check_companions(profile, genome, faults)
     if profile.simulated:
-        _tried(faults, simulate.cohort_of, profile)
+        _tried(faults, cohort_of, profile)
     if isinstance(profile.inputs, RawInputs) and profile.inputs.reads_format == "fastq":
         _tried(faults, align.check_programs)
     if profile.second_species:

@@ -15,7 +15,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from .. import features
-from ..config import InputError, Profile, load_profile
+from ..config import InputError, Profile, cohort_of
 from ..files import hold, whole_folder
 from ..genome import Genome, Region, load_genome
 from ..inputs.parts import Parts
@@ -38,32 +38,6 @@ def ensure_raw(profile: Profile) -> None:
     with hold(cohort.work_dir / ".locks" / "raw"):
         if not _is_current(cohort.raw_dir, cohort):
             simulate(cohort.raw_dir, cohort)
-
-
-def cohort_of(profile: Profile) -> Profile:
-    """The profile whose simulation writes the files of a simulated one: itself, or where that is a second species, the first's.
-
-    Raises
-    ------
-    InputError
-        The profile is not simulated, or the cohort that it names has no such species.
-    """
-    if not profile.simulated:
-        raise InputError(f"profile {profile.name}: has no inputs.simulation, expected one that is simulated, like sim")
-    name = profile.inputs.cohort
-    if name is None:
-        return profile
-    cohort = load_profile(name)
-    mouse = cohort.inputs.simulation.mouse if cohort.simulated and cohort.inputs.simulation else None
-    if mouse is None:
-        raise InputError(f"profile {profile.name}: inputs.cohort: {name} simulates no second species, expected one with inputs.simulation.mouse, like sim")
-    found, written = (profile.genome, [*profile.cell_types]), (mouse.genome, [mouse.cell_type])
-    if found != written or not set(profile.sampled) <= set(cohort.marks):
-        raise InputError(
-            f"profile {profile.name}: found genome {profile.genome}, cell types {', '.join(profile.cell_types)} and marks {', '.join(profile.sampled)}, but the "
-            f"second species of {name} has genome {mouse.genome}, cell type {mouse.cell_type} and marks {', '.join(cohort.marks)}; correct one of the two profiles"
-        )
-    return cohort
 
 
 def simulate(out: Path, profile: Profile) -> None:
