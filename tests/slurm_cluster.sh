@@ -90,8 +90,15 @@ batch() { # DATA TARGET OPTIONS...
   CHROMOLIB_DATA="$folder/$1" make -C "$root" -o "$venv/.installed-book" -o "$batch_venv/.installed" -o tools batch \
     PROFILE="$profile" VENV="$venv" BATCH_VENV="$batch_venv" BATCH_ARGS="$2 ${*:3}"
 }
+lose_one() { # the first training that runs, once
+  until job=$(squeue -h -p gpu -t R -o %i | head -1) && [ -n "$job" ]; do sleep 1; done
+  scancel "$job"
+  say "cancelled job $job, as if its node were lost"
+}
 say "profile $profile through sbatch"
 began=$SECONDS
+lose_one &
+pids+=($!)
 # The status is asked of the queue, since there is no accounting. Small trainings share jobs; the real profile asks for a GPU each.
 batch slurm pages --profile "$root/profiles/slurm" --slurm-status-command squeue --slurm-init-seconds-before-status-checks 3 \
   --seconds-between-status-checks 3 --latency-wait 5 --jobs "$cores" ${SLURM_TEST_ARGS:-}
