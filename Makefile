@@ -1,30 +1,56 @@
-# Two commands: `make book` and `make test`. They install what is missing and say what they do.
+# Two commands: `make book` and `make test`; and `make batch`, which is `make book` by Snakemake. They install what is missing
+# and say what they do.
 #   PROFILE      data behind the book: sim (default), smoke, h1-demo, or the path of a YAML file of your own
 #   PYTHON       Python 3.11 or newer that the environment is made from
 #   VENV         the environment; VENV=$CONDA_PREFIX uses the active conda environment (see environment.yml)
 #   TORCH_FLAGS  further options of `pip install torch`, such as the index of a CPU or CUDA build (see constraints.txt);
 #                they count at the first installation: to change the build later, remove .venv
 #   PYTEST_ARGS  further options of pytest
+#   CORES, THREADS, SHARE, BATCH_ARGS   of `make batch`: cores in all, of a step, trainings at a time on a GPU, and further options of
+#                snakemake; DIRECTORY, where it keeps its notes, is the data folder
 PROFILE     ?= sim
 PYTHON      ?= python3
 VENV        ?= .venv
 TORCH_FLAGS ?=
 PYTEST_ARGS ?=
+CORES       ?= all
+THREADS     ?= 1
+SHARE       ?= 1
+BATCH_ARGS  ?=
+BATCH_VENV  ?= .venv-batch
+DIRECTORY   ?= $(or $(CHROMOLIB_DATA),data)
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: help book test clean tools
+.PHONY: help book batch batch-tools test test-slurm clean tools
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make book [PROFILE=sim]  install, compute everything, write _build/<profile>/html/index.html"
-	@echo "make test                install, run all tests"
+	@echo "make batch [PROFILE=sim] the same by Snakemake: many trainings at a time, on GPUs or a cluster; see book/batch.md"
+	@echo "make test                install, run all tests; those of make batch after make batch-tools"
+	@echo "make test-slurm          as root: run the smallest profile through a Slurm cluster of this machine alone"
 	@echo "make clean               remove the built book; data and trained networks stay"
 
 book: $(VENV)/.installed-book tools
 	@PATH="$(abspath $(BIN)):$$PATH" chromolib book "$(PROFILE)"
+
+# Snakemake's own lock stays when it is killed, and asks for a decision. This one (flock) ends with the process that holds it, and
+# steps do not inherit it; so --nolock.
+batch: $(VENV)/.installed-book $(BATCH_VENV)/.installed tools
+	@command -v flock >/dev/null || { echo "missing: flock, of util-linux" >&2; exit 1; }; \
+	mkdir -p "$(DIRECTORY)/.snakemake"; exec 9>>"$(DIRECTORY)/.snakemake/lock-$(basename $(notdir $(PROFILE)))"; \
+	flock -n 9 || { echo "make batch: another one of profile $(PROFILE) is running; wait for it or stop it" >&2; exit 1; }; \
+	PATH="$(abspath $(BIN)):$$PATH" exec "$(BATCH_VENV)/bin/snakemake" --snakefile Snakefile --directory "$(DIRECTORY)" --nolock \
+	  --cores $(CORES) $(BATCH_ARGS) \
+	  --config profile="$(if $(filter %.yml %.yaml,$(PROFILE)),$(abspath $(PROFILE)),$(PROFILE))" bin="$(abspath $(BIN))" threads=$(THREADS) share=$(SHARE)
+
+batch-tools: $(BATCH_VENV)/.installed
+
+test-slurm: $(VENV)/.installed-book $(BATCH_VENV)/.installed tools
+	@tests/slurm_cluster.sh "$(abspath $(VENV))" "$(abspath $(BATCH_VENV))"
 
 test: $(VENV)/.installed-test tools
 	@echo "running the tests"
@@ -39,6 +65,14 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) $(TORCH_FLAGS) torch
 	@echo "[install 3/3] chromolib and the packages it needs, about 200: one to three minutes"
 	@$(PIP) --quiet -e '.[$*]'
+	@touch $@
+
+# Snakemake has an environment of its own: it wants older versions of what notebooks use.
+$(BATCH_VENV)/.installed: pyproject.toml constraints-batch.txt
+	@echo "[install] Snakemake, in $(BATCH_VENV): about 60 packages, half a minute"
+	@$(PYTHON) -m venv "$(BATCH_VENV)"
+	@"$(BATCH_VENV)/bin/python" -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(*extras["batch"], sep="\n")' | \
+	  "$(BATCH_VENV)/bin/python" -m pip install --disable-pip-version-check --quiet -c constraints-batch.txt -r /dev/stdin
 	@touch $@
 
 $(BIN)/python:

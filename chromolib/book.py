@@ -14,6 +14,7 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,7 @@ from papermill.translators import PythonTranslator
 
 from . import features, machine, sources
 from .config import PROFILES, ROOT, InputError, Profile, load_profile, profile_names
+from .files import hold
 from .grid import in_words
 
 # What notebooks run with. The first two would let Jupyter start a kernel from outside of this environment; a page keeps
@@ -54,7 +56,9 @@ class BookError(InputError):
     """A step of the book failed. One line: the step, the reason, where to look."""
 
 
-def build(profile: str | os.PathLike[str], *, root: Path = ROOT, say: Callable[[str], None] = SAY_AT_ONCE) -> Path:
+def build(
+    profile: str | os.PathLike[str], *, pages: Path | None = None, root: Path = ROOT, say: Callable[[str], None] = SAY_AT_ONCE
+) -> Path:
     """Run a profile's notebooks and write its book.
 
     The pages of an earlier build stay until new ones are complete; its executed notebooks are cleared at the start.
@@ -63,6 +67,8 @@ def build(profile: str | os.PathLike[str], *, root: Path = ROOT, say: Callable[[
     ----------
     profile : str or path
         Name of a profile, or path of its YAML file; the notebooks get the same as their parameter `profile`.
+    pages : Path, optional
+        Folder of notebooks that `make_page` has executed already: they are taken as they are, and none is run.
     root : Path
         Folder with _config.yml, _toc.yml, book/ and notebooks/.
 
@@ -80,12 +86,51 @@ def build(profile: str | os.PathLike[str], *, root: Path = ROOT, say: Callable[[
     n_steps = len(settings.notebooks) + 1
     say(f"building the book of profile {settings.name}: {settings.title}")
     with _only_build(root):
-        sources.fetch_profile(settings, say=say)  # before the notebooks, whose pages would show where files lie here
-        _run_notebooks(settings, _notebook_parameter(profile), root, n_steps, say)
+        _clear_executed(root)
+        if pages is None:
+            sources.fetch_profile(settings, say=say)  # before the notebooks, whose pages would show where files lie here
+            _run_notebooks(profile, settings, root, n_steps, say)
+        else:
+            _copy_pages(pages, settings, root)
         with _step(f"[{n_steps}/{n_steps}] writing the HTML pages", say):
             index = _write_html(settings, root)
     say(f"done, open {index.as_uri()}")
     return index
+
+
+def make_page(
+    profile: str | os.PathLike[str], name: str, target: Path | None = None, *, budget: str = "profile", root: Path = ROOT
+) -> Path:
+    """Execute one notebook of a profile as a page of its book; two processes do so one after the other, since they share its tables.
+
+    Parameters
+    ----------
+    name : str
+        One of the profile's `notebooks`.
+    target : Path, optional
+        By default pages/<name>.ipynb of the profile's work folder.
+    budget : {"profile", "full"}
+        Of notebooks that have such a parameter.
+
+    Raises
+    ------
+    InputError
+        Another name; or, as BookError, a cell failed.
+    """
+    settings = load_profile(profile)
+    if name not in settings.notebooks:
+        raise InputError(f"profile {settings.name}: found notebook {name!r}, expected one of {', '.join(settings.notebooks)}")
+    target = (target or settings.work_dir / "pages" / f"{name}.ipynb").resolve()
+    source = root / "notebooks" / f"{name}.ipynb"
+    parameters = {"profile": _notebook_parameter(profile)}
+    if budget != "profile" and "budget" in _parameters_of(source):
+        parameters["budget"] = budget
+    with hold(settings.work_dir / ".locks" / f"page-{name}", tell=lambda owner: SAY_AT_ONCE(f"{name}: {owner} executes it; waiting for that")):
+        run_notebook(source, target, parameters, cwd=root)
+        _drop_links(target, but=settings.notebooks)
+        _append_sources(target, built_profiles() if name in OF_ALL_PROFILES else [settings])
+        _append_provenance(target, settings)
+    return target
 
 
 def run_notebook(source: Path, target: Path, parameters: Mapping[str, object], *, cwd: Path = ROOT) -> None:
@@ -161,20 +206,28 @@ def _notebook_parameter(profile: str | os.PathLike[str]) -> str:
     return path.stem if path.resolve().parent == PROFILES else str(path.resolve())
 
 
-def _run_notebooks(
-    settings: Profile, parameter: str, root: Path, n_steps: int, say: Callable[[str], None]
-) -> None:
-    executed = root / "book" / "executed"
-    for left_over in executed.glob("*.ipynb"):  # of another profile, or of a run that failed
+def _clear_executed(root: Path) -> None:
+    """Remove pages of another profile, or of a run that failed."""
+    for left_over in (root / "book" / "executed").glob("*.ipynb"):
         left_over.unlink()
+
+
+def _run_notebooks(
+    profile: str | os.PathLike[str], settings: Profile, root: Path, n_steps: int, say: Callable[[str], None]
+) -> None:
     for number, name in enumerate(settings.notebooks, start=1):
-        source, target = (folder / f"{name}.ipynb" for folder in (root / "notebooks", executed))
         with _step(f"[{number}/{n_steps}] running notebook {name}", say):
-            run_notebook(source, target, {"profile": parameter}, cwd=root)
-            _drop_links(target, but=settings.notebooks)
-            shown = built_profiles() if name in OF_ALL_PROFILES else [settings]
-            _append_sources(target, shown)
-            _append_provenance(target, settings)
+            make_page(profile, name, root / "book" / "executed" / f"{name}.ipynb", root=root)
+
+
+def _copy_pages(pages: Path, settings: Profile, root: Path) -> None:
+    executed = root / "book" / "executed"
+    executed.mkdir(parents=True, exist_ok=True)
+    for name in settings.notebooks:
+        page = pages / f"{name}.ipynb"
+        if not page.is_file():
+            raise BookError(f"{page} does not exist; make it with `chromolib notebook {settings.name} {name} --out {page}`")
+        shutil.copyfile(page, executed / page.name)
 
 
 def _drop_links(executed: Path, but: Sequence[str]) -> None:
@@ -253,12 +306,16 @@ def _shown(value: object) -> str:
     return shlex.quote(Path(value).name if isinstance(value, str) and Path(value).is_absolute() else str(value))
 
 
-def _check_parameters(source: Path, parameters: Mapping[str, object]) -> None:
-    """papermill only prints a line about a parameter that a notebook does not have, and runs it with its own value."""
+def _parameters_of(source: Path) -> list[str]:
     # Not papermill.inspect_notebook: it fails where the notebook names no kernel.
     cells = nbformat.read(source, as_version=4).cells
     tagged = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
-    known = [parameter.name for cell in tagged for parameter in PythonTranslator.inspect(cell)]
+    return [parameter.name for cell in tagged for parameter in PythonTranslator.inspect(cell)]
+
+
+def _check_parameters(source: Path, parameters: Mapping[str, object]) -> None:
+    """papermill only prints a line about a parameter that a notebook does not have, and runs it with its own value."""
+    known = _parameters_of(source)
     unknown = sorted(set(parameters) - set(known))
     if unknown:
         raise BookError(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +20,10 @@ app = typer.Typer(
 ProfileName = Annotated[str, typer.Argument(help="Name of a profile in data/profiles, or path of a .yml file.")]
 INTERRUPTED = 130  # the exit status that typer gives Ctrl-C, as shells do
 CellType = Annotated[str | None, typer.Option(help="One cell type of the profile; all of them where not given.")]
+Share = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Where there are GPUs: use one alone that fewer than N others use who ask so too, and wait for it."),
+]
 
 
 @app.command()
@@ -136,6 +142,7 @@ def train(
     budget: Annotated[str, typer.Option(help="With --run: of the notebooks, profile or full.")] = "profile",
     device: Annotated[str, typer.Option(help="auto: all GPUs, else the CPU; or cpu, cuda, cuda:1.")] = "auto",
     per_device: Annotated[int, typer.Option(min=1, help="Runs at a time on each GPU, or on the CPU.")] = 1,
+    share: Share = None,
 ) -> None:
     """Train what is missing and print the held-out metrics of each run; exit status 1 where a run failed."""
     from . import studies
@@ -145,7 +152,7 @@ def train(
 
     study = studies.study(profile, budget, seed)  # whose budget is checked
     if run:
-        _check_alone(context, "run", beside=("profile", "seed", "budget", "device", "per_device"))
+        _check_alone(context, "run", beside=("profile", "seed", "budget", "device", "per_device", "share"))
         from . import plans
 
         runs = plans.pick(study, run)
@@ -160,10 +167,24 @@ def train(
             for name in _cell_types(study.record, cell_type)
             for k in folds
         ]  # fmt: skip
-    results = ensure(runs, devices=device, per_device=per_device)
+    with _free_gpu(share) as gpu:
+        results = ensure(runs, devices=device if gpu is None else f"cuda:{gpu}", per_device=per_device)
     print(results.metrics.to_string(index=False))
     if len(results.failures):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _free_gpu(share: int | None) -> Iterator[int | None]:
+    """The position of a GPU that is held while the block runs; None where none was asked for or there is none."""
+    from . import machine
+
+    gpus = machine.visible_gpus() if share else []
+    if not gpus:
+        yield None
+        return
+    with machine.free_gpu(gpus, share) as gpu:
+        yield gpu
 
 
 def _given(context: typer.Context) -> list[str]:
@@ -228,12 +249,45 @@ def predict(
 
 
 @app.command()
+def notebook(
+    profile: ProfileName,
+    name: Annotated[str, typer.Argument(help="Of the profile's notebooks, such as 02_train.")],
+    out: Annotated[Path | None, typer.Option(help="Executed notebook to write; by default <work folder of the profile>/pages/NAME.ipynb.")] = None,
+    budget: Annotated[str, typer.Option(help="profile, or full: everything, by the recipes of its authors.")] = "profile",
+    share: Share = None,
+) -> None:
+    """Execute one notebook as a page of the book; exit status 1 where a cell failed."""
+    from . import book as binder
+    from . import machine
+
+    with _free_gpu(share) as gpu:
+        if gpu is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = machine.visible_gpus()[gpu]  # for the kernel, which is a process of its own
+        print(binder.make_page(profile, name, out, budget=budget))
+
+
+@app.command()
+def steps(
+    profile: ProfileName,
+    out: Annotated[Path, typer.Option(help="JSON file to write.")],
+    budget: Annotated[str, typer.Option(help="profile, or full: everything, by the recipes of its authors.")] = "profile",
+) -> None:
+    """Write the steps of the whole workflow and what each needs, as JSON: what a workflow engine such as Snakemake reads."""
+    from . import workflow
+    from .files import write_whole
+
+    record = workflow.steps(profile, budget)
+    write_whole(out, lambda path: path.write_text(json.dumps(record, indent=1)))
+
+
+@app.command()
 def book(
     context: typer.Context,
     profile: Annotated[str, typer.Argument(help="Name or path of a profile.")] = "sim",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan: what each notebook trains, how much of it is there, about how long it takes.")] = False,
     runs: Annotated[bool, typer.Option("--runs", help="With --dry-run: each run in a row of CSV instead.")] = False,
     budget: Annotated[str, typer.Option(help="With --dry-run: profile, or full: everything, by the recipes of its authors.")] = "profile",
+    pages: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Only bind notebooks that `chromolib notebook` has executed, which lie here.")] = None,
 ) -> None:
     """Run the whole workflow: data, trainings, notebooks, HTML."""
     if not dry_run:
@@ -241,7 +295,7 @@ def book(
         _check_beside(context, "budget", "dry_run")
         from . import book as binder
 
-        binder.build(profile)
+        binder.build(profile, pages=pages)
         return
     from . import plans, studies
 

@@ -698,9 +698,7 @@ def cohort_of(profile: Profile) -> Profile:
 
 def try_profile(name: str | os.PathLike[str]) -> tuple[Profile | None, list[str]]:
     """As `load_profile`, but with everything that is wrong, a line each, in place of an error."""
-    path = Path(name)
-    if path.suffix not in (".yml", ".yaml"):
-        path = PROFILES / f"{name}.yml"
+    path = profile_file(name)
     if not path.is_file():
         return None, [f"unknown profile {str(name)!r}: expected one of {', '.join(profile_names())}, or a path to a .yml file"]
     try:
@@ -712,6 +710,12 @@ def try_profile(name: str | os.PathLike[str]) -> tuple[Profile | None, list[str]
         return None, [_fault_of(path, text, fault) for fault in error.errors()]
     profile._folder = path.resolve().parent
     return profile, []
+
+
+def profile_file(name: str | os.PathLike[str]) -> Path:
+    """Where a profile of this name, or at this path, is read from."""
+    path = Path(name)
+    return path if path.suffix in (".yml", ".yaml") else PROFILES / f"{name}.yml"
 
 
 def _fault_of(path: Path, text: str, fault: Any) -> str:

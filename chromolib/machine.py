@@ -1,6 +1,6 @@
-"""The machine that a training runs on: its memory in MB, its versions of what counts.
+"""The machine that a training runs on: its memory in MB, its versions of what counts, and its GPUs, which processes share out.
 
-In: a device. Out: one record for the run's folder, and words for a page.
+In: a device. Out: one record for the run's folder, words for a page; or a GPU that is free.
 """
 
 from __future__ import annotations
@@ -10,7 +10,12 @@ import os
 import platform
 import resource
 import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +24,7 @@ import torch
 
 from . import __version__
 from .config import ROOT
+from .files import hold
 
 _OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
@@ -61,6 +67,50 @@ def peak_mb(device: str) -> float:
     except (OSError, StopIteration):
         unit = 1 if platform.system() == "Darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def visible_gpus() -> list[str]:
+    """Names of the GPUs that this process may use: numbers on this machine, or what else CUDA_VISIBLE_DEVICES calls them."""
+    n_gpus, listed = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = map(str, range(n_gpus)) if listed is None else (name.strip() for name in listed.split(","))
+    return list(names)[:n_gpus]  # CUDA ends the list at the first that is none
+
+
+@contextmanager
+def free_gpu(
+    gpus: Sequence[str], share: int = 1, *, folder: Path | None = None, tell: Callable[[str], object] = print
+) -> Iterator[int]:
+    """Hold one of these GPUs against other processes of this user on this machine that ask so too; wait until one is free.
+
+    The kernel keeps the lock, so that the GPU of a process that died is free. One that nobody holds is taken before one that is
+    shared. Whoever asks with `share` 1 may find another who shares; ask alike for all.
+
+    Parameters
+    ----------
+    gpus : sequence of str
+        As `visible_gpus` names them.
+    share : int
+        Processes at a time on a GPU.
+    folder : Path, optional
+        Of the locks. By default one for this user among the temporary files.
+
+    Yields
+    ------
+    int
+        The position of the GPU in `gpus`: for torch it is cuda:<position>.
+    """
+    folder = folder or Path(tempfile.gettempdir()) / f"chromolib-gpus-{os.getuid()}"
+    has_told = False
+    while True:
+        for slot, (position, gpu) in product(range(share), enumerate(gpus)):
+            with hold(folder / f"{gpu.replace('/', '-')}.{slot}", wait=False) as owner:
+                if owner is None:
+                    yield position
+                    return
+        if not has_told:
+            tell(f"waiting for one of {len(gpus)} GPUs, {share} at a time on each; {owner} has the last")
+            has_told = True
+        time.sleep(1)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -153,6 +153,24 @@ def test_links_to_notebooks_that_the_profile_does_not_run_become_words(tmp_path)
     assert "https://pytorch.org" in page.read_text()
 
 
+def test_pages_that_were_executed_before_are_bound_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path / "data"))
+    profile = small_book(tmp_path, "print('made by hand')")
+    page = book.make_page(profile, "01_one", root=tmp_path)
+    assert page == tmp_path / "data" / "work" / "own" / "pages" / "01_one.ipynb"
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", "raise ValueError('run once more')")
+    index = book.build(profile, pages=page.parent, root=tmp_path)
+    assert "made by hand" in (index.with_name("book") / "executed" / "01_one.html").read_text()
+    page.unlink()
+    with pytest.raises(InputError, match=r"01_one.ipynb does not exist; make it with `chromolib notebook own 01_one"):
+        book.build(profile, pages=page.parent, root=tmp_path)
+
+
+def test_only_notebooks_of_the_profile_are_pages(tmp_path):
+    with pytest.raises(InputError, match="found notebook '09_none', expected one of 01_preprocess, 02_train"):
+        book.make_page("smoke", "09_none", tmp_path / "out.ipynb")
+
+
 def test_failed_notebook_keeps_the_earlier_book(tmp_path):
     profile = small_book(tmp_path, "1 / 0")
     page = earlier_book(tmp_path)

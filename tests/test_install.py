@@ -21,6 +21,7 @@ from chromolib.config import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
+BATCH = EXTRAS.pop("batch")  # has an environment of its own
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
 REQUIREMENTS = [Requirement(line) for line in sum(EXTRAS.values(), PROJECT["dependencies"])]
 INSTALLERS = {"pip", "setuptools", "wheel"}  # `pip freeze` leaves them out
@@ -29,8 +30,8 @@ PYTHONS = [f"3.{minor}" for minor in range(8, 30)]
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed: apt-get install make")
 
 
-def read_pins() -> dict[str, Version]:
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+def read_pins(name: str = "constraints.txt") -> dict[str, Version]:
+    lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#")]
     pins = dict(line.split("==") for line in lines)
     assert len(pins) == len(lines), "a package is pinned twice"
     return {canonicalize_name(name): Version(version) for name, version in pins.items()}
@@ -66,6 +67,11 @@ def test_pin_satisfies_requirement(requirement):
         assert requirement.extras <= set(EXTRAS)
     else:
         assert read_pins()[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+@pytest.mark.parametrize("requirement", [Requirement(line) for line in BATCH], ids=str)
+def test_pin_of_the_environment_of_batch_satisfies_requirement(requirement):
+    assert read_pins("constraints-batch.txt")[canonicalize_name(requirement.name)] in requirement.specifier
 
 
 def installed_requirements(name: str, extras: set[str], seen: dict[tuple[str, str], Version]) -> None:
@@ -157,6 +163,13 @@ def test_make_installs_once_until_pyproject_or_constraints_change(tmp_path):
         os.utime(stamp, (changed_at - 1, changed_at - 1))
         assert "pip install" in run_make("--dry-run", "book", f"VENV={tmp_path}").stdout, name
         stamp.touch()
+
+
+@needs_make
+def test_make_installs_snakemake_apart_and_hands_it_the_profile(tmp_path):
+    plan = run_make("--dry-run", "batch", "PROFILE=own.yml", f"VENV={tmp_path}/venv", f"BATCH_VENV={tmp_path}/batch", f"DIRECTORY={tmp_path}").stdout
+    assert f'"{tmp_path}/batch/bin/python" -m pip install --disable-pip-version-check --quiet -c constraints-batch.txt' in plan
+    assert f'profile="{ROOT}/own.yml" bin="{tmp_path}/venv/bin"' in plan  # steps run in another folder
 
 
 @needs_make

@@ -16,7 +16,7 @@ ORDER = [
     "attention", "batch",
     "dataset", "resampling", "evaluation", "model", "baselines", "train", "released", "machine", "runs", "workers", "grid", "pretrained",
     "studies",
-    "analysis", "browser", "plans",
+    "analysis", "browser", "plans", "workflow",
     "plots", "book", "cli",
 ]  # fmt: skip
 PACKAGE = ROOT / "chromolib"

@@ -1,0 +1,74 @@
+"""The steps of a profile's book, for a workflow engine such as the one that reads the Snakefile.
+
+In: a profile and a budget; nothing of its data is read. Out: a record that fits JSON: which steps there are, and what each needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from . import machine, plans, studies
+from .config import ROOT, Profile, load_profile, profile_file
+from .runs import VERSION, Run, recipe_of, selection_of
+
+AFTER_ALL = {"results"}  # notebooks that read the tables of the others
+
+
+def steps(profile: str | os.PathLike[str], budget: str = "profile") -> dict[str, Any]:
+    """What the book of a profile is made of, whether it is there or not.
+
+    Returns
+    -------
+    dict
+        name and work_dir of the profile; gpus of this machine, see `machine.visible_gpus`;
+        code, a digest of this package: with another, pages are made again;
+        profiles: work_dir -> profile (name or path), file, of this one and of others whose networks it needs (a second species);
+        features: those that are needed, each a work_dir and a cell type;
+        runs: id -> work_dir, features, after (ids of what it starts from), settings (a digest: with others it is another network);
+        notebooks: name -> runs (ids), after (names of notebooks).
+    """
+    study = studies.study(profile, budget)
+    record = study.record
+    needed = {name: plans.runs_for(study, name) for name in record.notebooks}
+    runs = {run.id: run for group in needed.values() for run in group}
+    records = {name: load_profile(name) for name in dict.fromkeys([str(profile), *(run.profile for run in runs.values())])}
+    of_runs = {name: _of_run(run, records[run.profile]) for name, run in runs.items()}
+    own = [[_work_dir(record), name] for name in study.cell_types]
+    features = [*own, *(store for step in of_runs.values() for store in step["features"])]
+    return {
+        "name": record.name,
+        "work_dir": _work_dir(record),
+        "gpus": machine.visible_gpus(),
+        "code": _digest(path.read_text(encoding="utf-8") for path in sorted((ROOT / "chromolib").rglob("*.py"))),
+        "profiles": {_work_dir(known): {"profile": name, "file": str(profile_file(name).resolve())} for name, known in records.items()},
+        "features": [list(store) for store in dict.fromkeys(map(tuple, features))],
+        "runs": of_runs,
+        "notebooks": {name: {"runs": [run.id for run in group], "after": _before(name, record)} for name, group in needed.items()},
+    }
+
+
+def _of_run(run: Run, record: Profile) -> dict[str, Any]:
+    about = {name: value for name, value in vars(run).items() if name != "profile"}
+    settings = [VERSION, about, vars(recipe_of(run, record)), selection_of(run, record)]
+    return {
+        "work_dir": _work_dir(record),
+        "features": [[_work_dir(record), name] for name in run.cell_types],
+        "after": [run.source.id] if run.source else [],
+        "settings": _digest([json.dumps(settings, sort_keys=True)]),
+    }
+
+
+def _digest(texts: Iterable[str]) -> str:
+    return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
+
+
+def _work_dir(record: Profile) -> str:
+    return str(record.work_dir.resolve())
+
+
+def _before(notebook: str, record: Profile) -> list[str]:
+    return [name for name in record.notebooks if name not in AFTER_ALL] if notebook in AFTER_ALL else []

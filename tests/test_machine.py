@@ -1,0 +1,64 @@
+"""GPUs are shared out by locks, one for each place on each device; shown with names of devices that are not there."""
+
+import socket
+import subprocess
+import sys
+import textwrap
+from contextlib import ExitStack
+
+import pytest
+import torch
+
+from chromolib import machine
+
+GPUS = ["0", "GPU-8f2a"]
+
+
+def test_each_takes_a_gpu_that_nobody_holds_before_one_is_shared(tmp_path):
+    with ExitStack() as holds:
+        taken = [holds.enter_context(machine.free_gpu(GPUS, 2, folder=tmp_path)) for _ in range(4)]
+    assert taken == [0, 1, 0, 1]
+
+
+def test_one_that_is_given_back_is_taken_again(tmp_path):
+    with machine.free_gpu(GPUS, folder=tmp_path) as first:
+        with machine.free_gpu(GPUS, folder=tmp_path) as second:
+            pass
+        with machine.free_gpu(GPUS, folder=tmp_path) as third:
+            pass
+    assert (first, second, third) == (0, 1, 1)
+
+
+def test_a_gpu_of_a_process_that_was_killed_is_free(tmp_path):
+    held = textwrap.dedent(f"""
+        import time
+        from pathlib import Path
+        from chromolib import machine
+        with machine.free_gpu(["0"], folder=Path({str(tmp_path)!r})):
+            print("held", flush=True)
+            time.sleep(600)
+    """)
+    child = subprocess.Popen([sys.executable, "-c", held], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "held\n"
+    waits = []
+
+    def tell(text):
+        waits.append(text)
+        child.kill()
+
+    with machine.free_gpu(["0"], folder=tmp_path, tell=tell) as position:
+        assert position == 0
+    child.wait()
+    assert waits == [f"waiting for one of 1 GPUs, 1 at a time on each; process {child.pid} on {socket.gethostname()} has the last"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "n_gpus", "names"),
+    [(None, 2, ["0", "1"]), ("3,1", 2, ["3", "1"]), ("GPU-8f2a, 0", 2, ["GPU-8f2a", "0"]), ("", 0, []), ("1,-1,2", 1, ["1"])],
+)
+def test_visible_gpus_are_those_of_cuda_visible_devices(monkeypatch, listed, n_gpus, names):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if listed is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+    assert machine.visible_gpus() == names

@@ -1,0 +1,43 @@
+"""The steps of a book: every training of the plan once, in an order that can be followed, named as their folders are."""
+
+import json
+from pathlib import Path
+
+from chromolib import plans, studies, workflow
+from chromolib.config import PROFILES
+
+
+def test_steps_are_those_of_the_plan_and_fit_json(data_dir):
+    steps = json.loads(json.dumps(workflow.steps("smoke")))
+    study = studies.study("smoke")
+    assert tuple(steps["notebooks"]) == tuple(study.record.notebooks)
+    for name, notebook in steps["notebooks"].items():
+        assert notebook["runs"] == [run.id for run in plans.runs_for(study, name)]
+    assert set(steps["runs"]) == {run.id for name in study.record.notebooks for run in plans.runs_for(study, name)}
+    stores = {tuple(store) for store in steps["features"]}
+    assert {tuple(store) for run in steps["runs"].values() for store in run["features"]} <= stores
+    assert {work for work, _ in stores} == {run["work_dir"] for run in steps["runs"].values()} == set(steps["profiles"])
+    assert {name for run in steps["runs"].values() for name in run["after"]} <= set(steps["runs"])
+    assert steps["work_dir"] == str(data_dir.resolve() / "work" / "smoke")
+    assert {Path(work).name: found["file"] for work, found in steps["profiles"].items()} == {
+        "smoke": str(PROFILES / "smoke.yml"), "smoke-mouse": str(PROFILES / "smoke-mouse.yml"),
+    }  # fmt: skip
+
+
+def test_the_notebook_of_all_results_comes_last():
+    after = {name: set(notebook["after"]) for name, notebook in workflow.steps("smoke")["notebooks"].items()}
+    assert after.pop("results") == set(after)
+    assert not any(after.values())
+
+
+def test_another_recipe_changes_the_settings_of_the_runs_it_is_for_alone(tmp_path):
+    text = (PROFILES / "smoke.yml").read_text()
+    other = tmp_path / "smoke.yml"
+    other.write_text(text.replace("deepchrome: {epochs: 2,", "deepchrome: {epochs: 3,"))
+    same = tmp_path / "same" / "smoke.yml"
+    same.parent.mkdir()
+    same.write_text(text + "# a remark\n")
+    before, changed, unchanged = (workflow.steps(path)["runs"] for path in (PROFILES / "smoke.yml", other, same))
+    differ = {name for name in before if before[name]["settings"] != changed[name]["settings"]}
+    assert differ and all("deepchrome" in name for name in differ)
+    assert {name: run["settings"] for name, run in before.items()} == {name: run["settings"] for name, run in unchanged.items()}
