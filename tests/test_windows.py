@@ -1,5 +1,7 @@
 """Windows and neighbours: counted by hand, equal to the general tools, unmoved by what lies outside."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -96,7 +98,7 @@ def test_what_is_left_out_is_named():
     assert table["why"].unique().tolist() == ["wider than the profile's frame of 10 kb"]
     study = studies.study("sim", "full")
     assert windows.left_out(study).empty
-    few = studies.Study("sim", study.record, False, cell_types=("S01",), folds=(1, 2), peers=("hm-crnn",), seed=42)
+    few = replace(study, is_full=False, cell_types=("S01",), folds=(1, 2), peers=("hm-crnn",))
     absent = [f"fold {fold}" for fold in profile_genome(study.record).fold_ids if fold > 2]
     assert windows.left_out(few)["what"].tolist() == ["DeepChrome", "AttentiveChrome", "cell type S02", "cell type S03", *absent]
 
