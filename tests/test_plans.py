@@ -36,7 +36,7 @@ def trained(profile="smoke"):
 # It is what notebooks train
 
 
-@pytest.mark.parametrize("notebook", ["06_attention", "07_pcri"])
+@pytest.mark.parametrize("notebook", ["07_pcri"])
 def test_after_its_runs_a_notebook_trains_nothing_and_reads_them_all(notebook, tmp_path):
     runs = plans.runs_for(studies.study("smoke"), notebook)
     ensure(runs, per_device=2)

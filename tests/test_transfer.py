@@ -1,5 +1,7 @@
 """Few target genes or none: tables by hand, what simple models may see, and what was planted in sim."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -96,6 +98,9 @@ def test_claims_get_what_saw_other_cell_types_alone_under_one_name():
 # What was planted in sim
 
 
+is_slow = pytest.mark.skipif(not os.environ.get("CHROMOLIB_SLOW"), reason="trains networks of sim for two and a half minutes: CHROMOLIB_SLOW=1")
+
+
 @pytest.fixture(scope="module")
 def trained(data_dir):
     """Scores of genes of fold 1: of the three cell types by each other's networks, and of S03 by networks that learned from 100 of its
@@ -106,11 +111,13 @@ def trained(data_dir):
     return cross.of_runs(own).scores, studies.scores({name: [run] for name, run in few.items()}, results)
 
 
+@is_slow
 def test_fine_tuning_beats_scratch_with_100_genes_on_sim(trained):
     gain = difference(trained[1], "tuned", "scratch", "clf").iloc[0]
     assert gain["low"] > 0, gain
 
 
+@is_slow
 def test_what_networks_say_of_a_cell_type_finds_the_close_pair_on_sim(trained):
     control = cross.relative(cross.from_own_marks(trained[0]), n_resamples=200)
     assert set(cross.tree(control).merges.iloc[0][["first", "second"]]) == {"S01", "S02"}, control
@@ -119,12 +126,14 @@ def test_what_networks_say_of_a_cell_type_finds_the_close_pair_on_sim(trained):
         assert ratio.loc[far, "high"] < ratio.loc[("S01", "S02"), "value"], control
 
 
+@is_slow
 def test_networks_that_read_the_target_lose_nothing_where_one_rule_holds_on_sim(trained):
     ratio = cross.relative(trained[0], n_resamples=200)
     other = ratio[ratio["cell_type"] != ratio["source"]]
     assert (other["value"] > 0.93).all() and (other["high"] > 0.97).all(), other
 
 
+@is_slow
 def test_planted_states_say_the_same_on_sim(trained):
     planted = cross.relative(cross.planted(load_profile("sim"), trained[0]), n_resamples=50)
     assert set(cross.tree(planted).merges.iloc[0][["first", "second"]]) == {"S01", "S02"}
