@@ -99,7 +99,7 @@ say "profile $profile through sbatch"
 began=$SECONDS
 lose_one &
 pids+=($!)
-# The status is asked of the queue, since there is no accounting. Small trainings share jobs; the real profile asks for a GPU each.
+# The status is asked of the queue, since there is no accounting.
 batch slurm pages --profile "$root/profiles/slurm" --slurm-status-command squeue --slurm-init-seconds-before-status-checks 3 \
   --seconds-between-status-checks 3 --latency-wait 5 --jobs "$cores" ${SLURM_TEST_ARGS:-}
 say "through sbatch: $((SECONDS - began)) s"
