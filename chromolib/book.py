@@ -25,6 +25,7 @@ from functools import partial
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import papermill
@@ -35,7 +36,7 @@ from papermill.translators import PythonTranslator
 
 from . import features, machine, sources
 from .config import PROFILES, ROOT, InputError, Profile, load_profile, profile_names
-from .files import hold
+from .files import hold, write_whole
 from .grid import in_words
 
 # What notebooks run with. The first two would let Jupyter start a kernel from outside of this environment; a page keeps
@@ -127,9 +128,7 @@ def make_page(
         parameters["budget"] = budget
     with hold(settings.work_dir / ".locks" / f"page-{name}", tell=lambda owner: SAY_AT_ONCE(f"{name}: {owner} executes it; waiting for that")):
         run_notebook(source, target, parameters, cwd=root)
-        _drop_links(target, but=settings.notebooks)
-        _append_sources(target, built_profiles() if name in OF_ALL_PROFILES else [settings])
-        _append_provenance(target, settings)
+        _complete(target, settings, shown=built_profiles() if name in OF_ALL_PROFILES else [settings])
     return target
 
 
@@ -230,13 +229,19 @@ def _copy_pages(pages: Path, settings: Profile, root: Path) -> None:
         shutil.copyfile(page, executed / page.name)
 
 
-def _drop_links(executed: Path, but: Sequence[str]) -> None:
-    """Leave only the words of links to notebooks that the profile does not run: the book has no such page."""
+def _complete(executed: Path, settings: Profile, shown: Sequence[Profile]) -> None:
+    """Make a page of an executed notebook: its links lead to pages of this book, and it ends with what it rests on."""
     notebook = nbformat.read(executed, as_version=4)
+    _drop_links(notebook, but=settings.notebooks)
+    notebook.cells += [_sources_cell(shown), _provenance_cell(executed.stem, notebook.metadata["papermill"], settings)]
+    write_whole(executed, lambda path: nbformat.write(notebook, path))
+
+
+def _drop_links(notebook: nbformat.NotebookNode, but: Sequence[str]) -> None:
+    """Leave only the words of links to notebooks that the profile does not run: the book has no such page."""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = LINK.sub(lambda link: link[0] if link["notebook"] in but else link["words"], cell.source)
-    nbformat.write(notebook, executed)
 
 
 def built_profiles() -> list[Profile]:
@@ -244,8 +249,8 @@ def built_profiles() -> list[Profile]:
     return [record for record in map(load_profile, profile_names()) if (record.work_dir / "results").is_dir()]
 
 
-def _append_sources(executed: Path, shown: list[Profile]) -> None:
-    """End a page with where its data come from, under which terms, and whom to cite."""
+def _sources_cell(shown: Sequence[Profile]) -> nbformat.NotebookNode:
+    """Where the data of a page come from, under which terms, and whom to cite."""
     found = dict(source for profile in shown for source in sources.describe(profile))
     text = ["## Where the data come from", ""]
     if simulated := [profile.name for profile in shown if profile.simulated]:
@@ -258,29 +263,24 @@ def _append_sources(executed: Path, shown: list[Profile]) -> None:
         f"| [`{name}`]({source.home}) | {source.description.strip()} | {source.licence} | {source.citation} |"
         for name, source in found.items()
     ]
-    notebook = nbformat.read(executed, as_version=4)
-    notebook.cells.append(nbformat.v4.new_markdown_cell("\n".join(text), id="data-sources"))
-    nbformat.write(notebook, executed)
+    return nbformat.v4.new_markdown_cell("\n".join(text), id="data-sources")
 
 
-def _append_provenance(executed: Path, settings: Profile) -> None:
-    """End a page with what it was made from, by what, on what, in which time, and the commands that make it again."""
-    notebook = nbformat.read(executed, as_version=4)
-    made = notebook.metadata["papermill"]
-    versions = {name: version(name) for name in ("chromolib", "torch", "numpy", "pandas", "scikit-learn")}
+def _provenance_cell(name: str, made: Mapping[str, Any], settings: Profile) -> nbformat.NotebookNode:
+    """What a page was made from, by what, on what, in which time, and the commands that make it again; `made`: papermill's notes."""
+    versions = {package: version(package) for package in ("chromolib", "torch", "numpy", "pandas", "scikit-learn")}
     rows = {
         "profile": f"`{settings.name}`",
         "data": "; ".join(_digests(settings)) or "no features yet",
         "code": f"commit `{machine.commit() or 'unknown'}`",
-        "versions": ", ".join(f"{name} {number}" for name, number in {"Python": platform.python_version(), **versions}.items()),
+        "versions": ", ".join(f"{package} {number}" for package, number in {"Python": platform.python_version(), **versions}.items()),
         "hardware": machine.hardware(),
         "time": f"{in_words(made['duration'])}, until {made['end_time'][:16].replace('T', ' ')} UTC; finished trainings were read from disk",
-        "this page again": f"`{_papermill_line(executed.stem, made['parameters'])}`",
+        "this page again": f"`{_papermill_line(name, made['parameters'])}`",
         "the book again": f"`chromolib book {_shown(made['parameters'].get('profile', settings.name))}`",
     }
     text = ["## How this page was made", "", "| what | which |", "|---|---|", *(f"| {what} | {which} |" for what, which in rows.items())]
-    notebook.cells.append(nbformat.v4.new_markdown_cell("\n".join(text), id="provenance"))
-    nbformat.write(notebook, executed)
+    return nbformat.v4.new_markdown_cell("\n".join(text), id="provenance")
 
 
 def _digests(settings: Profile) -> list[str]:

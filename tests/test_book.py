@@ -339,11 +339,8 @@ def test_every_notebook_says_where_its_data_come_from(built_book):
         assert "Averages of real H1 promoters" in page and "GPL-3.0" in page
 
 
-def test_sources_of_a_real_profile_are_told_with_terms_and_citation(tmp_path):
-    path = tmp_path / "page.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(), path)
-    book._append_sources(path, [load_profile("promoters-18k"), load_profile("sim")])
-    (cell,) = nbformat.read(path, as_version=4).cells
+def test_sources_of_a_real_profile_are_told_with_terms_and_citation():
+    cell = book._sources_cell([load_profile("promoters-18k"), load_profile("sim")])
     assert "[`patternchrome-E012`](https://github.com/Prgrmmrjns/PatternChrome)" in cell.source
     assert "none stated in the repository" in cell.source and "Paul et al. 2025" in cell.source
     assert "The data of profile sim are simulated" in cell.source
