@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from chromolib import sources
+from chromolib import cli, sources
 from chromolib.config import ROOT, InputError, load_profile
 
 
@@ -44,6 +45,25 @@ def demo_archive(data_dir) -> Path:
             if "altered or incomplete" in str(error):
                 raise
             pytest.skip(f"no real data here: {error}")
+
+
+@pytest.fixture
+def chromolib(monkeypatch, capsys):
+    """Run the command in this process: exit status, lines on stdout, lines on stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["chromolib", *map(str, arguments)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as end:  # as the interpreter does: text goes to stderr, with status 1
+            status = end.code or 0
+        out, err = capsys.readouterr()
+        if isinstance(status, str):
+            status, err = 1, f"{err}{status}\n"
+        return status, out.splitlines(), err.splitlines()
+
+    return run
 
 
 @pytest.fixture(scope="session")

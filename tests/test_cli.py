@@ -17,7 +17,6 @@ from benchmarks import peer
 from chromolib import (
     GeneDataset,
     Run,
-    cli,
     ensure,
     features,
     load_dataset,
@@ -35,25 +34,6 @@ def weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "released.pt"
     path.write_bytes(peer.checkpoint(peer.network("clf", seed=7)).getvalue())
     return path
-
-
-@pytest.fixture
-def chromolib(monkeypatch, capsys):
-    """Run the command in this process: exit status, lines on stdout, lines on stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["chromolib", *map(str, arguments)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as end:  # as the interpreter does: text goes to stderr, with status 1
-            status = end.code or 0
-        out, err = capsys.readouterr()
-        if isinstance(status, str):
-            status, err = 1, f"{err}{status}\n"
-        return status, out.splitlines(), err.splitlines()
-
-    return run
 
 
 def write_profile(folder, **changed):

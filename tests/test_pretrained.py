@@ -19,7 +19,6 @@ from benchmarks import peer
 from chromolib import (
     InputError,
     Run,
-    cli,
     ensure,
     from_pretrained,
     load_dataset,
@@ -315,23 +314,6 @@ def test_an_option_that_does_not_belong_to_the_weights_is_refused(export, option
 
 
 # The command
-
-
-@pytest.fixture
-def chromolib(monkeypatch, capsys):
-    """Run the command: exit status, lines on stdout, lines on stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["chromolib", *map(str, arguments)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as end:
-            status = end.code or 0
-        said = capsys.readouterr()
-        return status, said.out.splitlines(), [str(status)] if isinstance(status, str) else said.err.splitlines()
-
-    return run
 
 
 def test_predict_takes_several_networks_and_leaves_out_what_all_saw(chromolib, runs, export, tmp_path):

@@ -211,6 +211,27 @@ def test_run_made_from_other_features_is_trained_anew(trained, monkeypatch):
     assert trained == [RUN.id] * 2
 
 
+def interrupt_in_the_second_epoch(run, monkeypatch):
+    """Begin a run, which is stopped before its second epoch."""
+    train_epoch = train.train_epoch
+
+    def dies_in_the_second_epoch(*args):
+        if args[-1] == 2:
+            raise KeyboardInterrupt
+        return train_epoch(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train, "train_epoch", dies_in_the_second_epoch)
+        ensure([run])
+
+
+def watched_epochs(monkeypatch):
+    """Numbers of the epochs that are trained from now on, in a list that grows."""
+    train_epoch, trained = train.train_epoch, []
+    monkeypatch.setattr(train, "train_epoch", lambda *args: trained.append(args[-1]) or train_epoch(*args))
+    return trained
+
+
 def test_interrupted_run_goes_on_and_ends_as_if_nothing_had_been(folder, monkeypatch):
     whole = ensure([RUN])
     shutil.rmtree(folder)
@@ -226,26 +247,16 @@ def test_interrupted_run_goes_on_and_ends_as_if_nothing_had_been(folder, monkeyp
         patch.setattr(train, "evaluate", dies_in_the_second_epoch)
         ensure([RUN])
     assert not (folder / RUN.id / "metrics.json").exists()
-    train_epoch, trained_epochs = train.train_epoch, []
-    monkeypatch.setattr(train, "train_epoch", lambda *args: trained_epochs.append(args[-1]) or train_epoch(*args))
+    trained_epochs = watched_epochs(monkeypatch)
     assert_same(whole, ensure([RUN]))
     assert trained_epochs == [2]
 
 
 def test_interrupted_run_of_other_features_begins_anew(folder, monkeypatch):
-    train_epoch, trained_epochs = train.train_epoch, []
-
-    def dies_in_the_second_epoch(*args):
-        if args[-1] == 2:
-            raise KeyboardInterrupt
-        return train_epoch(*args)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(train, "train_epoch", dies_in_the_second_epoch)
-        ensure([RUN])
+    interrupt_in_the_second_epoch(RUN, monkeypatch)
     assert (folder / f".{RUN.id}.part" / "state.safetensors").exists()
     with_other_features(monkeypatch)
-    monkeypatch.setattr(train, "train_epoch", lambda *args: trained_epochs.append(args[-1]) or train_epoch(*args))
+    trained_epochs = watched_epochs(monkeypatch)
     ensure([RUN])
     assert trained_epochs == [1, 2]
 
@@ -535,17 +546,8 @@ def test_source_that_goes_meanwhile_is_one_line(folder, monkeypatch):
 def test_interrupted_run_from_other_cell_types_ends_as_if_nothing_had_been(folder, monkeypatch, run):
     whole = ensure([run])
     shutil.rmtree(run.folder)
-    train_epoch, trained_epochs = train.train_epoch, []
-
-    def dies_in_the_second_epoch(*args):
-        if args[-1] == 2:
-            raise KeyboardInterrupt
-        return train_epoch(*args)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(train, "train_epoch", dies_in_the_second_epoch)
-        ensure([run])
-    monkeypatch.setattr(train, "train_epoch", lambda *args: trained_epochs.append(args[-1]) or train_epoch(*args))
+    interrupt_in_the_second_epoch(run, monkeypatch)
+    trained_epochs = watched_epochs(monkeypatch)
     assert_same(whole, ensure([run]))
     assert trained_epochs == [2]
 
