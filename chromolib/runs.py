@@ -292,16 +292,18 @@ def _settings(run: Run, opened: Callable[[str, str], xr.Dataset]) -> dict[str, A
     recipe = recipe_of(run, profile)
     if run.n_genes is not None and not run.start:
         recipe = for_fewer(recipe, len(_training_genes(run, stores)))
-    settings = _without_features(run, profile, recipe) | {"features": [store.attrs["settings"] for store in stores]}
+    settings = own_settings(run, profile, recipe) | {"features": [store.attrs["settings"] for store in stores]}
     if run.source:
         settings["source"] = _settings(run.source, opened)
     return json.loads(json.dumps(settings))
 
 
-def _without_features(run: Run, profile: Profile, recipe: TrainConfig) -> dict[str, Any]:
+def own_settings(run: Run, profile: Profile, recipe: TrainConfig | None = None) -> dict[str, Any]:
+    """What decides a run's result beside its features and the network that it starts from; `recipe`: that of `recipe_of`, or one
+    that the number of genes has changed."""
     # Only what is not the default: an option that comes later leaves the runs without it current. No profile, whose name or
     # path the folder tells.
-    training = {"epochs": TrainConfig.epochs} | _departures(recipe, but=("device",))
+    training = {"epochs": TrainConfig.epochs} | _departures(recipe or recipe_of(run, profile), but=("device",))
     about = _departures(run, but=("profile",))
     selection = {"bin_bp": profile.bin_bp, "log_base": profile.log_base} | selection_of(run, profile)
     settings = {"run": about, "version": VERSION, "training": training, "selection": selection, "chromolib": __version__}
@@ -380,7 +382,7 @@ def is_there(run: Run, profile: Profile) -> bool:
     kept = _read_settings(folder)
     if kept is None or not all((folder / name).exists() for name in FILES):
         return False
-    expected = json.loads(json.dumps(_without_features(run, profile, recipe_of(run, profile))))
+    expected = json.loads(json.dumps(own_settings(run, profile)))
     if run.n_genes is not None:  # then the number of updates is that of all genes, which the features tell
         kept["training"].pop("epoch_updates", None)
     return expected == {name: value for name, value in kept.items() if name not in ("features", "source")}

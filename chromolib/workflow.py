@@ -13,7 +13,7 @@ from typing import Any
 
 from . import machine, plans, studies
 from .config import ROOT, Profile, load_profile, profile_file
-from .runs import VERSION, Run, recipe_of, selection_of
+from .runs import Run, own_settings
 
 AFTER_ALL = {"results"}  # notebooks that read the tables of the others
 
@@ -52,13 +52,11 @@ def steps(profile: str | os.PathLike[str], budget: str = "profile") -> dict[str,
 
 
 def _of_run(run: Run, record: Profile) -> dict[str, Any]:
-    about = {name: value for name, value in vars(run).items() if name != "profile"}
-    settings = [VERSION, about, vars(recipe_of(run, record)), selection_of(run, record)]
     return {
         "work_dir": _work_dir(record),
         "features": [[_work_dir(record), name] for name in run.cell_types],
         "after": [run.source.id] if run.source else [],
-        "settings": _digest([json.dumps(settings, sort_keys=True)]),
+        "settings": _digest([json.dumps(own_settings(run, record), sort_keys=True)]),
     }
 
 
