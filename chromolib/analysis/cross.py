@@ -25,7 +25,7 @@ from ..genome import profile_genome
 from ..resampling import of_parts
 from ..runs import Job, Run, Shelf, plan, selection_of
 from ..studies import Study, connected, score_of, transfers_core
-from ..train import load_weights, predict
+from ..train import Network, load_weights, predict
 from . import tracks
 from .comparison import NARROW_BP, best_possible, mean_signal
 
@@ -144,6 +144,7 @@ def of_runs(runs: Iterable[Run], orthologues: pd.DataFrame | None = None) -> Cro
         sources.setdefault((job.run.profile, job.run.cell_type), []).append(job)
     _check_names(list(sources))
     split, first = _split(jobs), jobs[0].run.profile
+    networks = {job.run: load_weights(job.run.folder) for job in jobs}
     tables, counts = [], []
     for target in sources:
         data = load_dataset(load_profile(target[0]), target[1])
@@ -153,7 +154,7 @@ def of_runs(runs: Iterable[Run], orthologues: pd.DataFrame | None = None) -> Cro
                 pairs = orthologous(data.genes, genes.drop_duplicates("gene_id"), _directed(orthologues, is_forward=target[0] == first))
             rule = allowed(data.genes, [job.run.fold for job in own], pairs)
             labels = {"cell_type": target[1], "source": source[1], "is_across": pairs is not None}
-            tables.append(_mean(own, data, rule, _checked(rule, data, genes[genes["is_seen"]], pairs)).assign(**labels))
+            tables.append(_mean({job.run: networks[job.run] for job in own}, data, rule, _checked(rule, data, genes[genes["is_seen"]], pairs)).assign(**labels))
             counts.append(labels | {"genes": len(data), **rule["kind"].value_counts().to_dict()})
     numbers = pd.DataFrame(counts, columns=COUNTS).fillna(0).astype(dict.fromkeys(COUNTS[3:], int))
     return Crossed(pd.concat(tables, ignore_index=True)[SCORES], numbers)
@@ -193,14 +194,14 @@ def _checked(rule: pd.DataFrame, data: GeneDataset, seen: pd.DataFrame, pairs: p
     return said[["gene_id", "network"]]
 
 
-def _mean(jobs: Sequence[Job], data: GeneDataset, rule: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
+def _mean(networks: Mapping[Run, Network], data: GeneDataset, rule: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
     """Mean score of the networks that may predict each gene: gene_id, task, score, target, n_networks, kind, fold."""
     tables = []
-    for job in jobs:
-        if len(ids := said.loc[said["network"] == job.run.fold, "gene_id"]):
-            selection = selection_of(job.run, load_profile(job.run.profile))
-            table = predict(load_weights(job.run.folder), data.select(genes=ids.tolist(), task=job.run.task, **selection))
-            tables.append(table.assign(task=job.run.task).pipe(lambda table: table.assign(score=score_of(table))))
+    for run, model in networks.items():
+        if len(ids := said.loc[said["network"] == run.fold, "gene_id"]):
+            selection = selection_of(run, load_profile(run.profile))
+            table = predict(model, data.select(genes=ids.tolist(), task=run.task, **selection))
+            tables.append(table.assign(task=run.task, score=score_of(table)))
     columns = ["gene_id", "task", "score", "target"]
     table = pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
     groups = table.groupby(["gene_id", "task"], sort=False, as_index=False)
