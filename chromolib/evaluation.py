@@ -388,8 +388,9 @@ def verdicts(changes: pd.DataFrame) -> pd.DataFrame:
 
 def in_brackets(table: pd.DataFrame) -> pd.Series:
     """value [low, high] as text; a dash where a metric, or its interval, means nothing."""
-    text = [f"{row.value:.3f} [{f'{row.low:.3f}, {row.high:.3f}' if row.low == row.low else '–'}]" for row in table.itertuples()]
-    return pd.Series(text, index=table.index).where(table["value"].notna(), "–")
+    ends = table["low"].map("{:.3f}".format) + ", " + table["high"].map("{:.3f}".format)
+    text = table["value"].map("{:.3f}".format) + " [" + ends.where(table["low"].notna(), "–") + "]"
+    return text.where(table["value"].notna(), "–")
 
 
 # Tests across folds and cell types

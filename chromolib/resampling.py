@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 CHUNK = 50  # resamples at a time, to bound memory
+MOST_EMPTY = 0.05  # share of resamples that may tell nothing before an interval of the others would mislead
 
 
 def resamples(n_genes: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
@@ -107,6 +108,18 @@ METRICS: dict[str, Measure] = {  # all but the mean as in evaluation.METRICS
     "roc_auc": roc_auc, "accuracy": accuracy, "average_precision": average_precision, "pearson": pearson,
     "spearman": spearman, "r2": r2, "mean": mean,
 }  # fmt: skip
+
+
+def interval(draws: np.ndarray) -> tuple[float, float, float]:
+    """Value, low and high, the ends of 95 % of resamples, of what is measured on all genes first and then on resamples, (1 + b,).
+
+    Resamples in which it means nothing, such as those of one label, are left out; there is no interval, NaN, where they are more
+    than MOST_EMPTY of all.
+    """
+    told = draws[1:][~np.isnan(draws[1:])]
+    if len(told) < (1 - MOST_EMPTY) * len(draws[1:]):
+        return draws[0], np.nan, np.nan
+    return draws[0], *np.quantile(told, (0.025, 0.975))
 
 
 def two_sided_p(draws: np.ndarray, beside: float = 0.0) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromolib import evaluation, load_dataset, studies
+from chromolib import evaluation, load_dataset, resampling, studies
 from chromolib.analysis import benchmark, comparison
 from chromolib.runs import Results
 
@@ -198,7 +198,7 @@ def test_empty_scores_make_empty_tables():
 def test_resamples_of_one_label_are_left_out_of_an_interval_where_they_are_few():
     draws = np.append(0.8, np.linspace(0, 1, 97))
     few, many = np.append(draws, [np.nan] * 3), np.append(draws, [np.nan] * 6)
-    assert benchmark._interval(few) == pytest.approx((0.8, 0.025, 0.975))
-    assert np.isnan(benchmark._interval(many)[1:]).all()
-    table = pd.DataFrame([benchmark._interval(few), benchmark._interval(many)], columns=["value", "low", "high"])
+    assert resampling.interval(few) == pytest.approx((0.8, 0.025, 0.975))
+    assert np.isnan(resampling.interval(many)[1:]).all()
+    table = pd.DataFrame([resampling.interval(few), resampling.interval(many)], columns=["value", "low", "high"])
     assert evaluation.in_brackets(table).tolist() == ["0.800 [0.025, 0.975]", "0.800 [–]"]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from chromolib import features, load_profile, simulate
-from chromolib.config import MARKS, InputError
+from chromolib.config import MARKS, InputError, cohort_of
 from chromolib.dataset import open_store
 from chromolib.genome import Region
 from chromolib.inputs import faults
@@ -107,7 +107,7 @@ def test_a_cohort_without_this_species_is_refused(name, changes, message):
     if "cohort" in changes:
         changes = {"inputs": profile.inputs.model_copy(update=changes)}
     with pytest.raises(InputError, match=message) as caught:
-        simulate.cohort_of(profile.model_copy(update=changes))
+        cohort_of(profile.model_copy(update=changes))
     assert "\n" not in str(caught.value)
 
 
@@ -120,7 +120,7 @@ def test_a_species_is_simulated_with_its_cohort_or_not_at_all(tmp_path):
 def test_each_cohort_and_its_second_species_fit(name):
     profile = load_profile(name)
     other = load_profile(profile.second_species.profile)
-    assert simulate.cohort_of(other).name == simulate.cohort_of(profile).name == name and other.raw_dir == profile.raw_dir
+    assert cohort_of(other).name == cohort_of(profile).name == name and other.raw_dir == profile.raw_dir
     assert faults.find(name).faults == faults.find(other.name).faults == []
 
 

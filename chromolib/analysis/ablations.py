@@ -14,7 +14,7 @@ import pandas as pd
 from .. import evaluation
 from ..config import InputError, Profile
 from ..dataset import GeneDataset
-from ..resampling import of_parts, two_sided_p
+from ..resampling import interval, of_parts, two_sided_p
 from ..simulate import read_truth, signal
 from ..studies import ANOTHER_SEED, OURS
 from . import marks
@@ -173,8 +173,7 @@ def _parts(scores: pd.DataFrame, models: list[str]) -> list[list[pd.DataFrame]]:
 
 
 def _interval(draws: np.ndarray) -> dict[str, float]:
-    low, high = np.quantile(draws[1:], (0.025, 0.975))
-    return {"value": draws[0], "low": low, "high": high}
+    return dict(zip(("value", "low", "high"), interval(draws), strict=True))
 
 
 def rows_of(table: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:

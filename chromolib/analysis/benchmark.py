@@ -19,7 +19,7 @@ from ..config import BETTER_NETWORK, ModelConfig, Task, TrainConfig
 from ..dataset import GeneDataset, load_dataset, pair
 from ..evaluation import METRIC_NAMES
 from ..genome import profile_genome
-from ..resampling import of_parts
+from ..resampling import interval, of_parts
 from ..runs import PEER_BIN_BP, Results, Run, recipe_of, selection_of
 from ..studies import BETTER, OURS, SCORES, Grid, Study
 from . import comparison, fold_change
@@ -28,7 +28,6 @@ PROBABILITY = f"{OURS}, probability"
 SHOWN: dict[Task, tuple[str, ...]] = {
     "clf": ("roc_auc", "average_precision", "accuracy"), "reg": ("pearson", "r2", "spearman"), "diff": ("pearson", "r2", "spearman"),
 }  # fmt: skip
-MOST_EMPTY = 0.05
 N_RESAMPLES = 1000
 _RECIPE = {"optimizer": "optimizer", "learning_rate": "rate", "batch_size": "batch", "epochs": "epochs", "decay": "decay"}
 _COMPARED = [field.name for field in fields(TrainConfig) if field.name not in ("seed", "device", "precision", "select")]
@@ -210,7 +209,7 @@ def metrics(scores: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for key, table in scores.groupby(["cell_type", "task", "model"], sort=False):
         pooled = evaluation.METRICS[key[1]](table["target"].to_numpy(), table["score"].to_numpy())
-        rows += [(*key, metric, *_interval(_over_folds([table], metric)[:, 0]), pooled[metric], len(table)) for metric in SHOWN[key[1]]]
+        rows += [(*key, metric, *interval(_over_folds([table], metric)[:, 0]), pooled[metric], len(table)) for metric in SHOWN[key[1]]]
     return pd.DataFrame(rows, columns=["cell_type", "task", "model", "metric", "value", "low", "high", "pooled", "n"])
 
 
@@ -220,15 +219,6 @@ def _over_folds(tables: Sequence[pd.DataFrame], metric: str) -> np.ndarray:
     by_gene = [table.set_index("gene_id")[["fold", "score", "target"]] for table in tables]
     values, _ = of_parts([[table[table["fold"] == fold] for table in by_gene] for fold in folds], metric, N_RESAMPLES, seed=0)
     return values.mean(1)
-
-
-def _interval(draws: np.ndarray) -> tuple[float, float, float]:
-    """Value, low and high of what is measured on all genes first, then on resamples. Those in which a fold has genes of one label
-    alone tell nothing and are left out; no interval where they are more than `MOST_EMPTY` of all."""
-    told = draws[1:][~np.isnan(draws[1:])]
-    if len(told) < (1 - MOST_EMPTY) * len(draws[1:]):
-        return draws[0], np.nan, np.nan
-    return (draws[0], *np.quantile(told, (0.025, 0.975)))
 
 
 def side_by_side(measured: pd.DataFrame) -> pd.DataFrame:
@@ -258,7 +248,7 @@ def differences(scores: pd.DataFrame, models: Sequence[str], references: Sequenc
         for first, second in ((a, b) for a in models for b in references if a != b and {a, b} <= set(by_model)):
             genes = set(by_model[first]["gene_id"]) & set(by_model[second]["gene_id"])
             draws = _over_folds([by_model[name][by_model[name]["gene_id"].isin(genes)] for name in (first, second)], metric)
-            rows.append((cell_type, task, metric, first, second, *_interval(draws[:, 0] - draws[:, 1]), len(genes)))
+            rows.append((cell_type, task, metric, first, second, *interval(draws[:, 0] - draws[:, 1]), len(genes)))
     table = pd.DataFrame(rows, columns=["cell_type", "task", "metric", "first", "second", "value", "low", "high", "n"])
     return evaluation.verdicts(table[table["value"].notna()].reset_index(drop=True))
 

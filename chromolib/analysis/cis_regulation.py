@@ -16,11 +16,11 @@ from scipy import linalg, special, stats
 from statsmodels.regression.linear_model import OLS, RegressionResults
 
 from .. import companions, genome
-from ..config import Profile
+from ..config import Profile, cohort_of
 from ..dataset import GeneDataset
 from ..evaluation import adjusted
 from ..resampling import resamples, two_sided_p
-from ..simulate import cohort_of, read_truth, truth
+from ..simulate import read_truth, truth
 from ..studies import Study, connected
 from . import marks, pcres
 

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from .. import resampling
-from ..config import Profile
+from ..config import Profile, cohort_of
 from ..dataset import GeneDataset
 from ..genome import spans
-from ..simulate import acting_contributions, acting_together, cohort_of, read_truth
+from ..simulate import acting_contributions, acting_together, read_truth
 from . import pcres, tracks
 from .perturbation import PROMOTER
 
@@ -185,7 +185,7 @@ def precision(table: pd.DataFrame, beside: str = CONTACT, *, n_resamples: int = 
             values, about = found
             for ranking, drawn in values.items():
                 change = drawn - values[beside] if beside in values else np.full_like(drawn, np.nan)
-                rows.append((kind, metric, ranking, *_interval(drawn), *_interval(change), *about))
+                rows.append((kind, metric, ranking, *resampling.interval(drawn), *resampling.interval(change), *about))
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -228,11 +228,6 @@ def _within(table: pd.DataFrame, n_resamples: int, seed: int) -> tuple[dict[str,
     share = found[found["ranking"] == wide.columns[0]]
     pairs = table[(table["ranking"] == wide.columns[0]) & table["gene_id"].isin(wide.index)]
     return dict(zip(wide, means.T, strict=True)), (share["random"].mean(), len(pairs), int(pairs["is_planted"].sum()), len(wide))
-
-
-def _interval(drawn: np.ndarray) -> tuple[float, float, float]:
-    low, high = np.quantile(drawn[1:], (0.025, 0.975))
-    return drawn[0], low, high
 
 
 def for_claims(table: pd.DataFrame) -> pd.DataFrame:

@@ -17,12 +17,12 @@ from scipy import stats
 
 from .. import evaluation
 from ..baselines import PEERS, WINDOW_PEERS
-from ..config import InputError, Profile, Task
+from ..config import InputError, Profile, Task, cohort_of
 from ..dataset import GeneDataset
 from ..evaluation import FIRST_METRIC
 from ..genome import profile_genome
-from ..resampling import of_parts
-from ..simulate import cohort_of, read_truth
+from ..resampling import interval, of_parts
+from ..simulate import read_truth
 from ..simulate.signal import ALONG_BODY, AT_TSS, HALF_BP, TOP_BP
 from ..studies import SCORES, WINDOWS_BP, Study, window_name
 from .comparison import baseline, binned_signal, linear, mean_signal
@@ -231,7 +231,7 @@ def gains(scores: pd.DataFrame, task: Task = "clf", *, n_resamples: int = 1000, 
     draws = dict(zip(columns, np.moveaxis(values.mean(1), -1, 0), strict=True))             # (1 + b,) of each model and window
     rows = [
         (model, step_name(wide, narrow), window_name(model, wide), window_name(model, narrow), FIRST_METRIC[task],
-         *_with_interval(draws[model, wide] - draws[model, narrow]), n)
+         *interval(draws[model, wide] - draws[model, narrow]), n)
         for model, windows_bp in _windows_of(columns).items()
         for wide, narrow in steps(windows_bp)
     ]  # fmt: skip
@@ -309,7 +309,7 @@ def by_neighbour(
             continue
         values, n = of_parts(chosen, FIRST_METRIC[task], n_resamples, seed)
         for column, draws in zip(next(iter(parts.values())), np.moveaxis(values.mean(1), -1, 0), strict=True):
-            rows.append((*column, group, FIRST_METRIC[task], *_with_interval(draws), n))
+            rows.append((*column, group, FIRST_METRIC[task], *interval(draws), n))
     return pd.DataFrame(rows, columns=["model", "window_bp", "group", "metric", "value", "low", "high", "n"])
 
 
@@ -454,13 +454,8 @@ def _contrast(
     first, second = (values[..., i] - values[..., i + 1] for i in (0, 2))                   # (1 + b, part)
     sizes = [len(set().union(*(row[i].index for row in chosen))) for i in (0, 2)]
     parts = zip((*kinds, "first minus second"), (first, second, first - second), (*sizes, n), strict=True)
-    return [(*labels, kind, metric, *_with_interval(draws.mean(1)), size) for kind, draws, size in parts]
+    return [(*labels, kind, metric, *interval(draws.mean(1)), size) for kind, draws, size in parts]
 
 
 def _fewest(chosen: list[list[pd.DataFrame]]) -> int:
     return min(len(table) for row in chosen for table in row)
-
-
-def _with_interval(draws: np.ndarray) -> tuple[float, float, float]:
-    """Value on all genes, the first of these, and the ends of 95 % of the resamples; NaN where one of them means nothing."""
-    return draws[0], *np.quantile(draws[1:], (0.025, 0.975))
