@@ -5,6 +5,7 @@
 #   VENV         the environment; VENV=$CONDA_PREFIX uses the active conda environment (see environment.yml)
 #   TORCH_FLAGS  further options of `pip install torch`, such as the index of a CPU or CUDA build (see constraints.txt);
 #                they count at the first installation: to change the build later, remove .venv
+#   WORKERS      processes that run tests, each with files of its own: as many as cores, but 4 at most; 0: this one alone
 #   PYTEST_ARGS  further options of pytest
 #   CORES, THREADS, SHARE, BATCH_ARGS   of `make batch`: cores in all, of a step, trainings at a time on a GPU, and further options of
 #                snakemake; DIRECTORY, where it keeps its notes, is the data folder
@@ -12,6 +13,7 @@ PROFILE     ?= sim
 PYTHON      ?= python3
 VENV        ?= .venv
 TORCH_FLAGS ?=
+WORKERS     ?= auto
 PYTEST_ARGS ?=
 CORES       ?= all
 THREADS     ?= 1
@@ -54,7 +56,7 @@ test-slurm: $(VENV)/.installed-book $(BATCH_VENV)/.installed tools
 
 test: $(VENV)/.installed-test tools
 	@echo "running the tests"
-	@PATH="$(abspath $(BIN)):$$PATH" python -m pytest $(PYTEST_ARGS)
+	@PATH="$(abspath $(BIN)):$$PATH" python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 clean:
 	rm -rf _build book/executed

@@ -388,9 +388,11 @@ def verdicts(changes: pd.DataFrame) -> pd.DataFrame:
 
 def in_brackets(table: pd.DataFrame) -> pd.Series:
     """value [low, high] as text; a dash where a metric, or its interval, means nothing."""
-    ends = table["low"].map("{:.3f}".format) + ", " + table["high"].map("{:.3f}".format)
-    text = table["value"].map("{:.3f}".format) + " [" + ends.where(table["low"].notna(), "–") + "]"
-    return text.where(table["value"].notna(), "–")
+    texts = [
+        "–" if np.isnan(value) else f"{value:.3f} [–]" if np.isnan(low) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+        for value, low, high in table[["value", "low", "high"]].itertuples(index=False)
+    ]
+    return pd.Series(texts, index=table.index, dtype=object)  # text also where there are no rows
 
 
 # Tests across folds and cell types

@@ -403,6 +403,7 @@ def test_verdict_says_no_more_than_the_interval(low, high, verdict):
 def test_text_of_an_interval_has_a_dash_where_a_metric_means_nothing():
     table = pd.DataFrame({"value": [0.5, np.nan], "low": [0.25, np.nan], "high": [0.75, np.nan]})
     assert evaluation.in_brackets(table).tolist() == ["0.500 [0.250, 0.750]", "–"]
+    assert evaluation.in_brackets(table[:0]).tolist() == []
 
 
 # Tests across folds and cell types

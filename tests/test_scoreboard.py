@@ -61,6 +61,7 @@ def test_real_profiles_come_first_and_simulated_ones_are_marked_in_every_row(roo
     rows = scoreboard.rows(board.scores)
     assert rows["row"].unique().tolist() == ["deepdiff-sample\nE123", "h1-demo\nE003", "smoke\nS01 (simulated)"]
     assert rows["simulated"].tolist() == [False] * 4 + [True] * 2
+    assert scoreboard.side_by_side(board.scores[board.scores["task"] == "diff"], ["pearson"]).empty
 
 
 def test_differences_are_one_column_of_text_and_a_verdict(root):
