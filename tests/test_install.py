@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
@@ -44,6 +45,20 @@ def test_pinned_versions_run_on_the_python_of_debian_12():
     found = {name: versions for name, versions in installed.items() if name in pins}
     assert len(found) > 100
     assert not [name for name, versions in found.items() if versions and oldest not in SpecifierSet(versions)]
+
+
+def test_wheel_holds_every_file_of_the_package(tmp_path, monkeypatch):
+    # chromolib.plots was once missing in a list of packages; a checkout installed with -e does not notice.
+    shutil.copytree(ROOT / "chromolib", tmp_path / "chromolib", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "chromolib" / "plots" / "drawn.js").touch()
+    files = {str(path.relative_to(tmp_path)) for path in (tmp_path / "chromolib").rglob("*") if path.is_file()}
+    monkeypatch.chdir(tmp_path)
+    build_meta = pytest.importorskip("setuptools.build_meta", reason="setuptools is not installed: pip install setuptools")
+    wheel = tmp_path / build_meta.build_wheel(tmp_path)
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert held == files
 
 
 def conda_requirements() -> list[Requirement]:
