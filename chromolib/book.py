@@ -47,6 +47,7 @@ KERNEL_ENVIRONMENT = {"JUPYTER_PATH": None, "JUPYTER_PREFER_ENV_PATH": None, "CH
 QUIET_KERNEL = ["--IPKernelApp.log_level=ERROR"]
 
 LINK = re.compile(r"\[(?P<words>[^\]]*)\]\((?P<notebook>\w+)\.ipynb(#[^)]*)?\)")  # to another notebook, in Markdown
+TABLE_LINK = re.compile(r'<a href="tables/([^"/]+)\.csv" download>')  # as plots.csv_link writes it, in HTML
 H1_AVERAGES = "chromoformer-demo"  # source of data/h1-demo-promoters.csv, which any profile is held against
 OF_ALL_PROFILES = {"results"}  # notebooks that show more than the profile they are run with
 
@@ -340,11 +341,23 @@ def _write_html(settings: Profile, root: Path) -> Path:
             finished = subprocess.run([*command, *options], cwd=root, stdout=output, stderr=subprocess.STDOUT, check=False)
         if finished.returncode:
             raise BookError(f"jupyter-book: {_first_complaint(log)}; everything it said: {log}")
+        _copy_tables(Path(folder) / "_build" / "html" / "book" / "executed", settings)
         pages = parent / "html"
         if pages.exists():
             os.replace(pages, Path(folder) / "earlier")  # goes with the temporary folder
         os.replace(Path(folder) / "_build" / "html", pages)
     return pages / "index.html"
+
+
+def _copy_tables(pages: Path, settings: Profile) -> None:
+    """Put the tables that pages link to beside them: of a reader's copy of the book, all numbers can be taken on from."""
+    linked = {name: page.name for page in sorted(pages.glob("*.html")) for name in TABLE_LINK.findall(page.read_text(encoding="utf-8"))}
+    for name, page in linked.items():
+        table = settings.work_dir / "results" / f"{name}.csv"
+        if not table.is_file():
+            raise BookError(f"{page} links to {table}, which does not exist; make the page again with `chromolib notebook {settings.name} {Path(page).stem}`")
+        (pages / "tables").mkdir(exist_ok=True)
+        shutil.copyfile(table, pages / "tables" / table.name)
 
 
 def _config_for(settings: Profile, root: Path) -> dict:

@@ -166,6 +166,25 @@ def test_pages_that_were_executed_before_are_bound_as_they_are(tmp_path, monkeyp
         book.build(profile, pages=page.parent, root=tmp_path)
 
 
+SHOWS_A_TABLE = """import pandas as pd
+from chromolib import load_profile, plots
+plots.show_table(pd.DataFrame({"x": [1, 2]}), profile=load_profile(profile), name="01_x", caption="Two rows.")"""
+
+
+def test_tables_that_pages_link_to_lie_beside_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path / "data"))
+    profile = small_book(tmp_path, SHOWS_A_TABLE)
+    made = book.make_page(profile, "01_one", root=tmp_path)
+    results = tmp_path / "data" / "work" / "own" / "results"
+    (results / "01_old.csv").write_text("of an earlier version of the page\n")
+    tables = book.build(profile, pages=made.parent, root=tmp_path).with_name("book") / "executed" / "tables"
+    assert [path.name for path in tables.iterdir()] == ["01_x.csv"] and (tables / "01_x.csv").read_text() == "x\n1\n2\n"
+    (results / "01_x.csv").unlink()
+    with pytest.raises(InputError, match=r"01_one.html links to .*01_x.csv, which does not exist; make the page again with `chromolib notebook own 01_one`"):
+        book.build(profile, pages=made.parent, root=tmp_path)
+    assert (tables / "01_x.csv").exists()                                      # the earlier book stays
+
+
 def test_only_notebooks_of_the_profile_are_pages(tmp_path):
     with pytest.raises(InputError, match="found notebook '09_none', expected one of 01_preprocess, 02_train"):
         book.make_page("smoke", "09_none", tmp_path / "out.ipynb")

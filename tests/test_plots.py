@@ -89,6 +89,13 @@ def test_figure_is_saved_under_its_label_with_its_table(profile):
     assert (folder / "fig1.svg").read_bytes() == shown.svg and b"<svg" in shown.svg
 
 
+def test_captions_link_to_the_table_that_lies_beside_the_page(profile):
+    link = '<a href="tables/fig1.csv" download>Table fig1.csv</a>'
+    assert f"Profile smoke: simulated data. {link}</figcaption>" in published(profile)._repr_html_()
+    page = plots.show_table(pd.DataFrame({"x": [1]}), profile=profile, name="fig1", caption="One row.").to_html()
+    assert f"Profile smoke: simulated data. {link}</caption>" in page
+
+
 def test_same_figure_is_the_same_bytes(profile):
     assert published(profile).svg == published(profile).svg
 

@@ -53,6 +53,7 @@ KIND_STYLES = {
     "nearest TSS within 5 kb": ("#7a3e9d", "s"), "nearest TSS 5 to 20 kb away": ("#d55e00", "o"), "nearest TSS beyond 20 kb": (OTHER, "D"),
     "on": ("#d55e00", "o"), "off": ("#0072b2", "s"), "none in view": (OTHER, "D"),
 }  # fmt: skip
+TABLES = "tables"  # folder beside a page with the tables that it links to
 MANY_POINTS = 3000  # more are drawn as an image inside of the SVG: a page of megabytes opens slowly
 COLUMN_NAMES = METRIC_NAMES | {
     "mean_depth": "mean depth", "share_empty": "bins without reads", "depth_q50": "median depth",
@@ -84,16 +85,17 @@ STYLE = {
 
 
 class Published:
-    """A figure as a notebook and the book show it: an image with alt text, a caption, self-contained."""
+    """A figure as a notebook and the book show it: an image with alt text, a caption, and a link to its table; but for that,
+    self-contained."""
 
-    def __init__(self, svg: bytes, caption: str, alt: str) -> None:
-        self.svg, self.caption, self.alt = svg, caption, alt
+    def __init__(self, svg: bytes, caption: str, alt: str, name: str) -> None:
+        self.svg, self.caption, self.alt, self.name = svg, caption, alt, name
 
     def _repr_html_(self) -> str:
         image = base64.b64encode(self.svg).decode()
         return (
             f'<figure><img src="data:image/svg+xml;base64,{image}" alt="{html.escape(self.alt)}" style="max-width:100%">'
-            f"<figcaption>{html.escape(self.caption)}</figcaption></figure>"
+            f"<figcaption>{html.escape(self.caption)} {csv_link(self.name)}</figcaption></figure>"
         )
 
     def __repr__(self) -> str:
@@ -115,7 +117,7 @@ def publish(
     plt.close(figure)
     write_whole(folder / f"{name}.svg", lambda path: path.write_bytes(buffer.getvalue()))
     write_whole(folder / f"{name}.csv", lambda path: table.to_csv(path, index=False))
-    return Published(buffer.getvalue(), f"{caption} {origin(*shows or [profile])}", alt)
+    return Published(buffer.getvalue(), f"{caption} {origin(*shows or [profile])}", alt, name)
 
 
 def show_table(
@@ -134,7 +136,12 @@ def show_table(
         style = style.format(form, subset=names, na_rep="–")
     if table.empty:
         caption = f"{caption} There are none."
-    return style.set_caption(f"{caption} {origin(*shows or [profile])}").set_table_attributes('class="dataframe"')
+    return style.set_caption(f"{caption} {origin(*shows or [profile])} {csv_link(name)}").set_table_attributes('class="dataframe"')
+
+
+def csv_link(name: str) -> str:
+    """HTML of the link to results/<name>.csv, as the book offers it: its build copies what its pages link to beside them."""
+    return f'<a href="{TABLES}/{name}.csv" download>Table {name}.csv</a>'
 
 
 def _formats(table: pd.DataFrame, precision: int) -> list[tuple[list[str], Callable[[float], str]]]:
