@@ -1,22 +1,67 @@
-"""Chromoformer as a book that runs: the network, its data, its trainings. See README.md."""
+"""Chromoformer as a book that runs: the network, its data, its trainings. See README.md.
 
-from importlib.metadata import version
+In: the name of something public. Out: that, whose module is imported when it is first asked for: what needs no network, such as
+`chromolib --help` or `chromolib check`, loads no PyTorch.
+"""
 
-__version__ = version("chromolib")
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from .batch import Batch
-from .config import InputError, ModelConfig, Profile, TrainConfig, load_profile
-from .dataset import GeneDataset, load_dataset, pair, pool
-from .grid import ensure, load_run
-from .model import Chromoformer
-from .pretrained import Pretrained, from_pretrained, networks_of, predict_unseen, save_pretrained
-from .released import load_released
-from .runs import Run
-from .train import TrainingError, evaluate, fit, load_weights, predict, save_weights
+if TYPE_CHECKING:  # the table below, for editors and type checkers
+    from .batch import Batch as Batch
+    from .config import InputError as InputError
+    from .config import ModelConfig as ModelConfig
+    from .config import Profile as Profile
+    from .config import TrainConfig as TrainConfig
+    from .config import load_profile as load_profile
+    from .dataset import GeneDataset as GeneDataset
+    from .dataset import load_dataset as load_dataset
+    from .dataset import pair as pair
+    from .dataset import pool as pool
+    from .grid import ensure as ensure
+    from .grid import load_run as load_run
+    from .model import Chromoformer as Chromoformer
+    from .pretrained import Pretrained as Pretrained
+    from .pretrained import from_pretrained as from_pretrained
+    from .pretrained import networks_of as networks_of
+    from .pretrained import predict_unseen as predict_unseen
+    from .pretrained import save_pretrained as save_pretrained
+    from .released import load_released as load_released
+    from .runs import Run as Run
+    from .train import TrainingError as TrainingError
+    from .train import evaluate as evaluate
+    from .train import fit as fit
+    from .train import load_weights as load_weights
+    from .train import predict as predict
+    from .train import save_weights as save_weights
 
-__all__ = [
-    "Batch", "Chromoformer", "GeneDataset", "InputError", "ModelConfig", "Pretrained", "Profile", "Run", "TrainConfig",
-    "TrainingError",
-    "ensure", "evaluate", "fit", "from_pretrained", "load_dataset", "load_profile", "load_released", "load_run", "load_weights",
-    "networks_of", "pair", "pool", "predict", "predict_unseen", "save_pretrained", "save_weights",
-]  # fmt: skip
+    __version__: str
+
+_NAMES = {
+    "batch": ("Batch",),
+    "config": ("InputError", "ModelConfig", "Profile", "TrainConfig", "load_profile"),
+    "dataset": ("GeneDataset", "load_dataset", "pair", "pool"),
+    "grid": ("ensure", "load_run"),
+    "model": ("Chromoformer",),
+    "pretrained": ("Pretrained", "from_pretrained", "networks_of", "predict_unseen", "save_pretrained"),
+    "released": ("load_released",),
+    "runs": ("Run",),
+    "train": ("TrainingError", "evaluate", "fit", "load_weights", "predict", "save_weights"),
+}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+__all__ = [*sorted(_MODULES)]  # noqa: PLE0604 (names are strings)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value = import_module("importlib.metadata").version(__name__)
+    elif name in _MODULES:
+        value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

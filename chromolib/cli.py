@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from .config import GO, InputError, load_profile, profile_names
+import chromolib as cl  # its public names, each loaded where it is used: help in a blink
 
 app = typer.Typer(
     help="Chromoformer as a book that runs.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -42,15 +42,16 @@ def fetch(
 ) -> None:
     """Download and verify what a profile needs; `fetch go` makes the biological processes of GO, with Ensembl ids, a GMT file."""
     from . import ontology, sources
+    from .config import GO, profile_names
 
     if list_profiles:
-        for record in map(load_profile, [profile] if profile else profile_names()):
+        for record in map(cl.load_profile, [profile] if profile else profile_names()):
             _check_sources(record)
             names = ", ".join(name for name, _ in sources.describe(record))
             print(f"{record.name}: {record.title}; {f'reads {names}' if names else 'needs no download'}")
         return
     if profile == GO and (only or cell_type):
-        raise InputError(f"fetch: go with {'--only' if only else '--cell-type'}, expected neither; sets of genes are fetched whole, leave it out")
+        raise cl.InputError(f"fetch: go with {'--only' if only else '--cell-type'}, expected neither; sets of genes are fetched whole, leave it out")
     if profile == GO and dry_run:
         return _print_plan(sources.plan((ontology.GENES, ontology.TERMS), ontology.folder()))
     if profile == GO:
@@ -58,8 +59,8 @@ def fetch(
         dropped = ", ".join(f"{n:,} of {reason}" for reason, n in table.attrs["dropped"].items())
         return print(f"{path}: {table['term'].nunique():,} terms, {table['gene'].nunique():,} genes; left out {dropped}")
     if profile is None:
-        raise InputError(f"fetch: which profile? expected one of {', '.join(profile_names())}, a path, or --list")
-    record = load_profile(profile)
+        raise cl.InputError(f"fetch: which profile? expected one of {', '.join(profile_names())}, a path, or --list")
+    record = cl.load_profile(profile)
     _check_sources(record)
     ids = sources.ids_for(record, only or ("core",), cell_type)
     if not ids:
@@ -86,11 +87,11 @@ def simulate(
     from . import simulate as simulator
 
     if cell_type is not None and features is None:
-        raise InputError(
+        raise cl.InputError(
             f"simulate: --cell-type {cell_type} without --features, but a cohort is of all cell types; "
             "add --features GENES, or leave --cell-type out"
         )
-    record = load_profile(profile)
+    record = cl.load_profile(profile)
     if seed is not None and getattr(record.inputs, "simulation", None):
         simulation = record.inputs.simulation.model_copy(update={"seed": seed})
         record = record.model_copy(update={"inputs": record.inputs.model_copy(update={"simulation": simulation})})
@@ -108,7 +109,7 @@ def preprocess(profile: ProfileName, cell_type: CellType = None) -> None:
     from . import features
     from .dataset import open_store
 
-    record = load_profile(profile)
+    record = cl.load_profile(profile)
     for name in _cell_types(record, cell_type):
         open_store(record, name)
         print(features.path_of(record, name))
@@ -159,7 +160,7 @@ def train(
     else:
         _check_beside(context, "budget", "run")
         if task not in ("clf", "reg"):
-            raise InputError(f"train: task={task!r}, expected clf or reg; fold changes are trained in notebooks 02b and 03")
+            raise cl.InputError(f"train: task={task!r}, expected clf or reg; fold changes are trained in notebooks 02b and 03")
         folds = profile_genome(study.record).fold_ids if fold is None else [fold]
         runs = [
             Run(profile=profile, cell_type=name, fold=k, task=task, model=model, recipe=recipe, seed=seed, precision=precision,
@@ -195,12 +196,12 @@ def _given(context: typer.Context) -> list[str]:
 def _check_alone(context: typer.Context, option: str, beside: Sequence[str]) -> None:
     for name in _given(context):
         if name not in (option, *beside):
-            raise InputError(f"{context.info_name}: --{option} with --{name.replace('_', '-')}, expected one of them; leave one out")
+            raise cl.InputError(f"{context.info_name}: --{option} with --{name.replace('_', '-')}, expected one of them; leave one out")
 
 
 def _check_beside(context: typer.Context, option: str, needs: str) -> None:
     if option in _given(context):
-        raise InputError(f"{context.info_name}: --{option} without --{needs.replace('_', '-')}, which it is about; add that, or leave it out")
+        raise cl.InputError(f"{context.info_name}: --{option} without --{needs.replace('_', '-')}, which it is about; add that, or leave it out")
 
 
 @app.command()
@@ -227,10 +228,10 @@ def predict(
     from .dataset import GENE_COLUMNS
     from .files import write_whole
 
-    record = load_profile(profile)
+    record = cl.load_profile(profile)
     names = _cell_types(record, cell_type)
     if len(names) > 1:
-        raise InputError(f"profile {profile} holds {', '.join(names)}; name one with --cell-type")
+        raise cl.InputError(f"profile {profile} holds {', '.join(names)}; name one with --cell-type")
     _check_writable(out)
     networks = [found for name in dict.fromkeys(weights) for found in pretrained.networks_of(name, task=task, fold=fold, held_out=held_out)]
     by_config = {network.model.config: network for network in networks}  # those of several folds read the same, which is loaded once
@@ -239,7 +240,7 @@ def predict(
     told = pretrained.predict_unseen(networks, data, record.genome, in_sample=in_sample)
     genes = pd.concat([part.genes for part in loaded.values()]).drop_duplicates("gene_id")[["gene_id", *GENE_COLUMNS]].drop(columns=["label"]).rename(columns={"expression": "rpkm"})
     if told.empty:
-        raise InputError(f"predict: {len(genes):,} genes of {names[0]}, all of chromosomes that {weights[0]} was trained on; name networks of other folds, or add --in-sample")
+        raise cl.InputError(f"predict: {len(genes):,} genes of {names[0]}, all of chromosomes that {weights[0]} was trained on; name networks of other folds, or add --in-sample")
     table = genes.merge(told, on="gene_id")
     write_whole(out, lambda path: table.to_csv(path, index=False))
     if foreign := [network.name for network in networks if pretrained.is_foreign(network, record.genome)]:
@@ -321,10 +322,10 @@ def check(profile: ProfileName) -> None:
     for note in found.notes:
         print(note)
     if len(found.faults) == 1:
-        raise InputError(found.faults[0])
+        raise cl.InputError(found.faults[0])
     if found.faults:
         print(*found.faults, sep="\n", file=sys.stderr)
-        raise InputError(f"check: {len(found.faults)} faults in {profile}, told above; correct and check again")
+        raise cl.InputError(f"check: {len(found.faults)} faults in {profile}, told above; correct and check again")
     studies.study(profile)  # for its budget
     _check_sources(record)
     for name in record.cell_types:
@@ -348,8 +349,8 @@ def _check_sources(profile) -> None:
     for name in [*sources.all_ids_of(profile), *sources.companion_ids(profile), *profile.local_files, *profile.sources]:
         try:
             registry.ids_in(name) if name in profile.sources else registry.entry(name)
-        except InputError:
-            raise InputError(
+        except cl.InputError:
+            raise cl.InputError(
                 f"profile {profile.name}: found source {name!r}, expected ids of data/sources.yml; "
                 "correct inputs, companions, cell_types, other_cell_types, sources or local_files, or add it there"
             ) from None
@@ -387,22 +388,22 @@ def _check_writable(path: Path) -> None:
     """Say before the work, not after it, that its result can't be written."""
     folder = path.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"{path}: folder {folder} does not exist or can't be written to; choose another --out")
+        raise cl.InputError(f"{path}: folder {folder} does not exist or can't be written to; choose another --out")
     if path.is_dir():
-        raise InputError(f"{path}: is a folder, expected the name of a CSV file")
+        raise cl.InputError(f"{path}: is a folder, expected the name of a CSV file")
 
 
 def main() -> None:
     """Run the command; what a user can mend is told in one line, with exit status 1."""
     try:
         app()
-    except InputError as error:
-        sys.exit(f"chromolib: {error}")
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        sys.exit(f"chromolib: {where}{error.strerror or error}; check that the folder exists, can be written to and has room")
     except (KeyboardInterrupt, SystemExit) as end:
         if isinstance(end, SystemExit) and end.code != INTERRUPTED:
             raise
         print("chromolib: interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"chromolib: {where}{error.strerror or error}; check that the folder exists, can be written to and has room")
+    except cl.InputError as error:  # last, since asking for it loads what reads profiles
+        sys.exit(f"chromolib: {error}")

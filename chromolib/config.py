@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
-import pandas as pd
 import yaml
 from pydantic import (
     BaseModel,
@@ -26,6 +25,9 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = ROOT / "data" / "profiles"
@@ -636,6 +638,8 @@ class Profile(_Section):
 
     def recipe(self) -> pd.DataFrame:
         """The profile's recipe beside the paper's: setting, here, paper."""
+        import pandas as pd  # the one table here; loading it takes longer than a command's help
+
         here, paper = self.train_config().to_dict(), TrainConfig().to_dict()
         shown = ("epochs", "batch_size", "learning_rate", "decay", "weight_decay")
         return pd.DataFrame([(name, f"{here[name]:g}", f"{paper[name]:g}") for name in shown], columns=["setting", "here", "paper"])

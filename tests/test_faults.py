@@ -147,7 +147,7 @@ def within_a_write(n):
                 os.truncate(temporary, temporary.stat().st_size // 2)
                 os.kill(os.getpid(), signal.SIGKILL)
         write_whole(path, torn)
-    train.write_whole = cl.runs.write_whole = half
+    train.write_whole = runs.write_whole = half
 
 def in_a_child(*steps):                          # the interpreter is forked, since starting one takes seconds
     child = os.fork()
