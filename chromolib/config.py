@@ -271,6 +271,13 @@ class Mouse(_Section):
     share: float = Field(0.8, ge=0, le=1)        # of their states that are those of the first cell type
 
 
+class Strength(_Section):
+    """How strong the terms of expression at the promoter are in a simulated cell type, the first one's being 1."""
+
+    initiation: float = Field(1.0, ge=0)
+    elongation: float = Field(1.0, ge=0)
+
+
 class Simulation(_Section):
     """A simulated cohort; see simulate/ and the book's page on it for what is planted."""
 
@@ -279,6 +286,7 @@ class Simulation(_Section):
     effects: Literal["all", "promoter"] = "all"  # on expression; promoter: nothing else has any, the negative control
     share: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}  # cell type -> share of states that are those of the first
     aberrant: dict[str, Annotated[int, Field(ge=0)]] = {}  # cell type -> genes that are the opposite of the first's
+    strength: dict[str, Strength] = {}  # cell type -> its rule of expression, where it is not that of the first
     mouse: Mouse | None = None
 
 

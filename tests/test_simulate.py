@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from chromolib import Chromoformer, GeneDataset, ModelConfig, features, readers, simulate
-from chromolib.config import InputError, load_profile
+from chromolib.config import InputError, Strength, load_profile
 from chromolib.genome import Genome, Region, load_genome
 from chromolib.simulate import formats, layout, signal, states, truth
 
@@ -139,8 +139,9 @@ def test_only_simulated_profiles_are_simulated(tmp_path):
     ("changes", "message"),
     [
         ({"seed": -1}, "seed=-1, expected 0 or more"),
-        ({"share": {"S01": 0.5}}, "S01 in share or aberrant, expected cell types other than the first, S01: S02, S03"),
-        ({"aberrant": {"S04": 5}}, "S04 in share or aberrant, expected cell types other than the first"),
+        ({"share": {"S01": 0.5}}, "S01 in share, aberrant or strength, expected cell types other than the first, S01: S02, S03"),
+        ({"aberrant": {"S04": 5}}, "S04 in share, aberrant or strength, expected cell types other than the first"),
+        ({"strength": {"S01": {"initiation": 0.5}}}, "S01 in share, aberrant or strength, expected cell types other than the first"),
         ({"aberrant": {"S02": 97}}, "97 aberrant genes in S02, expected at most 96"),
     ],
 )
@@ -290,6 +291,32 @@ def test_repression_is_a_switch():
     fall = truth.repression(np.arange(9.0))
     assert fall[0] == 0 and (np.diff(fall) > 0).all()
     assert np.diff(fall).argmax() == 2 and np.diff(fall).max() > 0.5 * truth.REPRESSION  # between two and three
+
+
+def test_a_cell_type_with_a_rule_of_its_own_differs_in_expression_alone(smoke, tmp_path):
+    profile = smoke[0]
+    other = with_simulation(profile, strength={"S03": Strength(initiation=0.5, elongation=2.0)}, mouse=None)
+    simulate.simulate(tmp_path / "other", other)
+    ours, theirs = digests(profile.raw_dir), digests(tmp_path / "other")
+    assert {name for name in theirs if theirs[name] != ours[name]} == {
+        "expression/RPKM.pc.gz", "manifest.json", *(f"truth/{name}.csv" for name in ("genes", "best_scores"))
+    }
+    before, after = (pd.read_csv(folder / "truth/genes.csv").set_index(["cell_type", "gene_id"]) for folder in (profile.raw_dir, tmp_path / "other"))
+    pd.testing.assert_frame_equal(before.loc[["S01", "S02"]], after.loc[["S01", "S02"]])
+    before, after = before.loc["S03"], after.loc["S03"]
+    np.testing.assert_allclose(after["initiation"], 0.5 * before["initiation"], atol=2e-4)
+    np.testing.assert_allclose(after["elongation"], 2.0 * before["elongation"], atol=2e-4)
+    change = after["mean_log2_rpkm"] - before["mean_log2_rpkm"]
+    np.testing.assert_allclose(change, before["elongation"] - 0.5 * before["initiation"], atol=1e-3)
+
+
+def test_mean_by_the_rule_of_another_cell_type():
+    profile = load_profile("sim")
+    simulate.ensure_raw(profile)
+    table = simulate.read_truth(profile, "genes", "S01").set_index("gene_id")
+    assert simulate.by_rule_of(profile, "S01", "S02").equals(table["mean_log2_rpkm"])
+    found = simulate.by_rule_of(profile, "S01", "S03")
+    np.testing.assert_allclose(found, table["mean_log2_rpkm"] - 0.5 * table["initiation"] + 0.25 * table["elongation"], atol=1e-3)
 
 
 def test_a_cell_type_like_another_in_all_is_that_one():

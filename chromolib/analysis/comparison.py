@@ -23,7 +23,7 @@ from ..dataset import GeneDataset
 from ..evaluation import Model, cross_fit
 from ..inputs import others_expression
 from ..readers import read_demo_predictions
-from ..simulate import read_truth
+from ..simulate import by_rule_of, read_truth
 
 NARROW_BP = 4000  # the second window of the simplest baseline: what the TSS's own nucleosomes carry
 BASELINE_BIN_BP = 500  # or the next wider that the store's bins can fill
@@ -230,10 +230,11 @@ def _check_complete(data: GeneDataset, predictions: pd.DataFrame) -> None:
         )
 
 
-def best_possible(profile: Profile, data: GeneDataset) -> pd.DataFrame:
+def best_possible(profile: Profile, data: GeneDataset, *, rule_of: str | None = None) -> pd.DataFrame:
     """What was planted in a simulated cell type, all but the noise, as a score.
 
-    No model has a higher ROC-AUC but by chance. For regression it is near the best: the mean of log2 RPKM put on the scale of
+    No model has a higher ROC-AUC but by chance. With `rule_of`, another cell type, it is what knows the states of this one and
+    the rule of that one, which is as much as a network of that one can know. For regression it is near the best: the mean of log2 RPKM put on the scale of
     the target, not the mean of the target.
 
     Returns
@@ -242,8 +243,8 @@ def best_possible(profile: Profile, data: GeneDataset) -> pd.DataFrame:
         model ("Best possible"), gene_id, fold, score, target. The score is the mean of log2 RPKM before noise: its distance
         from the median (clf), or the log2(RPKM + 1) that it gives (reg).
     """
-    truth = read_truth(profile, "genes", data.cell_type)
-    mean, median = truth.set_index("gene_id")["mean_log2_rpkm"].loc[data.genes["gene_id"]], truth["log2_rpkm"].median()
+    median = read_truth(profile, "genes", data.cell_type)["log2_rpkm"].median()
+    mean = by_rule_of(profile, data.cell_type, rule_of or data.cell_type).loc[data.genes["gene_id"]]
     score = mean - median if data.task == "clf" else np.log2(2**mean + 1)
     return data.genes[["gene_id", "fold"]].assign(model="Best possible", score=score.to_numpy(), target=_target(data))
 

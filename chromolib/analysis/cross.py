@@ -10,7 +10,7 @@ trained on, whatever the cell type; of another species, those with an orthologue
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -335,13 +335,22 @@ def from_own_marks(scores: pd.DataFrame) -> pd.DataFrame:
     return said.assign(score=said["score_source"])[SCORES]
 
 
-def planted(profile: Profile, scores: pd.DataFrame) -> pd.DataFrame:
-    """`from_own_marks` of networks that know all that was planted, of the same genes; no rows of a real profile."""
+def planted(profile: Profile, scores: pd.DataFrame, reads: Literal["target", "source"]) -> pd.DataFrame:
+    """What networks that know all that was planted in the source, its rule, would say: of the same genes, from the states of the
+    target or, as in `from_own_marks`, from those of the source. No rows of a real profile.
+
+    Returns
+    -------
+    DataFrame
+        SCORES.
+    """
     if not profile.simulated:
         return scores.iloc[:0]
-    truth = [best_possible(profile, load_dataset(profile, name)).assign(source=name) for name in scores["source"].unique()]
-    known = pd.concat(truth)[["source", "gene_id", "score"]]
-    return scores.drop(columns="score").merge(known, on=["source", "gene_id"])[SCORES]
+    data, tables = {name: load_dataset(profile, name) for name in scores["cell_type"].unique()}, []
+    for (cell_type, source), table in scores.groupby(["cell_type", "source"], sort=False):
+        known = best_possible(profile, data[cell_type if reads == "target" else source], rule_of=source)[["gene_id", "score"]]
+        tables.append(table.drop(columns="score").merge(known, on="gene_id"))
+    return pd.concat(tables, ignore_index=True)[SCORES]
 
 
 def relative(scores: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
@@ -487,7 +496,8 @@ def for_claims(profile: Profile, scores: pd.DataFrame, likeness: pd.DataFrame) -
         chosen = {"trained on another cell type": (same, others[:1]), "trained on another cell type, its own marks": (elsewhere, others[:1])}
         if len(others) > 1:
             r = pd.concat([likeness.set_index("second").query("first == @cell_type"), likeness.set_index("first").query("second == @cell_type")])["signal"]
-            chosen |= {"what is said of the likest cell type": (elsewhere, [r.idxmax()]), "what is said of the least like cell type": (elsewhere, [r.idxmin()])}
+            for which, name in (("likest", r.idxmax()), ("least like", r.idxmin())):
+                chosen |= {f"trained on the {which} cell type": (same, [name]), f"what is said of the {which} cell type": (elsewhere, [name])}
         for model, (table, sources) in chosen.items():
             tables.append(table[(table["cell_type"] == cell_type) & table["source"].isin(sources)].assign(model=model))
     return pd.concat(tables, ignore_index=True)[studies.SCORES]

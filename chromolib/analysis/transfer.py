@@ -82,8 +82,7 @@ def curve(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str] | N
     columns = ["way", "n_genes", "metric", "value", "low", "high", "n", "change", "change_low", "change_high"]
     if pair is None:
         return pd.DataFrame(columns=columns)
-    untouched = crossed[(crossed["source"] == pair[0]) & (crossed["cell_type"] == pair[1])]
-    rows = [{"way": UNTOUCHED, "n_genes": 0, **_level(untouched)}]
+    rows = [{"way": UNTOUCHED, "n_genes": 0, **_level(as_it_was(crossed, pair))}]
     for name in scores["model"].unique():
         way, n_genes = name.removesuffix(" genes").split(", ")
         row = {"way": way, "n_genes": n_all if n_genes == "all" else int(n_genes), **_level(scores[scores["model"] == name])}
@@ -95,6 +94,13 @@ def curve(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str] | N
     order = [UNTOUCHED, *WAYS]
     table = pd.DataFrame(rows).reindex(columns=columns)
     return table.sort_values(["way", "n_genes"], key=lambda column: column.map(order.index) if column.name == "way" else column, ignore_index=True)
+
+
+def as_it_was(crossed: pd.DataFrame, pair: tuple[str, str] | None) -> pd.DataFrame:
+    """Scores of the target by the source's network, which has learned from no gene of it; no rows without a pair."""
+    if pair is None:
+        return crossed.iloc[:0]
+    return crossed[(crossed["source"] == pair[0]) & (crossed["cell_type"] == pair[1])].assign(model=UNTOUCHED)
 
 
 def _level(scores: pd.DataFrame) -> dict[str, float]:
@@ -180,10 +186,11 @@ def reference(scores: pd.DataFrame) -> str:
     return AGNOSTIC if AGNOSTIC in names else next(name for name in names if name.startswith(f"{OURS} of "))
 
 
-def for_claims(scores: pd.DataFrame, left_out: pd.DataFrame) -> pd.DataFrame:
-    """Scores under the names that claims use: those of `studies.transfer`, and of `leave_one_out` what saw other cell types alone;
-    what was trained on several of them twice, under its own name too."""
-    tables = [scores, left_out[left_out["model"] == AGNOSTIC]]
+def for_claims(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str] | None, left_out: pd.DataFrame) -> pd.DataFrame:
+    """Scores under the names that claims use: those of `studies.transfer` and, with the arguments of `curve`, of the network that
+    they start from; and of `leave_one_out` what saw other cell types alone; what was trained on several of them twice, under its own
+    name too."""
+    tables = [scores, as_it_was(crossed, pair).reindex(columns=SCORES), left_out[left_out["model"] == AGNOSTIC]]
     for _, table in left_out.groupby("cell_type", sort=False):
         first = reference(table)
         shown = table[table["model"].isin([first, LINEAR, "Mean of other cell types"])]

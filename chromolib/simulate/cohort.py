@@ -98,6 +98,17 @@ def read_truth(profile: Profile, name: str, cell_type: str) -> pd.DataFrame:
     )
 
 
+def by_rule_of(profile: Profile, cell_type: str, rule_of: str) -> pd.Series:
+    """Mean log2 RPKM, by gene id, that the states planted in one cell type would give by the rule of another: what a network that had
+    learned the one without fault would say of the other."""
+    simulation, genes = cohort_of(profile).inputs.simulation, read_truth(profile, "genes", cell_type).set_index("gene_id")
+    here, there = (
+        truth.at_promoter(genes, simulation.strength.get(profile.check_cell_type(name), truth.FULL), simulation.effects)
+        for name in (cell_type, rule_of)
+    )
+    return genes["mean_log2_rpkm"] + (there - here).sum(axis=1)
+
+
 def _store(profile: Profile, human: Species, states: States, cell_type: str) -> xr.Dataset:
     """Features of one cell type, with the reads of a whole cell drawn at once."""
     layout, seed = human.layout, profile.inputs.simulation.seed
@@ -167,9 +178,9 @@ def _check(profile: Profile) -> None:
         raise InputError(f"profile {profile.name}: marks: cannot simulate {min(unknown)}, expected some of {known}")
     if simulation.seed < 0:
         raise InputError(f"profile {profile.name}: seed={simulation.seed}, expected 0 or more")
-    if unknown := {*simulation.share, *simulation.aberrant} - set(others):
+    if unknown := {*simulation.share, *simulation.aberrant, *simulation.strength} - set(others):
         raise InputError(
-            f"profile {profile.name}: simulation: {min(unknown)} in share or aberrant, expected cell types other than the "
+            f"profile {profile.name}: simulation: {min(unknown)} in share, aberrant or strength, expected cell types other than the "
             f"first, {first}: {', '.join(others) or 'there are none'}"
         )
     for cell_type, n in simulation.aberrant.items():

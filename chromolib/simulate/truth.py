@@ -3,7 +3,7 @@
 In: layout, states and contacts of one cell type. Out: tables of genes and of their pCREs; terms in log2 RPKM.
 
 log2 RPKM of a gene = BASE + initiation + elongation + activation - repression + noise. Initiation and elongation multiply
-on the scale of RPKM. Activation adds up over active pCREs, each by how often it touches the promoter. Repression is a
+on the scale of RPKM; a cell type may have them at a strength of its own. Activation adds up over active pCREs, each by how often it touches the promoter. Repression is a
 switch: logistic in the number of pCREs that Polycomb binds. Both need the pCRE in the domain (TAD) of the promoter.
 """
 
@@ -15,7 +15,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from .. import contacts
-from ..config import Profile
+from ..config import Profile, Strength
 from .layout import Layout, names_of, stream
 from .states import States
 
@@ -29,6 +29,7 @@ REPRESSION, SWITCH_AT, SWITCH_WIDTH = (
     0.35,
 )  # at full strength; number of bound pCREs at half of it, and its width
 NOISE = 1.3  # SD
+FULL = Strength()
 
 
 def plant(
@@ -41,6 +42,7 @@ def plant(
     cell_type: str,
     effects: str,
     decimals: int,
+    strength: Strength = FULL,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Each gene's terms, and what each of its pCREs contributes.
 
@@ -52,6 +54,8 @@ def plant(
         "all", or "promoter": nothing but initiation and noise.
     decimals : int
         With which RPKM are written: a label is that of the number in the file.
+    strength : Strength
+        Of initiation and elongation in this cell type.
 
     Returns
     -------
@@ -68,8 +72,7 @@ def plant(
     genes = states.genes.rename(columns={"elongation": "elongation_level"}).join(acting)
     genes.insert(0, "gene_id", gene_ids.to_numpy())
     is_all = effects == "all"
-    genes["initiation"] = INITIATION * genes["on"]
-    genes["elongation"] = is_all * ELONGATION * genes["elongation_level"]
+    genes[["initiation", "elongation"]] = at_promoter(genes, strength, effects)
     genes["activation"] = is_all * ACTIVATION * genes.pop("weight")
     genes["repression"] = is_all * repression(genes["n_polycomb"])
     noise = stream(seed, layout.genome.name, "noise", cell_type).standard_normal(len(genes))
@@ -81,6 +84,15 @@ def plant(
     genes["p_label"] = stats.norm.cdf((genes["mean_log2_rpkm"] - np.log2(genes["rpkm"].median())) / NOISE)
     n_polycomb = genes.set_index("gene_id")["n_polycomb"].loc[pcres["gene_id"]].to_numpy()
     return genes, pcres.assign(contribution=is_all * _contributions(pcres, n_polycomb)).drop(columns="is_acting")
+
+
+def at_promoter(genes: pd.DataFrame, strength: Strength, effects: str) -> pd.DataFrame:
+    """initiation, elongation by this rule of genes with these states (on, elongation_level), log2 RPKM."""
+    is_all = effects == "all"
+    return pd.DataFrame({
+        "initiation": INITIATION * strength.initiation * genes["on"],
+        "elongation": is_all * ELONGATION * strength.elongation * genes["elongation_level"],
+    })
 
 
 def _count_acting(pcres: pd.DataFrame, gene_ids: pd.Series) -> pd.DataFrame:
