@@ -49,7 +49,7 @@ QUIET_KERNEL = ["--IPKernelApp.log_level=ERROR"]
 LINK = re.compile(r"\[(?P<words>[^\]]*)\]\((?P<notebook>\w+)\.ipynb(#[^)]*)?\)")  # to another notebook, in Markdown
 TABLE_LINK = re.compile(r'<a href="tables/([^"/]+)\.csv" download>')  # as plots.csv_link writes it, in HTML
 H1_AVERAGES = "chromoformer-demo"  # source of data/h1-demo-promoters.csv, which any profile is held against
-OF_ALL_PROFILES = {"results"}  # notebooks that show more than the profile they are run with
+OF_ALL_PROFILES = {"claims", "results"}  # notebooks that show more than the profile they are run with
 
 SAY_AT_ONCE = partial(print, flush=True)  # also into a pipe or a log
 

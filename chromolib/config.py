@@ -524,7 +524,7 @@ class Profile(_Section):
     training: Training = Training()
     budget: Budget = Budget()
     example_gene: str | None = None                # id or symbol that notebooks show; None: the one with most contacts
-    notebooks: tuple[str, ...] = ("01_preprocess", "02_train", "results")
+    notebooks: tuple[str, ...] = ("01_preprocess", "02_train", "claims", "results")
 
     _folder: Path = PrivateAttr(PROFILES)          # of the file that it was read from
 

@@ -15,7 +15,7 @@ from . import machine, plans, studies
 from .config import ROOT, Profile, load_profile, profile_file
 from .runs import Run, own_settings
 
-AFTER_ALL = {"results"}  # notebooks that read the tables of the others
+AFTER_ALL = {"claims", "results"}  # notebooks that read the tables of the others
 
 
 def steps(profile: str | os.PathLike[str], budget: str = "profile") -> dict[str, Any]:

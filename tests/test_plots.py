@@ -395,7 +395,7 @@ def test_intervals_of_real_data_alone_do_not_speak_of_simulated_ones():
 
 
 def verdicts():
-    return pd.DataFrame({"id": ["one", "two", "three"], "figure": ["2b", "3a", "S8"], "verdict": list(plots.VERDICTS),
+    return pd.DataFrame({"id": ["one", "two", "three"], "figure": ["2b", "3a", "S8"], "verdict": ["seen", "not seen", "not testable"],
                          "value": [0.3, -0.1, np.nan], "low": [0.2, -0.2, np.nan], "high": [0.4, 0.0, np.nan],
                          "threshold": [0.1, 0, 0]})  # fmt: skip
 

@@ -24,9 +24,9 @@ def test_steps_are_those_of_the_plan_and_fit_json(data_dir):
     }  # fmt: skip
 
 
-def test_the_notebook_of_all_results_comes_last():
+def test_the_notebooks_of_all_claims_and_results_come_last():
     after = {name: set(notebook["after"]) for name, notebook in workflow.steps("smoke")["notebooks"].items()}
-    assert after.pop("results") == set(after)
+    assert after.pop("results") == after.pop("claims") == set(after)
     assert not any(after.values())
 
 

@@ -25,7 +25,10 @@ from .style import (
     nothing_to_draw,
 )
 
-VERDICTS = {"seen": ("#009e73", "o"), "not seen": ("#d55e00", "D"), "not testable": ("#999999", "x")}  # colour and shape
+VERDICTS = {  # colour and shape
+    "seen": ("#009e73", "o"), "not seen": ("#d55e00", "D"), "ruled out": ("#7b3014", "v"), "not testable": ("#999999", "x"), "not run": ("#bbbbbb", "_"),
+}  # fmt: skip
+FILLED = ("seen", "ruled out")  # verdicts that leave nothing open
 LINE_STYLES = {"Linear, ": "--", "Planted in view": ":"}  # of what is no network: how its name begins -> style
 MANY_FOLDS = 8  # points of a model; fewer are drawn without a box
 
@@ -137,6 +140,34 @@ def plot_claims(table: pd.DataFrame, ax: Axes) -> Axes:
         for verdict, (colour, shape) in VERDICTS.items() if verdict in set(table["verdict"])
     ]  # fmt: skip
     ax.figure.legend(handles=handles, loc="outside upper center", ncols=3, fontsize=8, frameon=False)
+    return ax
+
+
+def plot_verdicts(table: pd.DataFrame, ax: Axes) -> Axes:
+    """A row per claim, a column per profile, in each place the shape and colour of its verdict; from `ledger.collect`.
+
+    Claims of one figure of the paper, and real and simulated data, stand apart by a line.
+    """
+    if table.empty:
+        return nothing_to_draw([ax], "no claims")[0]
+    columns, rows = table.drop_duplicates("column"), table.drop_duplicates("id")
+    x, y = ({name: place for place, name in enumerate(names)} for names in (columns["column"], rows["id"]))
+    for verdict, part in table.groupby("verdict"):
+        colour, shape = VERDICTS[verdict]
+        ax.plot(part["column"].map(x), part["id"].map(y), ls="", marker=shape, ms=6, mec=colour, mew=1.2, mfc=colour if verdict in FILLED else "white", label=verdict)
+    for first in np.flatnonzero(rows["figure"].to_numpy()[1:] != rows["figure"].to_numpy()[:-1]):
+        ax.axhline(first + 0.5, color="#dddddd", lw=0.6, zorder=0)
+    for first in np.flatnonzero(columns["data"].to_numpy()[1:] != columns["data"].to_numpy()[:-1]):
+        ax.axvline(first + 0.5, color="black", lw=0.6, ls=":")
+    simulated = columns["data"].eq("simulated")
+    ax.set_xticks(range(len(columns)), columns["column"].str.replace(", ", ",\n").where(~simulated, columns["column"] + "\n(simulated)"), rotation=45, ha="left", rotation_mode="anchor")
+    ax.set_yticks(range(len(rows)), rows["figure"] + "  " + rows["id"])
+    ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+    ax.tick_params(length=0, labeltop=True, labelbottom=False)
+    ax.spines[:].set_visible(False)
+    handles, names = ax.get_legend_handles_labels()
+    order = sorted(range(len(names)), key=lambda place: list(VERDICTS).index(names[place]))
+    ax.figure.legend([handles[i] for i in order], [names[i] for i in order], loc="outside upper center", ncols=len(order), fontsize=8, frameon=False)
     return ax
 
 

@@ -1,0 +1,173 @@
+"""What became of every claim in every profile: verdicts side by side.
+
+In: tables of claims that notebooks left in a profile's work folder, and those that are kept in data/results. Out: tidy tables, real
+profiles first. A table that is missing or damaged is named and stops nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from ..config import ROOT, InputError, Profile, load_profile, profile_names
+from ..evaluation import in_brackets
+from . import claims
+
+KEPT = ROOT / "data" / "results"
+OURS = "beyond"  # figure of a claim that the paper does not make
+RULED_OUT, NOT_RUN = "ruled out", "not run"  # beside the verdicts of claims
+VERDICTS = (claims.SEEN, claims.NOT_SEEN, RULED_OUT, claims.NOT_TESTABLE, NOT_RUN)
+HERE, KEPT_TABLE = "this machine", "data/results"
+NUMBERS = ("value", "low", "high", "n", "p")
+COLUMNS = ("column", "profile", "data", "budget", "notebook", "id", "figure", "first", "second", *NUMBERS, "verdict", "why", "from")
+FILES = ("profile", "data", "budget", "table", "from", "made", "state")
+
+
+class Ledger(NamedTuple):
+    """Columns are profiles, real ones first; one of budget "full" is a column of its own."""
+
+    profiles: list[Profile]   # those of which there is any table
+    verdicts: pd.DataFrame    # COLUMNS; a row for each column and claim of data/paper.yml, in the order of that file
+    files: pd.DataFrame       # FILES; state: "read", or what is wrong with it
+
+
+class _Table(NamedTuple):
+    """A table of claims that is there."""
+
+    profile: Profile
+    budget: str
+    notebook: str
+    path: Path
+
+
+def collect(record: Profile) -> Ledger:
+    """Read the claims of `record` from its work folder, and those of all profiles, itself where it has none, from data/results.
+
+    "Ruled out" is a verdict of "not seen" whose interval lies wholly on the other side of the claim's threshold.
+    """
+    known = {claim.id: claim for claim in claims.of_notebook()}
+    parts, files, shown = [], [], {}
+    for table in _tables(record):
+        about = {"profile": table.profile.name, "data": "simulated" if table.profile.simulated else "real", "budget": table.budget}
+        found, state = _read(table.path, known)
+        own = HERE if table.path.is_relative_to(table.profile.work_dir) else KEPT_TABLE
+        files.append({**about, "table": table.path.stem, "from": own, "made": _made(table, own), "state": state})
+        if found is None:
+            continue
+        shown.setdefault(table.profile.name, table.profile)
+        column = table.profile.name + (", full" if table.budget == "full" else "")
+        parts.append(found.assign(**about, column=column, **{"from": own}))
+    return Ledger(list(shown.values()), _complete(parts, known), pd.DataFrame(files, columns=list(FILES)))
+
+
+def of_paper(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """The paper's claims among `verdicts`."""
+    return verdicts[verdicts["figure"] != OURS]
+
+
+def of_ours(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Claims that the paper does not make."""
+    return verdicts[verdicts["figure"] == OURS]
+
+
+def counts(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """How many claims have which verdict: data, column, a column per verdict, claims."""
+    table = pd.crosstab([verdicts["data"], verdicts["column"]], verdicts["verdict"]).reindex(columns=list(VERDICTS), fill_value=0)
+    order = pd.MultiIndex.from_frame(verdicts[["data", "column"]].drop_duplicates())
+    table = table.reindex(order).reset_index().rename(columns={"column": "profile"})
+    table.columns.name = None
+    return table.assign(claims=table[list(VERDICTS)].sum(axis=1))
+
+
+def stated(of: str = "paper") -> pd.DataFrame:
+    """The claims of the paper, or "ours": figure, id, claim, where, test (statistic, models, when it counts as seen), paper (its value,
+    or why there is none)."""
+    table = claims.listed()
+    table = table[(table["figure"] == OURS) == (of == "ours")].reset_index(drop=True)
+    models = table["first"].str.cat(" − " + table["second"].fillna("")).where(table["second"].notna(), table["first"])
+    test = table["statistic"].str.replace(", first minus second", "") + ": " + models + ". Seen if " + table["seen_if"] + "."
+    value = table["paper"].map("{:g}".format).where(table["paper"].notna(), table["note"])
+    return table.assign(test=test, paper=value)[["figure", "id", "claim", "where", "test", "paper"]]
+
+
+def in_words(verdicts: pd.DataFrame) -> str:
+    """How many of these claims real data could test, and with what outcome."""
+    tested = verdicts[(verdicts["data"] == "real") & verdicts["verdict"].isin([claims.SEEN, claims.NOT_SEEN, RULED_OUT])]
+    kinds = [set(part) for _, part in tested.groupby("id")["verdict"]]
+    n_everywhere = sum(found == {claims.SEEN} for found in kinds)
+    n_some = sum(claims.SEEN in found and len(found) > 1 for found in kinds)
+    n_out = sum(RULED_OUT in found for found in kinds)
+    return (
+        f"Of {verdicts['id'].nunique()} claims, real data could test {len(kinds)}: {n_everywhere} are seen wherever they could be tested, {n_some} on "
+        f"some profiles and not on others, {len(kinds) - n_everywhere - n_some} on none; {n_out} are ruled out on at least one."
+    )
+
+
+def in_numbers(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """A row per claim, figure and id, and a column per profile: verdict, value [low, high]."""
+    text = verdicts["verdict"].where(verdicts["value"].isna(), verdicts["verdict"] + ": " + in_brackets(verdicts))
+    wide = verdicts.assign(text=text).pivot(index=["figure", "id"], columns="column", values="text")
+    wide.columns.name = None
+    order = pd.MultiIndex.from_frame(verdicts[["figure", "id"]].drop_duplicates())
+    return wide.reindex(index=order, columns=verdicts["column"].unique()).reset_index()
+
+
+def _tables(record: Profile) -> Iterator[_Table]:
+    """Those of `record` on this machine, else the kept ones, of each budget; real profiles first, then by name."""
+    profiles = {record.name: record}
+    for name in profile_names():
+        try:
+            profiles.setdefault(name, load_profile(name))
+        except InputError:
+            continue  # the page of results names it
+    for profile in sorted(profiles.values(), key=lambda profile: (profile.simulated, profile.name)):
+        for budget, folder in (("profile", KEPT / profile.name), ("full", KEPT / profile.name / "full")):
+            for notebook in claims.NOTEBOOKS:
+                name = f"{notebook.partition('_')[0]}_claims.csv"
+                made_here = profile.work_dir / "results" / name
+                path = made_here if profile.name == record.name and budget == "profile" and made_here.exists() else folder / name
+                if path.exists():
+                    yield _Table(profile, budget, notebook, path)
+
+
+def _read(path: Path, known: dict[str, claims.Claim]) -> tuple[pd.DataFrame | None, str]:
+    """A table's rows of claims that are stated, or None where it cannot be used; and its state."""
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        return None, f"damaged: {' '.join(str(error).split())}"
+    if absent := [name for name in ("id", "verdict", "low", "high") if name not in table]:
+        return None, f"damaged: no column {absent[0]!r}"
+    found = table[table["id"].isin(known)].drop(columns=["figure"], errors="ignore")
+    n_unknown = len(table) - len(found)
+    found = found.assign(verdict=[_verdict(row, known[row.id]) for row in found.itertuples()])
+    return found, "read" if not n_unknown else f"read; claims that data/paper.yml does not have: {n_unknown}"
+
+
+def _verdict(row: tuple, claim: claims.Claim) -> str:
+    is_ruled_out = {"above": row.high < claim.threshold, "below": row.low > claim.threshold, "either": False}[claim.direction]
+    return RULED_OUT if row.verdict == claims.NOT_SEEN and is_ruled_out else row.verdict
+
+
+def _made(table: _Table, own: str) -> str:
+    """When, in UTC, a table of this machine was made; of a kept one date and commit."""
+    if own == HERE:
+        return f"{datetime.fromtimestamp(table.path.stat().st_mtime, UTC):%Y-%m-%d %H:%M}"
+    made = pd.read_csv(table.path.with_name("made.csv")).set_index("table")["made"]
+    date_and_commit = made[table.path.name].split(", ", 1)[1]
+    return date_and_commit.split(". ")[0]
+
+
+def _complete(parts: list[pd.DataFrame], known: dict[str, claims.Claim]) -> pd.DataFrame:
+    """All verdicts with a row for each column and claim."""
+    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
+    columns = found[["column", "profile", "data", "budget"]].drop_duplicates()
+    every = columns.merge(pd.DataFrame([(claim.id, claim.figure, claim.notebook) for claim in known.values()],
+                                       columns=["id", "figure", "notebook"]), how="cross")  # fmt: skip
+    table = every.merge(found.drop(columns=["profile", "data", "budget", "figure", "notebook"], errors="ignore"), on=["column", "id"], how="left")
+    table["verdict"] = table["verdict"].fillna(NOT_RUN)
+    return table.reindex(columns=list(COLUMNS)).astype(dict.fromkeys(NUMBERS, float))
