@@ -40,11 +40,11 @@ book: $(VENV)/.installed-book tools
 	@PATH="$(abspath $(BIN)):$$PATH" chromolib book "$(PROFILE)"
 
 # Snakemake's own lock stays when it is killed, and asks for a decision. This one (flock) ends with the process that holds it, and
-# steps do not inherit it; so --nolock.
+# steps do not inherit it; so --nolock. A process that was killed may need seconds to be gone on a busy machine; so -w.
 batch: $(VENV)/.installed-book $(BATCH_VENV)/.installed tools
 	@command -v flock >/dev/null || { echo "missing: flock, of util-linux" >&2; exit 1; }; \
 	mkdir -p "$(DIRECTORY)/.snakemake"; exec 9>>"$(DIRECTORY)/.snakemake/lock-$(basename $(notdir $(PROFILE)))"; \
-	flock -n 9 || { echo "make batch: another one of profile $(PROFILE) is running; wait for it or stop it" >&2; exit 1; }; \
+	flock -w 5 9 || { echo "make batch: another one of profile $(PROFILE) is running; wait for it or stop it" >&2; exit 1; }; \
 	PATH="$(abspath $(BIN)):$$PATH" exec "$(BATCH_VENV)/bin/snakemake" --snakefile Snakefile --directory "$(DIRECTORY)" --nolock \
 	  --cores $(CORES) $(BATCH_ARGS) \
 	  --config profile="$(if $(filter %.yml %.yaml,$(PROFILE)),$(abspath $(PROFILE)),$(PROFILE))" bin="$(abspath $(BIN))" threads=$(THREADS) share=$(SHARE)

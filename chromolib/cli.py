@@ -196,7 +196,7 @@ def _given(context: typer.Context) -> list[str]:
 def _check_alone(context: typer.Context, option: str, beside: Sequence[str]) -> None:
     for name in _given(context):
         if name not in (option, *beside):
-            raise cl.InputError(f"{context.info_name}: --{option} with --{name.replace('_', '-')}, expected one of them; leave one out")
+            raise cl.InputError(f"{context.info_name}: --{option.replace('_', '-')} with --{name.replace('_', '-')}, expected one of them; leave one out")
 
 
 def _check_beside(context: typer.Context, option: str, needs: str) -> None:
@@ -298,6 +298,7 @@ def book(
 
         binder.build(profile, pages=pages)
         return
+    _check_alone(context, "dry_run", beside=("profile", "runs", "budget"))
     from . import plans, studies
 
     if runs:

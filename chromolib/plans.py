@@ -31,6 +31,7 @@ OWN_RUNS, BENCHMARKS = "own runs", "benchmarks, 2 CPU cores"  # what an estimate
 COLUMNS = ["notebook", "figure", "name", "run", "profile", "cell_type", "task", "model", "fold", "seed", "state", "seconds", "estimate"]
 # Of the paper, by fold: as many as a whole human genome has before its features are there.
 PAPER_GENES = {1: 5045, 2: 4751, 3: 4605, 4: 4554}
+_SURELY = 1.25  # a learning curve's size stands where so many times its genes are expected: folds are not equal, and genes are left out
 _NOT_ALIKE = ("profile", "cell_type", "other", "fold", "seed")  # do not change how long a training takes
 
 
@@ -106,6 +107,14 @@ def runs_for(study: Study, notebook: str) -> list[Run]:
         return []
     runs = studies.runs_of(*GRIDS[notebook](study).values())
     return list(dict.fromkeys([*(run.source for run in runs if run.source), *runs]))
+
+
+def is_sure(run: Run, study: Study) -> bool:
+    """Whether a notebook trains it whatever features that are not there yet will hold: learning curves end where genes do."""
+    if run.n_genes is None or features.path_of(study.record, run.cell_type).exists():
+        return True
+    expected = [_expected(study.record, fold) for fold in study.folds]
+    return None not in expected and _SURELY * run.n_genes <= min(expected)
 
 
 def needs(study: Study) -> list[Need]:

@@ -29,11 +29,12 @@ def steps(profile: str | os.PathLike[str], budget: str = "profile") -> dict[str,
         profiles: work_dir -> profile (name or path), file, of this one and of others whose networks it needs (a second species);
         features: those that are needed, each a work_dir and a cell type;
         runs: id -> work_dir, features, after (ids of what it starts from), settings (a digest: with others it is another network);
+        without those that only features will tell of, see `plans.is_sure`: their notebook trains them;
         notebooks: name -> runs (ids), after (names of notebooks).
     """
     study = studies.study(profile, budget)
     record = study.record
-    needed = {name: plans.runs_for(study, name) for name in record.notebooks}
+    needed = {name: [run for run in plans.runs_for(study, name) if plans.is_sure(run, study)] for name in record.notebooks}
     runs = {run.id: run for group in needed.values() for run in group}
     records = {name: load_profile(name) for name in dict.fromkeys([str(profile), *(run.profile for run in runs.values())])}
     of_runs = {name: _of_run(run, records[run.profile]) for name, run in runs.items()}

@@ -233,6 +233,7 @@ def test_train_takes_runs_of_the_plan(monkeypatch):
         (["train", "smoke", "--budget", "full"], "train: --budget without --run"),
         (["book", "smoke", "--runs"], "book: --runs without --dry-run"),
         (["book", "smoke", "--budget", "full"], "book: --budget without --dry-run"),
+        (["book", "smoke", "--dry-run", "--pages", "pages"], "book: --dry-run with --pages, expected one of them"),
         (["book", "smoke", "--dry-run", "--budget", "half"], "budget 'half', expected profile or full"),
     ],
 )

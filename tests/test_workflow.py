@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from chromolib import plans, studies, workflow
+from chromolib import load_dataset, plans, studies, workflow
 from chromolib.config import PROFILES
 
 
@@ -41,3 +41,22 @@ def test_another_recipe_changes_the_settings_of_the_runs_it_is_for_alone(tmp_pat
     differ = {name for name in before if before[name]["settings"] != changed[name]["settings"]}
     assert differ and all("deepchrome" in name for name in differ)
     assert {name: run["settings"] for name, run in before.items()} == {name: run["settings"] for name, run in unchanged.items()}
+
+
+def test_steps_that_were_told_before_the_features_are_there_stay_when_they_are(tmp_path):
+    text = (PROFILES / "smoke.yml").read_text()
+    few = tmp_path / "few-genes.yml"
+    few.write_text(text.replace("name: smoke", "name: few-genes").replace("genes: 96", "genes: 68"))
+    study = studies.study(few)
+    of_curve = {run.id for run in plans.runs_for(study, "08_cross_species") if run.n_genes}
+    before = workflow.steps(few)["notebooks"]["08_cross_species"]["runs"]
+    load_dataset(study.record, "S03")  # whose smallest three folds hold fewer than 50 genes; 51 were expected
+    after = workflow.steps(few)["notebooks"]["08_cross_species"]["runs"]
+    assert len(of_curve) == 3 and not of_curve & set(before)
+    assert set(before) <= set(after) == {run.id for run in plans.runs_for(study, "08_cross_species")}
+
+
+def test_learning_curves_of_the_paper_are_steps_before_its_features_are_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path))
+    of_curve = {run.id for run in plans.runs_for(studies.study("roadmap"), "08_cross_species") if run.n_genes}
+    assert of_curve and of_curve <= set(workflow.steps("roadmap")["runs"])
