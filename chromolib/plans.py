@@ -194,6 +194,8 @@ def in_words(study: Study) -> list[str]:
         lines.append(f"{notebook}: {_counted(part)}")
         for (figure, name), group in part.groupby(["figure", "name"], sort=False):
             lines.append(f"    figure {figure:12} {name:44} {_product(group):36} {_counted(group)}")
+        if notebook == "05_ablation":
+            lines += [f"    figure {row.figure:12} {row.what}: left out, {row.why}" for row in studies.ablations(study)[1].itertuples()]
     lines.append(f"all: {_counted(rows)}; a run that several need is trained once")
     left = rows[rows["state"] == TO_TRAIN]
     rests_on = [kind for kind in dict.fromkeys(left["estimate"]) if kind]

@@ -130,6 +130,22 @@ def test_plan_of_the_paper_has_its_counts(without_data):
     assert n("08_cross_species", studies.OURS) == each + 1 * 4 == 48
 
 
+def test_plan_of_the_paper_has_kinds_of_contacts_and_further_tracks_where_they_are_named(without_data, tmp_path):
+    settings = yaml.safe_load((PROFILES / "roadmap.yml").read_text())
+    told = [line.split(maxsplit=2)[1:] for line in plans.in_words(studies.study("roadmap")) if ": left out, " in line]
+    assert told == [[figure, f"{what}: left out, {why}"] for figure, what, why in (
+        ("S8", studies.KINDS, "no TADs"), ("S17", "with CTCF", "no CTCF"), ("S18", "with PC1", "no PC1"),
+    )]  # fmt: skip
+    settings["inputs"] |= {"domains": "source:schmitt-tads/{cell_type}", "compartments": "source:schmitt-compartments"}
+    whole = tmp_path / "whole.yml"
+    whole.write_text(yaml.safe_dump(settings | {"extra_tracks": ["CTCF", "PC1"]}))
+    rows = plans.needed(studies.study(whole))
+    rows = rows[rows["notebook"] == "05_ablation"]
+    each = rows.groupby("figure")["run"].nunique()
+    assert (each["S8"], each["S17"], each["S18"]) == (2 * 44, 44, 44)
+    assert rows["run"].nunique() == 924 + 4 * 44
+
+
 def test_shared_runs_stand_once_with_all_that_need_them(without_data):
     table = plans.plan_table("roadmap").set_index("run")
     row = table.loc["E003-clf-chromoformer-fold1-seed42"]
