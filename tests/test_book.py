@@ -27,11 +27,15 @@ from chromolib.dataset import open_store
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CHROMIUM = Path("/usr/bin/chromium")
-# jupyter-book 1.0 loads sphinx-thebe twice, which declares one constant twice; no button of ours uses it.
-KNOWN_SCRIPT_ERRORS = ("THEBE_JS_URL",)
-
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+# What makes a page wider than the window: the first of such elements, where the page can be scrolled to the side.
+BEYOND = """document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("main *")]
+    .filter((element) => element.getBoundingClientRect().right > innerWidth + 1).slice(0, 3).map((element) => element.outerHTML.slice(0, 80))
+    .concat(`${document.documentElement.scrollWidth} px`)"""
 # MathJax marks a formula that it cannot read, and writes an unknown command out in red.
 BROKEN_FORMULA = "mjx-container [data-mjx-error], mjx-container [fill='red'], mjx-container [mathcolor='red']"
+# How captions say n: of how many genes, or of what else points are.
+SAYS_N = r"(\d|\b(no|no such|at most \d+)) ([\w-]+ ){0,2}(genes?|promoters|pCREs|pairs|folds)\b"
 # Values of <link rel=...> that make a browser ask for the address.
 LOADED_LINKS = {"stylesheet", "icon", "shortcut icon", "preload", "modulepreload", "prefetch", "preconnect"}
 
@@ -351,6 +355,20 @@ def test_every_chapter_names_its_profile_and_that_it_is_simulated(built_book):
         assert "Profile <b>smoke</b> (simulated data)" in page.read_text(encoding="utf-8"), page.name
 
 
+def test_every_figure_has_alt_text_and_a_caption_with_n_and_its_table(built_book):
+    figures = []
+    for page in sorted((built_book / "book" / "executed").glob("*.html")):
+        for figure in re.findall(r"<figure[ >].*?</figure>", page.read_text(encoding="utf-8"), re.DOTALL):
+            caption = re.search(r"<figcaption>(.*)</figcaption>", figure, re.DOTALL)[1]
+            assert "choose-gene" in figure or re.search(r'\b(alt|aria-label)="\w[^"]{20,}"', figure), f"{page.name}: no alt text: {caption}"
+            assert re.search(SAYS_N, caption), f"{page.name}: no n: {caption}"
+            tables = book.TABLE_LINK.findall(caption)
+            assert tables, f"{page.name}: no table: {caption}"
+            assert all((page.parent / "tables" / f"{table}.csv").stat().st_size for table in tables), f"{page.name}: {caption}"
+            figures.append(tables[0])
+    assert len(figures) > 50 and len(set(figures)) == len(figures)
+
+
 def test_every_notebook_says_where_its_data_come_from(built_book):
     for name in ("01_preprocess", "02_train"):
         page = next(built_book.rglob(f"{name}.html")).read_text(encoding="utf-8")
@@ -406,6 +424,38 @@ def test_pages_hold_no_path_of_this_machine(built_book, data_dir):
             assert str(folder) not in page.read_text(encoding="utf-8"), page.name
 
 
+class Anchors(HTMLParser):
+    """Where a page's links lead to, and the names that links can lead to."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.names: set[str] = {"", "top"}
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        self.names |= {given[name] for name in ("id", "name") if given.get(name)}
+        if tag == "a" and given.get("href"):
+            self.links.append(given["href"])
+
+
+def test_links_inside_of_the_book_lead_somewhere(built_book):
+    pages = {path.resolve(): Anchors(path.read_text(encoding="utf-8")) for path in pages_of(built_book)}
+    n_links = 0
+    for path, page in pages.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            assert target.is_file(), f"{path.name} links to {link}, which is not there"
+            if parts.fragment and target in pages:
+                assert unquote(parts.fragment) in pages[target].names, f"{path.name} links to {link}: no such place on that page"
+            n_links += 1
+    assert n_links > 1000
+
+
 @pytest.fixture(scope="module")
 def browser():
     if not CHROMIUM.exists():
@@ -414,23 +464,72 @@ def browser():
 
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield chromium
+        yield chromium.new_context(offline=True, viewport=DESK)
         chromium.close()
 
 
-def test_pages_open_from_disk_without_any_request_and_show_formulas(built_book, browser):
-    asked, errors, n_formulas = [], [], {}
-    for path in pages_of(built_book):
-        tab = browser.new_page()  # its own tab: the first page sends its own on, and would interrupt the next one
+@pytest.fixture
+def open_page(browser):
+    """Opens a page of the book; at the end of the test, nothing may have been asked for in vain or have ended in an error."""
+    asked, faults, tabs = [], [], []
+
+    def opened(path: Path, query: str = ""):
+        tab = browser.new_page()
+        tabs.append(tab)
         tab.on("request", lambda request: asked.append(request.url))
-        tab.on("pageerror", lambda error: errors.append(str(error)))
-        tab.goto(path.as_uri(), wait_until="load")
-        if 'class="math' in path.read_text(encoding="utf-8"):
+        tab.on("requestfailed", lambda request: faults.append(f"{path.name}: {request.url} {request.failure}"))
+        tab.on("pageerror", lambda error: faults.append(f"{path.name}: {error}"))
+        tab.on("console", lambda message: faults.append(f"{path.name}: {message.text}") if message.type in ("error", "warning") else None)
+        tab.goto(path.as_uri() + query, wait_until="load")
+        return tab
+
+    yield opened
+    for tab in tabs:
+        tab.close()
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert faults == []
+
+
+def test_pages_open_from_disk_and_show_all_their_images_and_formulas(built_book, open_page):
+    n_formulas = {}
+    for path in pages_of(built_book):
+        tab, page = open_page(path), path.read_text(encoding="utf-8")
+        if 'http-equiv="Refresh"' in page:  # the first page sends its reader on
+            tab.wait_for_url("**/book/index.html")
+        if 'class="math' in page:
             tab.wait_for_selector("mjx-container", state="attached", timeout=20_000)
             tab.evaluate("MathJax.startup.promise")  # resolves when the whole page is set
             assert tab.locator(BROKEN_FORMULA).count() == 0, f"{path.name}: a formula that TeX does not understand"
             n_formulas[path.name] = tab.locator("mjx-container").count()
+        missing = tab.evaluate("[...document.images].filter((image) => image.complete && !image.naturalWidth).map((image) => image.src.slice(0, 80))")
+        assert missing == [], path.name
+        for size in (DESK, PHONE):
+            tab.set_viewport_size(size)
+            assert tab.evaluate(BEYOND) == [], f"{path.name} is wider than {size['width']} px"
         tab.close()
-    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
-    assert [error for error in errors if not any(known in error for known in KNOWN_SCRIPT_ERRORS)] == []
     assert n_formulas["model.html"] > 30 and n_formulas["shortcuts.html"] > 30
+
+
+def test_search_from_disk_finds_words_of_notebooks(built_book, open_page):
+    tab = open_page(built_book / "search.html", "?q=PCRI")
+    tab.wait_for_selector("#search-results li a")
+    found = tab.locator("#search-results li a").evaluate_all("(links) => links.map((link) => link.getAttribute('href'))")
+    assert any("07_pcri.html" in link for link in found) and any("glossary.html" in link for link in found)
+
+
+def test_a_reader_chooses_a_gene_by_keyboard(built_book, open_page):
+    tab = open_page(next(built_book.rglob("07c_perturbation.html")))
+    figure = tab.locator("figure.choose-gene")
+    names = figure.locator("option").all_inner_texts()
+    assert len(names) > 4
+    first = figure.locator("[aria-live]").inner_text()
+    figure.locator("select").focus()
+    tab.keyboard.press("ArrowDown")
+    second = figure.locator("[aria-live]").inner_text()
+    assert second.startswith(names[1].split(",")[0]) and second != first
+    drawn = figure.locator(".drawn svg")
+    assert drawn.get_attribute("aria-label").startswith(second)
+    n_pcres = int(re.search(r"(\d+) pCREs?\.$", second)[1])
+    assert figure.locator("tbody tr").count() == n_pcres and figure.locator(".drawn path title").count() == n_pcres
+    tab.set_viewport_size(PHONE)
+    tab.wait_for_function("document.querySelector('.drawn svg').getBoundingClientRect().right <= innerWidth")

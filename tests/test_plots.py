@@ -36,8 +36,8 @@ def draw(n=3):
 
 
 def published(profile, **changed):
-    given = {"profile": profile, "name": "fig1", "caption": "A line of 3 points.", "alt": "A line"}
-    return plots.publish(draw(), pd.DataFrame({"x": [1, 2]}), **(given | changed))
+    given = {"figure": draw(), "profile": profile, "name": "fig1", "caption": "A line of 3 points.", "alt": "A line"}
+    return plots.publish(table=pd.DataFrame({"x": [1, 2]}), **(given | changed))
 
 
 def test_every_mark_has_a_colour_of_its_own():
@@ -94,6 +94,36 @@ def test_captions_link_to_the_table_that_lies_beside_the_page(profile):
     assert f"Profile smoke: simulated data. {link}</figcaption>" in published(profile)._repr_html_()
     page = plots.show_table(pd.DataFrame({"x": [1]}), profile=profile, name="fig1", caption="One row.").to_html()
     assert f"Profile smoke: simulated data. {link}</caption>" in page
+
+
+@pytest.mark.parametrize(("n", "words"), [([3, None, 1200.0], "3 to 1,200 genes"), ([64, 64], "64 genes"), ([None], "no genes"), ([], "no genes")])
+def test_captions_say_of_how_many_the_rows_of_a_table_are(n, words):
+    assert plots.n_of(pd.DataFrame({"n": n}, dtype=float)) == words
+
+
+def draw_genes(n=3, **columns):
+    figure, ax = plots.new_figure(size=(2, 2))
+    table = pd.DataFrame({"gene_id": [f"G{i}" for i in range(n)], "target": np.arange(n), "score": np.arange(n) / 2} | columns)
+    plots.plot_expression(table, ax, model="Chromoformer", title="")
+    return figure
+
+
+def test_points_of_genes_say_their_names_in_a_figure_that_is_part_of_the_page(profile):
+    figure = draw_genes(symbol=["A&<B>", None, ""])
+    page = published(profile, figure=figure)._repr_html_()
+    titles = re.findall(r'<g pointer-events="all"><title>([^<]*)</title><g clip-path="[^"]*"><use [^>]*/></g></g>', page)
+    assert titles == ["A&amp;&lt;B&gt;: 0.00, 0.00", "G1: 1.00, 0.50", "G2: 2.00, 1.00"]
+    assert "A line of 3 points. Points name their gene under the pointer. Profile smoke" in page
+    assert page.startswith('<figure><svg role="img" aria-label="A line"') and "<style" not in page and "<img" not in page
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert ids and all(name.startswith("fig1-") for name in ids)                  # pages have several figures
+    assert {name for pair in re.findall(r'href="#([^"]*)"|url\(#([^)]*)\)', page) for name in pair if name} <= set(ids)
+    assert b"<title>G1: 1.00, 0.50</title>" in (profile.work_dir / "results" / "fig1.svg").read_bytes()
+
+
+def test_points_that_become_an_image_keep_silent(profile):
+    page = published(profile, figure=draw_genes(plots.MANY_POINTS + 1))._repr_html_()
+    assert "<title>" not in page and '<img src="data:image/svg+xml' in page
 
 
 def test_same_figure_is_the_same_bytes(profile):
@@ -429,7 +459,7 @@ def test_colours_of_verdicts_are_told_apart_without_one_kind_of_cone(eyes):
 
 
 def test_fold_changes_are_drawn_on_equal_axes_around_zero():
-    table = pd.DataFrame({"model": ["Chromoformer"] * 2 + ["Binned signal"] * 2, "target": [1.0, -4, 1, -4], "score": [2.0, -1, 0, 0]})
+    table = pd.DataFrame({"model": ["Chromoformer"] * 2 + ["Binned signal"] * 2, "gene_id": list("abab"), "target": [1.0, -4, 1, -4], "score": [2.0, -1, 0, 0]})
     models = ("Binned signal", "Chromoformer")
     _, axes = plots.new_figure(1, 2, size=(4, 2))
     plots.plot_fold_change(table, axes, models=models, cell_types="B over A")
@@ -504,7 +534,7 @@ def test_each_fold_is_a_point_and_many_get_a_box():
 
 def test_a_panel_shows_the_probabilities_of_a_cell_type():
     _, axes = plots.new_figure(1, 2, size=(4, 2))
-    table = pd.DataFrame({"cell_type": ["A", "A", "B"], "target": [1.0, 2, 3], "score": [0.2, 0.9, 0.5]})
+    table = pd.DataFrame({"cell_type": ["A", "A", "B"], "gene_id": list("aba"), "target": [1.0, 2, 3], "score": [0.2, 0.9, 0.5]})
     plots.plot_probability(table, axes)
     assert [ax.get_title(loc="left") for ax in axes] == ["A", "B"]
     assert [ax.collections[0].get_offsets().tolist() for ax in axes] == [[[1, 0.2], [2, 0.9]], [[3, 0.5]]]
@@ -629,7 +659,7 @@ def test_figures_of_a_profile_without_kinds_of_pcres_say_so(draw):
 
 def moved():
     """One gene on, one off and one without pCREs, as pcri.of_runs has them."""
-    return pd.DataFrame({"label": ["on", "off", "on"], "n_pcres": [2, 3, 0], "pcri": [5.0, 6, 9], "pcre_change": [1.0, -1, 0],
+    return pd.DataFrame({"gene_id": list("abc"), "label": ["on", "off", "on"], "n_pcres": [2, 3, 0], "pcri": [5.0, 6, 9], "pcre_change": [1.0, -1, 0],
                          "others_change": [0.5, 0.25, 0], "pcri_own": [4.0, 2, 0], "own_change": [0.5, -1.25, 0]})  # fmt: skip
 
 
@@ -712,9 +742,11 @@ def test_rankings_by_networks_are_told_from_others_and_chance_is_a_line():
 
 
 def test_contributions_are_coloured_by_what_was_planted():
-    table = pd.DataFrame({"ranking": "pCRE cut", "state": ["active", "polycomb"], "contribution": [1.0, -2.0], "contribution_planted": [0.5, -0.5]})
+    table = pd.DataFrame({"ranking": "pCRE cut", "state": ["active", "polycomb"], "gene_id": "a", "region": ["chr1:0-9", "chr1:90-99"],
+                          "contribution": [1.0, -2.0], "contribution_planted": [0.5, -0.5]})  # fmt: skip
     ax = plots.plot_contributions(table, [plots.new_figure(size=(2, 2))[1]])[0]
     assert [points.get_offsets().tolist() for points in ax.collections] == [[[0.5, 1]], [[-0.5, -2]], []]
+    assert ax.collections[1].get_urls() == ["point:a, chr1:90-99: -0.50, -2.00"]
 
 
 def test_arcs_of_a_gene_are_as_thick_as_its_contributions_and_coloured_by_their_sign():

@@ -4,6 +4,7 @@ In: tidy tables of analysis/ and runs.py. Out: matplotlib axes or figures; `publ
 """
 
 from .cross import plot_curve, plot_likeness, plot_relative, plot_species
+from .genes import Chooser, choose_gene
 from .learned import (
     ATTENTION_MAP,
     CONTROL_LINES,
@@ -82,6 +83,7 @@ from .style import (
     WHOLE_WINDOW,
     Published,
     model_colour,
+    n_of,
     new_figure,
     nothing_to_draw,
     origin,
@@ -93,8 +95,8 @@ from .style import (
 __all__ = [
     "ATTENTION_MAP", "COLUMN_NAMES", "CONTROL_LINES", "GAP_MAP", "GAP_NAMES", "H1", "KIND_COLOURS", "KIND_STYLES",
     "LINE_OF_CURVE", "LINE_STYLES", "MANY_FOLDS", "MANY_POINTS", "MARK_COLOURS", "MODEL_COLOURS", "OTHER", "PCRE",
-    "SAME_COLOUR", "SIGN_COLOURS", "STATE_COLOURS", "STYLE", "VERDICTS", "WHOLE_WINDOW", "Published", "locus_axes",
-    "model_colour", "new_figure", "nothing_to_draw", "origin", "panels", "plot_attention", "plot_attention_maps",
+    "SAME_COLOUR", "SIGN_COLOURS", "STATE_COLOURS", "STYLE", "VERDICTS", "WHOLE_WINDOW", "Chooser", "Published", "choose_gene", "locus_axes",
+    "model_colour", "n_of", "new_figure", "nothing_to_draw", "origin", "panels", "plot_attention", "plot_attention_maps",
     "plot_attribution", "plot_calibration", "plot_change_by_label", "plot_changes", "plot_claims", "plot_clusters",
     "plot_contributions", "plot_correlations", "plot_curve", "plot_curve_test", "plot_depth_tail", "plot_drawn", "plot_enrichment",
     "plot_expression", "plot_fold_change", "plot_folds", "plot_gaps", "plot_gene_scores", "plot_history",

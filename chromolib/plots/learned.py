@@ -28,6 +28,7 @@ from .style import (
     WHOLE_WINDOW,
     draw_by_label,
     model_colour,
+    name_points,
     new_figure,
     nothing_to_draw,
 )
@@ -214,8 +215,9 @@ def plot_pcri(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
         for name in ("on", "off", "without pCREs"):
             colour, marker = KIND_STYLES.get(name, KIND_STYLES["none in view"])
             part = table[kind == name]
-            ax.scatter(part[x], part[y], s=3 if is_many else 12, marker=marker, ec=colour, lw=0.8, alpha=0.7, rasterized=is_many,
-                       fc="none" if name == "off" else colour, label=f"genes {name} ({len(part):,})")  # fmt: skip
+            points = ax.scatter(part[x], part[y], s=3 if is_many else 12, marker=marker, ec=colour, lw=0.8, alpha=0.7, rasterized=is_many,
+                                fc="none" if name == "off" else colour, label=f"genes {name} ({len(part):,})")  # fmt: skip
+            name_points(points, part)
         ax.set_xlabel(f"PCRI{of}")
     axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     return axes
@@ -382,14 +384,15 @@ def plot_precision(table: pd.DataFrame, axes: Sequence[Axes], *, networks: Seque
 
 
 def plot_contributions(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
-    """Predicted against planted contributions of pCREs, an axis per ranking, coloured by state; columns ranking, state, contribution,
-    contribution_planted."""
+    """Predicted against planted contributions of pCREs, an axis per ranking, coloured by state; columns ranking, state, gene_id,
+    region, contribution, contribution_planted."""
     if table.empty:
         return nothing_to_draw(axes, "nothing is known to compare with")
     for ax, (ranking, part) in zip(axes, table.groupby("ranking", sort=False), strict=False):
         for state, colour in STATE_COLOURS.items():
             rows = part[part["state"] == state]
-            ax.scatter(rows["contribution_planted"], rows["contribution"], s=6, color=colour, alpha=0.5, lw=0, label=state, rasterized=len(part) > MANY_POINTS)
+            points = ax.scatter(rows["contribution_planted"], rows["contribution"], s=6, color=colour, alpha=0.5, lw=0, label=state, rasterized=len(part) > MANY_POINTS)
+            name_points(points, rows)
         ax.axhline(0, color="#bbbbbb", lw=0.6)
         ax.axvline(0, color="#bbbbbb", lw=0.6)
         ax.set_title(ranking, loc="left", fontsize=9)

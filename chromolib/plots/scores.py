@@ -22,6 +22,7 @@ from .style import (
     MODEL_COLOURS,
     OTHER,
     model_colour,
+    name_points,
     nothing_to_draw,
 )
 
@@ -72,12 +73,13 @@ def plot_calibration(table: pd.DataFrame, ax: Axes) -> Axes:
 
 
 def plot_expression(predictions: pd.DataFrame, ax: Axes, *, model: str, title: str) -> Axes:
-    """Predicted against measured log2(RPKM + 1) of held-out genes; columns target, score."""
+    """Predicted against measured log2(RPKM + 1) of held-out genes; columns gene_id, target, score."""
     top = max(predictions["target"].max(), predictions["score"].max()) * 1.05
     ax.plot([0, top], [0, top], color="#bbbbbb", lw=0.8, ls="--")
     is_many = len(predictions) > MANY_POINTS
     size, alpha = (2, 0.25) if is_many else (12, 0.7)
-    ax.scatter(predictions["target"], predictions["score"], s=size, color=model_colour(model), alpha=alpha, lw=0, rasterized=is_many)
+    points = ax.scatter(predictions["target"], predictions["score"], s=size, color=model_colour(model), alpha=alpha, lw=0, rasterized=is_many)
+    name_points(points, predictions)
     ax.set(xlabel="measured expression, log2(RPKM + 1)", ylabel="predicted expression, log2(RPKM + 1)", xlim=(-0.2, top))
     ax.set_title(title, loc="left", fontsize=9)
     return ax
@@ -172,7 +174,8 @@ def plot_verdicts(table: pd.DataFrame, ax: Axes) -> Axes:
 
 
 def plot_fold_change(predictions: pd.DataFrame, axes: Sequence[Axes], *, models: Sequence[str], cell_types: str) -> Sequence[Axes]:
-    """Predicted against measured log2 fold change of held-out genes, one axis per model; columns model, target, score."""
+    """Predicted against measured log2 fold change of held-out genes, one axis per model; columns model, gene_id,
+    target, score."""
     shown = predictions[predictions["model"].isin(models)]
     if shown.empty:
         return nothing_to_draw(axes)
@@ -184,7 +187,8 @@ def plot_fold_change(predictions: pd.DataFrame, axes: Sequence[Axes], *, models:
         ax.plot([-end, end], [-end, end], color="#bbbbbb", lw=0.8, ls="--")
         ax.axhline(0, color="#bbbbbb", lw=0.6)
         ax.axvline(0, color="#bbbbbb", lw=0.6)
-        ax.scatter(table["target"], table["score"], s=12, color=model_colour(model), alpha=0.7, lw=0)
+        points = ax.scatter(table["target"], table["score"], s=12, color=model_colour(model), alpha=0.7, lw=0, rasterized=len(table) > MANY_POINTS)
+        name_points(points, table)
         ax.set(xlim=(-end, end), ylim=(-end, end), aspect="equal")
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_locator(MultipleLocator(2 if end < 9 else 5))
@@ -255,13 +259,15 @@ def plot_folds(table: pd.DataFrame, axes: Sequence[Axes], *, metrics: Sequence[s
 
 
 def plot_probability(predictions: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
-    """Predicted probability of being on against measured log2(RPKM + 1), one axis per cell type; columns cell_type, target, score."""
+    """Predicted probability of being on against measured log2(RPKM + 1), one axis per cell type; columns cell_type,
+    gene_id, target, score."""
     if predictions.empty:
         return nothing_to_draw(axes)
     for ax, (cell_type, table) in zip(axes, predictions.groupby("cell_type", sort=False), strict=False):
         is_many = len(table) > MANY_POINTS
-        ax.scatter(table["target"], table["score"], s=2 if is_many else 8, alpha=0.2 if is_many else 0.5, lw=0, rasterized=is_many,
-                   color=MODEL_COLOURS["Chromoformer"])  # fmt: skip
+        size, alpha = (2, 0.2) if is_many else (8, 0.5)
+        points = ax.scatter(table["target"], table["score"], s=size, color=MODEL_COLOURS["Chromoformer"], alpha=alpha, lw=0, rasterized=is_many)
+        name_points(points, table)
         ax.set_title(cell_type, loc="left", fontsize=9)
         ax.set(xlabel="measured expression, log2(RPKM + 1)", ylim=(-0.02, 1.02))
     axes[0].set_ylabel("probability of being on")

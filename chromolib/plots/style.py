@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
@@ -53,6 +54,9 @@ KIND_STYLES = {
     "nearest TSS within 5 kb": ("#7a3e9d", "s"), "nearest TSS 5 to 20 kb away": ("#d55e00", "o"), "nearest TSS beyond 20 kb": (OTHER, "D"),
     "on": ("#d55e00", "o"), "off": ("#0072b2", "s"), "none in view": (OTHER, "D"),
 }  # fmt: skip
+POINT = "point:"  # how matplotlib is told the name of a point: as the address of a link, which `publish` turns into a title
+NAMED = re.compile(rb'<a xlink:href="%b([^"]*)"[^>]*>(.*?)</a>' % POINT.encode(), re.DOTALL)
+TITLE = b"<title>"
 TABLES = "tables"  # folder beside a page with the tables that it links to
 MANY_POINTS = 3000  # more are drawn as an image inside of the SVG: a page of megabytes opens slowly
 COLUMN_NAMES = METRIC_NAMES | {
@@ -85,16 +89,20 @@ STYLE = {
 
 
 class Published:
-    """A figure as a notebook and the book show it: an image with alt text, a caption, and a link to its table; but for that,
-    self-contained."""
+    """A figure as a notebook and the book show it: with alt text, a caption, and a link to its table; but for that,
+    self-contained. It is an image; where its points have names, it is part of the page, so that they show under the pointer."""
 
     def __init__(self, svg: bytes, caption: str, alt: str, name: str) -> None:
         self.svg, self.caption, self.alt, self.name = svg, caption, alt, name
 
     def _repr_html_(self) -> str:
-        image = base64.b64encode(self.svg).decode()
+        alt = html.escape(self.alt)
+        if TITLE in self.svg:
+            image = _inline(self.svg.decode(), alt, self.name)
+        else:
+            image = f'<img src="data:image/svg+xml;base64,{base64.b64encode(self.svg).decode()}" alt="{alt}" style="max-width:100%">'
         return (
-            f'<figure><img src="data:image/svg+xml;base64,{image}" alt="{html.escape(self.alt)}" style="max-width:100%">'
+            f"<figure>{image}"
             f"<figcaption>{html.escape(self.caption)} {csv_link(self.name)}</figcaption></figure>"
         )
 
@@ -115,9 +123,32 @@ def publish(
     with plt.rc_context(STYLE):
         figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None}, dpi=200)
     plt.close(figure)
-    write_whole(folder / f"{name}.svg", lambda path: path.write_bytes(buffer.getvalue()))
+    svg = NAMED.sub(rb'<g pointer-events="all">%b\1</title>\2</g>' % TITLE, buffer.getvalue())
+    write_whole(folder / f"{name}.svg", lambda path: path.write_bytes(svg))
     write_whole(folder / f"{name}.csv", lambda path: table.to_csv(path, index=False))
-    return Published(buffer.getvalue(), f"{caption} {origin(*shows or [profile])}", alt, name)
+    caption += " Points name their gene under the pointer." * (TITLE in svg)
+    return Published(svg, f"{caption} {origin(*shows or [profile])}", alt, name)
+
+
+def _inline(svg: str, alt: str, name: str) -> str:
+    """An SVG as a part of a page: its ids are told apart from those of other figures, and its style is of itself alone."""
+    svg = re.sub(r">\s+<", "><", svg[svg.index("<svg") :])
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r"<style[^>]*>.*?</style>", "", svg, count=1, flags=re.DOTALL)  # of all elements of the page
+    style = "max-width:100%;height:auto;stroke-linejoin:round;stroke-linecap:butt"
+    return svg.replace("<svg", f'<svg role="img" aria-label="{alt}" style="{style}"', 1)
+
+
+def name_points(points: PathCollection, table: pd.DataFrame) -> None:
+    """Let each point of a scatter plot say under the pointer which gene (symbol if the table has it, else gene_id) and, where there is
+    one, region it is, and where it lies. Points that become one image keep silent."""
+    names = table["gene_id"]
+    if "symbol" in table:
+        names = table["symbol"].where(table["symbol"].fillna("") != "", names)
+    if "region" in table:
+        names = names + ", " + table["region"]
+    places = np.ma.getdata(points.get_offsets())
+    points.set_urls([f"{POINT}{name}: {x:.2f}, {y:.2f}" for name, (x, y) in zip(names, places, strict=True)])
 
 
 def show_table(
@@ -137,6 +168,13 @@ def show_table(
     if table.empty:
         caption = f"{caption} There are none."
     return style.set_caption(f"{caption} {origin(*shows or [profile])} {csv_link(name)}").set_table_attributes('class="dataframe"')
+
+
+def n_of(table: pd.DataFrame, what: str = "genes", column: str = "n") -> str:
+    """Of how many the rows of a figure's table are, for its caption: "60 to 64 genes" or, if all of as many, "64 genes"."""
+    n = table[column].dropna()
+    low, high = (int(n.min()), int(n.max())) if len(n) else (0, 0)
+    return f"{low:,} to {high:,} {what}" if low < high else f"{low:,} {what}" if low else f"no {what}"
 
 
 def csv_link(name: str) -> str:
