@@ -35,7 +35,7 @@ BEYOND = """document.documentElement.scrollWidth <= innerWidth ? [] : [...docume
 # MathJax marks a formula that it cannot read, and writes an unknown command out in red.
 BROKEN_FORMULA = "mjx-container [data-mjx-error], mjx-container [fill='red'], mjx-container [mathcolor='red']"
 # How captions say n: of how many genes, or of what else points are.
-SAYS_N = r"(\d|\b(no|no such|at most \d+)) ([\w-]+ ){0,2}(genes?|promoters|pCREs|pairs|folds)\b"
+SAYS_N = r"(\d|\b(no|no such|at most \d+)) ([\w-]+ ){0,2}(genes?|promoters|pCREs|pairs|folds|claims)\b"
 # Values of <link rel=...> that make a browser ask for the address.
 LOADED_LINKS = {"stylesheet", "icon", "shortcut icon", "preload", "modulepreload", "prefetch", "preconnect"}
 
