@@ -34,7 +34,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from papermill.translators import PythonTranslator
 
-from . import features, machine, sources
+from . import features, machine, prose, sources
 from .config import PROFILES, ROOT, InputError, Profile, load_profile, profile_names
 from .files import hold, write_whole
 from .grid import in_words
@@ -361,11 +361,12 @@ def _copy_tables(pages: Path, settings: Profile) -> None:
 
 
 def _config_for(settings: Profile, root: Path) -> dict:
-    """_config.yml with a banner on every page that says which data the page shows."""
+    """_config.yml with a banner on every page that says which data the page shows, and the numbers that prose is given."""
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     kind = "simulated data" if settings.simulated else "real data"
     banner = f"Profile <b>{settings.name}</b> ({kind}): {html.escape(settings.title)}"
     config["sphinx"]["config"]["html_theme_options"]["announcement"] = banner
+    config["parse"] = {"myst_substitutions": prose.substitutions()}
     return config
 
 

@@ -18,7 +18,7 @@ ORDER = [
     "attention", "batch",
     "dataset", "resampling", "evaluation", "model", "baselines", "train", "released", "machine", "runs", "workers", "grid", "pretrained",
     "studies",
-    "analysis", "browser", "plans", "workflow",
+    "analysis", "browser", "plans", "workflow", "prose",
     "plots", "book", "cli",
 ]  # fmt: skip
 PACKAGE = ROOT / "chromolib"
