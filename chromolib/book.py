@@ -27,6 +27,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import nbformat
 import papermill
 import yaml
@@ -34,10 +35,12 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from papermill.translators import PythonTranslator
 
-from . import features, machine, prose, sources
+from . import features, machine, plots, prose, sources
+from .analysis import anatomy
 from .config import PROFILES, ROOT, InputError, Profile, load_profile, profile_names
 from .files import hold, write_whole
 from .grid import in_words
+from .model import Chromoformer
 
 # What notebooks run with. The first two would let Jupyter start a kernel from outside of this environment; a page keeps
 # lines of progress, where a live notebook would show a bar.
@@ -49,6 +52,7 @@ QUIET_KERNEL = ["--IPKernelApp.log_level=ERROR"]
 LINK = re.compile(r"\[(?P<words>[^\]]*)\]\((?P<notebook>\w+)\.ipynb(#[^)]*)?\)")  # to another notebook, in Markdown
 TABLE_LINK = re.compile(r'<a href="tables/([^"/]+)\.csv" download>')  # as plots.csv_link writes it, in HTML
 H1_AVERAGES = "chromoformer-demo"  # source of data/h1-demo-promoters.csv, which any profile is held against
+REPOSITORY = re.compile(r"https://github\.com/[\w.-]+/[\w.-]+")
 OF_ALL_PROFILES = {"claims", "results"}  # notebooks that show more than the profile they are run with
 
 SAY_AT_ONCE = partial(print, flush=True)  # also into a pipe or a log
@@ -129,7 +133,7 @@ def make_page(
         parameters["budget"] = budget
     with hold(settings.work_dir / ".locks" / f"page-{name}", tell=lambda owner: SAY_AT_ONCE(f"{name}: {owner} executes it; waiting for that")):
         run_notebook(source, target, parameters, cwd=root)
-        _complete(target, settings, shown=built_profiles() if name in OF_ALL_PROFILES else [settings])
+        _complete(target, settings, shown=built_profiles() if name in OF_ALL_PROFILES else [settings], repository=_repository(root))
     return target
 
 
@@ -230,10 +234,13 @@ def _copy_pages(pages: Path, settings: Profile, root: Path) -> None:
         shutil.copyfile(page, executed / page.name)
 
 
-def _complete(executed: Path, settings: Profile, shown: Sequence[Profile]) -> None:
-    """Make a page of an executed notebook: its links lead to pages of this book, and it ends with what it rests on."""
+def _complete(executed: Path, settings: Profile, shown: Sequence[Profile], repository: str = "") -> None:
+    """Make a page of an executed notebook: its links lead to pages of this book, it says where it can be run live, and it ends with
+    what it rests on."""
     notebook = nbformat.read(executed, as_version=4)
     _drop_links(notebook, but=settings.notebooks)
+    if repository:
+        notebook.cells[0].source += f"\n\n{_live(executed.stem, repository)}"
     notebook.cells += [_sources_cell(shown), _provenance_cell(executed.stem, notebook.metadata["papermill"], settings)]
     write_whole(executed, lambda path: nbformat.write(notebook, path))
 
@@ -243,6 +250,26 @@ def _drop_links(notebook: nbformat.NotebookNode, but: Sequence[str]) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = LINK.sub(lambda link: link[0] if link["notebook"] in but else link["words"], cell.source)
+
+
+def _repository(root: Path) -> str:
+    """https://github.com/owner/name of the public repository, or "": the setting of _config.yml, or CHROMOLIB_REPOSITORY in its place."""
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    url = os.environ.get("CHROMOLIB_REPOSITORY") or (config.get("repository") or {}).get("url") or ""
+    if url and not REPOSITORY.fullmatch(url):
+        raise BookError(f"repository {url}: expected https://github.com/owner/name; correct repository.url in _config.yml, or CHROMOLIB_REPOSITORY")
+    return url
+
+
+def _live(name: str, repository: str) -> str:
+    """Where a notebook can be run without installing anything here."""
+    owner_and_name = repository.removeprefix("https://github.com/")
+    folder = owner_and_name.partition("/")[2]
+    return (
+        f"Run it live: [Binder](https://mybinder.org/v2/gh/{owner_and_name}/HEAD?labpath=notebooks/{name}.ipynb), or "
+        f"[Colab](https://colab.research.google.com/github/{owner_and_name}/blob/HEAD/notebooks/{name}.ipynb) after a first cell with "
+        f"`!git clone -q {repository} && pip install -q -e './{folder}[book]'` and `%cd {folder}`."
+    )
 
 
 def built_profiles() -> list[Profile]:
@@ -328,6 +355,7 @@ def _check_parameters(source: Path, parameters: Mapping[str, object]) -> None:
 def _write_html(settings: Profile, root: Path) -> Path:
     """Build beside the earlier book of this profile and take its place only when there is not one warning."""
     _copy_mathjax(root / "book" / "assets" / "mathjax")
+    _draw_network(root / "book" / "assets" / "network.svg")
     parent = root / "_build" / settings.name
     parent.mkdir(parents=True, exist_ok=True)
     log = parent / "html.log"
@@ -367,6 +395,9 @@ def _config_for(settings: Profile, root: Path) -> dict:
     banner = f"Profile <b>{settings.name}</b> ({kind}): {html.escape(settings.title)}"
     config["sphinx"]["config"]["html_theme_options"]["announcement"] = banner
     config["parse"] = {"myst_substitutions": prose.substitutions()}
+    repository = _repository(root)
+    config["repository"] = {"url": repository, "branch": "main"}
+    config["html"] = {"use_repository_button": bool(repository), "use_issues_button": bool(repository)}
     return config
 
 
@@ -397,6 +428,15 @@ def _copy_mathjax(folder: Path) -> None:
         unfinished = folder / "tex-svg.js.tmp"
         unfinished.write_bytes(content)
         os.replace(unfinished, copy)
+
+
+def _draw_network(path: Path) -> None:
+    """The figure of the page on the network, from the network itself."""
+    network = Chromoformer()
+    figure, ax = plots.new_figure(size=(8, 7))
+    plots.plot_network(anatomy.blocks(network), ax, bin_bp=network.config.bin_bp)
+    write_whole(path, lambda unfinished: figure.savefig(unfinished, format="svg", bbox_inches="tight", metadata={"Date": None}))
+    plt.close(figure)
 
 
 def _first_complaint(log: Path) -> str:

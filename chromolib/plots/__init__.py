@@ -32,6 +32,7 @@ from .learned import (
     plot_scan,
     plot_spread,
 )
+from .network import plot_network
 from .scores import (
     LINE_STYLES,
     MANY_FOLDS,
@@ -101,7 +102,7 @@ __all__ = [
     "plot_contributions", "plot_correlations", "plot_curve", "plot_curve_test", "plot_depth_tail", "plot_drawn", "plot_enrichment",
     "plot_expression", "plot_fold_change", "plot_folds", "plot_gaps", "plot_gene_scores", "plot_history",
     "plot_intervals", "plot_kinds_by_window", "plot_likeness", "plot_loci", "plot_locus", "plot_mark_changes", "plot_mean_beside",
-    "plot_mean_by_label", "plot_model_changes", "plot_neighbours", "plot_network_input", "plot_numbers",
+    "plot_mean_by_label", "plot_model_changes", "plot_neighbours", "plot_network", "plot_network_input", "plot_numbers",
     "plot_on_less_off", "plot_pcres", "plot_pcri", "plot_precision", "plot_probability", "plot_rank_correlation",
     "plot_ranking", "plot_relative", "plot_roc", "plot_scan", "plot_species", "plot_spread", "plot_spread_by_label", "plot_summary_beside",
     "plot_verdicts", "plot_widths", "plot_windows", "publish", "show_table",
