@@ -96,6 +96,12 @@ def test_captions_link_to_the_table_that_lies_beside_the_page(profile):
     assert f"Profile smoke: simulated data. {link}</caption>" in page
 
 
+def test_columns_of_text_are_as_wide_as_their_texts_up_to_a_line(profile):
+    table = pd.DataFrame({"why": ["long " * 30, ""], "value": ["0.1 [0.0, 0.2]"] * 2, "short": ["on", "off"], "n": [10**9, 2]})
+    page = plots.show_table(table, profile=profile, name="x", caption="Two rows.").to_html()
+    assert re.findall(r"td\.(col\d) \{\s*min-width: (.*?);", page) == [("col0", "min(40ch, 70vw)"), ("col1", "min(14ch, 70vw)")]
+
+
 @pytest.mark.parametrize(("n", "words"), [([3, None, 1200.0], "3 to 1,200 genes"), ([64, 64], "64 genes"), ([None], "no genes"), ([], "no genes")])
 def test_captions_say_of_how_many_the_rows_of_a_table_are(n, words):
     assert plots.n_of(pd.DataFrame({"n": n}, dtype=float)) == words

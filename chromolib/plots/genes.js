@@ -99,7 +99,7 @@
   function fill(body, gene) {
     body.replaceChildren(...gene.regions.slice(1).map((pcre) => {
       const row = document.createElement("tr");
-      const cells = [pcre.region, kb(pcre.distance), pcre.contact.toFixed(2), known(pcre.contribution, signed)];
+      const cells = [known(pcre.contribution, signed), kb(pcre.distance), pcre.contact.toFixed(2), pcre.region];
       row.append(...cells.map((text) => Object.assign(document.createElement("td"), { textContent: text })));
       return row;
     }));

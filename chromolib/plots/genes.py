@@ -23,7 +23,7 @@ FORM = """<figure class="choose-gene">
 <p aria-live="polite"></p>
 <div class="drawn"></div>
 <noscript>This figure is drawn by a script, which this browser does not run; its tables are below.</noscript>
-<table class="dataframe"><thead><tr><th>pCRE</th><th>distance (kb)</th><th>contact</th><th>score</th></tr></thead><tbody></tbody></table>
+<table class="dataframe"><thead><tr><th>score</th><th>distance (kb)</th><th>contact</th><th>pCRE</th></tr></thead><tbody></tbody></table>
 <figcaption>{caption}</figcaption>
 <script type="application/json">{data}</script>
 <script>{script}</script>

@@ -58,6 +58,7 @@ POINT = "point:"  # how matplotlib is told the name of a point: as the address o
 NAMED = re.compile(rb'<a xlink:href="%b([^"]*)"[^>]*>(.*?)</a>' % POINT.encode(), re.DOTALL)
 TITLE = b"<title>"
 TABLES = "tables"  # folder beside a page with the tables that it links to
+SHORT, LINE = 8, 40  # letters: texts in tables up to so many are no line, and longer ones are broken into lines of so many
 MANY_POINTS = 3000  # more are drawn as an image inside of the SVG: a page of megabytes opens slowly
 COLUMN_NAMES = METRIC_NAMES | {
     "mean_depth": "mean depth", "share_empty": "bins without reads", "depth_q50": "median depth",
@@ -162,12 +163,21 @@ def show_table(
     table = table.drop(columns=list(hide)).rename(columns=COLUMN_NAMES)
     if "metric" in table:
         table = table.assign(metric=table["metric"].replace(COLUMN_NAMES))
-    style = table.style.format(precision=precision, thousands=",", na_rep="–").hide(axis="index")
+    style = table.style.format(precision=precision, thousands=",", na_rep="–").hide(axis="index").set_table_styles(_widths(table))
     for names, form in _formats(table, precision):
         style = style.format(form, subset=names, na_rep="–")
     if table.empty:
         caption = f"{caption} There are none."
     return style.set_caption(f"{caption} {origin(*shows or [profile])} {csv_link(name)}").set_table_attributes('class="dataframe"')
+
+
+def _widths(table: pd.DataFrame) -> dict[str, list[dict[str, str]]]:
+    """Columns of text as wide as their longest, up to a line of a paragraph: a browser would break them after each word."""
+    longest = {name: table[name].astype(str).str.len().max() for name in table.select_dtypes(["object", "string"])}
+    return {
+        name: [{"selector": "td", "props": f"min-width: min({min(length, LINE)}ch, 70vw)"}]
+        for name, length in longest.items() if length > SHORT
+    }  # fmt: skip
 
 
 def n_of(table: pd.DataFrame, what: str = "genes", column: str = "n") -> str:
