@@ -3,25 +3,64 @@
 import re
 
 import pandas as pd
+import pytest
 
+from chromolib import prose
 from chromolib.config import ROOT
 
 KEPT, README = ROOT / "data" / "results", (ROOT / "README.md").read_text(encoding="utf-8")
+# Row of the README's table beside the release -> table of benchmarks/results and its row.
+SPEED = {
+    "forward pass of 64 genes": ("train_step", "forward", "s"),
+    "training step (forward, backward, AdamW)": ("train_step", "train_step", "s"),
+    "memory that a step adds at its peak": ("train_step", "train_step", "MB added"),
+    "epoch of 64 genes and 19 held-out ones": ("epoch", "epoch", "s"),
+    "the same without anomaly detection": ("epoch", "epoch, release without anomaly detection", "s"),
+}
 
 
-def test_readme_shows_the_benchmark_as_its_table_has_it():
-    table = pd.read_csv(KEPT / "promoters-18k" / "03_metrics_clf.csv").set_index("model")
-    rows = {row[0]: row[1:4] for row in (line.strip("| ").split(" | ") for line in README.splitlines()) if row[0] in table.index and len(row) == 5}
-    assert set(rows) == set(table.index)
-    for model, shown in rows.items():
-        assert shown == table.loc[model, ["roc_auc", "average_precision", "accuracy"]].tolist(), model
+def rows_of(heading):
+    """Rows of the first table under a heading, as lists of cells."""
+    text = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    return lines[2:]
 
 
-def test_readme_s_fold_changes_are_those_of_their_tables():
-    for profile in ("pilot-40kb", "deepdiff-sample"):
-        table = pd.read_csv(KEPT / profile / "03_metrics_diff.csv").set_index("model")
-        (shown,) = re.findall(rf"on `{profile}` (\S+ \[[^]]*\]) \(ridge", README)
-        assert shown == table.loc["Chromoformer", "pearson"]
+def test_readme_shows_the_scoreboard_as_its_tables_have_it():
+    expected = prose.markdown(prose.scoreboard(("clf", "diff")))
+    assert expected in README, f"the README's table under Results has to be\n{expected}"
+
+
+def test_readme_s_times_are_those_of_notebook_3():
+    shown = {re.search(r"`([\w-]+)`", row[0])[1]: row[3] for row in rows_of("Profiles") if "`" in row[0]}
+    for path in KEPT.glob("*/03_costs.csv"):
+        assert shown.pop(path.parent.name) == f"{pd.read_csv(path)['minutes'].sum():.1f} min"
+    assert not any(re.search(r"\d", time) for time in shown.values())
+
+
+def digits_of(text):
+    """As many digits as a number is shown with."""
+    return float(text.replace(",", "").split()[0]), len(re.sub(r"^0*\.?0*|\D", "", text.split()[0]))
+
+
+@pytest.mark.parametrize("name", SPEED)
+def test_readme_s_speeds_are_those_of_the_benchmarks(name):
+    table, what, unit = SPEED[name]
+    found = pd.read_csv(ROOT / "benchmarks" / "results" / f"{table}.csv")
+    found = found[(found["what"] == what) & (found["unit"] == unit)].iloc[0]
+    (row,) = [row for row in rows_of("Beside the release") if row[0].strip() == name]
+    for shown, column in zip(row[1:], ("release", "ours", "ratio"), strict=True):
+        value, n_digits = digits_of(shown)
+        assert value == float(f"{found[column]:.{n_digits}g}"), (name, column)
+
+
+def test_every_speed_in_the_readme_is_tested():
+    assert {row[0].strip() for row in rows_of("Beside the release")} == set(SPEED)
+
+
+def test_no_other_result_is_typed_into_the_readme():
+    prose_alone = "\n".join(line for line in README.splitlines() if not line.startswith("|"))
+    assert re.findall(r"(?<![\d.])[01]\.\d{2,}|\[-?\d+\.\d+, -?\d+\.\d+\]", prose_alone) == []
 
 
 def test_every_kept_table_says_how_it_was_made_and_holds_no_genes():
