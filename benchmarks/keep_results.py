@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 import report  # a script's own folder comes first on its path
 
-from chromolib import book
+from chromolib import book, prose
 from chromolib.config import ROOT, Profile, load_profile
 
 NOTEBOOKS = (
@@ -69,6 +69,7 @@ def main() -> None:
         before = pd.read_csv(path)
         table = pd.concat([before[~before["notebook"].isin(notebooks)], table], ignore_index=True)
     table.to_csv(path, index=False)
+    prose.update()  # the README's scoreboard
     print(f"{len(table)} tables in {to.relative_to(ROOT)}")
 
 

@@ -6,6 +6,7 @@ for each name; a page has {{ name }} in its place.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .config import ROOT, InputError, Task, load_profile, profile_names
 from .evaluation import METRIC_NAMES
+from .files import write_whole
 
 NUMBERS = ROOT / "book" / "numbers.yml"
 KEPT = ROOT / "data" / "results"
@@ -24,6 +26,7 @@ OURS, OTHERS = "Chromoformer", "Mean of other cell types"
 BEFORE = ("DeepChrome", "AttentiveChrome", "HM-CRNN", "DeepDiff")
 SIMPLE = ("Linear", "Boosting", "Binned signal", "Mean signal")
 SCORES: dict[Task, tuple[str, str]] = {"clf": ("roc_auc", "ROC-AUC"), "reg": ("pearson", "r, level"), "diff": ("pearson", "r, fold change")}
+README_TASKS: tuple[Task, ...] = ("clf", "diff")  # rows of which the README has
 BOARD = ("profile", "genes", "score", OURS, "best before it", "best simple", "other cells")
 SIMULATED = ", simulated"
 _STRICT = ConfigDict(extra="forbid", frozen=True)
@@ -83,6 +86,14 @@ def scoreboard(tasks: Sequence[Task] = ("clf", "reg", "diff")) -> pd.DataFrame:
                 rows.append(_row(name, cells, words, int(part["n"].max()), part.set_index("model")[metric]))
     table = pd.DataFrame(rows, columns=list(BOARD)).sort_values("genes", ascending=False, kind="stable")
     return table.sort_values(["profile", "score"], key=_place, kind="stable", ignore_index=True)
+
+
+def update(readme: Path = ROOT / "README.md") -> None:
+    """Put today's scoreboard into the README, which no build fills in, where one stands."""
+    new = markdown(scoreboard(README_TASKS))
+    head = re.escape(new.partition("\n")[0])
+    text = re.sub(rf"^{head}\n(\|.*\n)*", lambda _: f"{new}\n", readme.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    write_whole(readme, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -27,8 +27,16 @@ def rows_of(heading):
 
 
 def test_readme_shows_the_scoreboard_as_its_tables_have_it():
-    expected = prose.markdown(prose.scoreboard(("clf", "diff")))
-    assert expected in README, f"the README's table under Results has to be\n{expected}"
+    assert prose.markdown(prose.scoreboard(prose.README_TASKS)) in README, "chromolib.prose.update() brings it up to date"
+
+
+def test_scoreboard_of_the_readme_is_brought_up_to_date_and_nothing_else(tmp_path):
+    board = prose.markdown(prose.scoreboard(prose.README_TASKS))
+    stale = README.replace(board, board.replace("0.9", "0.1").rpartition("\n")[0])
+    assert stale != README
+    (tmp_path / "README.md").write_text(stale, encoding="utf-8")
+    prose.update(tmp_path / "README.md")
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == README
 
 
 def test_readme_s_times_are_those_of_notebook_3():
