@@ -1,4 +1,7 @@
-"""The command `chromolib`: each step of the workflow, with one clear line where something is wrong."""
+"""The command `chromolib`: each step of the workflow, with one clear line where something is wrong.
+
+In: the command line. Out: files and lines of text; exit status 0, or 1 with the reason on stderr.
+"""
 
 from __future__ import annotations
 

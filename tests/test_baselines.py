@@ -18,6 +18,7 @@ from chromolib.baselines.deepdiff import VARIANTS, DeepDiff, contrastive_loss
 from chromolib.baselines.gc_merge import GCMerge
 from chromolib.baselines.graph import mean_over_neighbours
 from chromolib.baselines.hm_crnn import HMCRNN, focal_loss
+from chromolib.config import ROOT
 
 BINS = (20, 40, 100, 200, 400)
 AUX = [name for name in VARIANTS if "aux" in name]
@@ -145,6 +146,16 @@ def size_of(net):
 @pytest.mark.parametrize(("network", "arguments", "size"), SIZES)
 def test_networks_are_as_large_as_the_authors(network, arguments, size):
     assert size_of(network(*arguments)) == size
+
+
+PAGE = {"DeepChrome": [DeepChrome(7, 100, 2)], "AttentiveChrome": [AttentiveChrome(7)], "HM-CRNN": [HMCRNN(7)],
+        "DeepDiff": [DeepDiff(7, "raw_d"), DeepDiff(7, "raw_aux")], "GC-MERGE": [GCMerge(7, 2)]}  # fmt: skip
+
+
+def test_page_on_peers_tells_their_sizes():
+    cells = [line.strip("| ").split(" | ") for line in (ROOT / "book" / "peers.md").read_text(encoding="utf-8").splitlines()]
+    told = {row[0].split()[0]: row[-1] for row in cells if "{cite:p}" in row[0]}
+    assert told == {name: " to ".join(f"{size_of(net):,}" for net in nets) for name, nets in PAGE.items()}
 
 
 @pytest.mark.parametrize(("n_marks", "size"), [(5, 21_913), (7, 22_193)])
