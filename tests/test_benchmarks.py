@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 
 import baselines
+import engine
 import epoch
 import numpy as np
 import ours
@@ -21,7 +24,7 @@ import torch
 import train_step
 
 from benchmarks import peer
-from chromolib import InputError, TrainConfig, load_dataset, load_profile
+from chromolib import InputError, TrainConfig, load_dataset, load_profile, workflow
 from chromolib.analysis.comparison import linear
 from chromolib.baselines.deepdiff import DeepDiff
 
@@ -53,6 +56,26 @@ def test_readme_of_the_project_shows_the_numbers_on_disk(name):
 
 
 # The scripts, end to end
+
+
+def test_engine_s_plain_loop_is_every_step_after_what_it_needs():
+    steps, commands = workflow.steps("smoke"), engine.commands("smoke")
+    place = {tuple(words): n for n, words in enumerate(commands)}
+    runs = {run: place["train", "smoke", "--run", run] for run in steps["runs"]}
+    assert len(place) == len(commands) == len(steps["profiles"]) + len(steps["features"]) + len(runs) + len(steps["notebooks"])
+    assert all(runs[source] < runs[run] for run, found in steps["runs"].items() for source in found["after"])
+    assert max(place["fetch", name] for name in ("smoke", "smoke-mouse")) < min(n for words, n in place.items() if words[0] == "preprocess")
+    assert max(n for words, n in place.items() if words[0] == "preprocess") < min(runs.values())
+    assert max(runs.values()) < place["notebook", "smoke", "01_preprocess"] and commands[-1] == ["notebook", "smoke", "results"]
+
+
+def test_engine_counts_what_children_of_a_command_take_and_says_what_failed(tmp_path):
+    busy, core = "sum(range(20_000_000))", min(os.sched_getaffinity(0))
+    took = engine.timed([[sys.executable, "-c", f"import os, subprocess, sys; subprocess.run([sys.executable, '-c', '{busy}'])"]], tmp_path / "a", core)
+    alone = engine.timed([[sys.executable, "-c", "pass"]], tmp_path / "a", core)
+    assert 0.1 < took.cpu < 1.1 * took.wall and alone.cpu < took.cpu / 2
+    with pytest.raises(InputError, match=r"^sh -c echo gone; exit 3 failed with status 3: gone$"):
+        engine.timed([["sh", "-c", "echo gone; exit 3"]], tmp_path / "b", core)
 
 
 def test_precision_holds_each_setting_against_float32(tmp_path):
