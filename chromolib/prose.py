@@ -89,11 +89,18 @@ def scoreboard(tasks: Sequence[Task] = ("clf", "reg", "diff")) -> pd.DataFrame:
 
 
 def update(readme: Path = ROOT / "README.md") -> None:
-    """Put today's scoreboard into the README, which no build fills in, where one stands."""
+    """Put today's scoreboard and times of training into the README, which no build fills in, where such stand."""
     new = markdown(scoreboard(README_TASKS))
     head = re.escape(new.partition("\n")[0])
     text = re.sub(rf"^{head}\n(\|.*\n)*", lambda _: f"{new}\n", readme.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for name, time in times().items():
+        text = re.sub(rf"^(\| `{name}`.* \| )\d[\d.]* min \|$", rf"\g<1>{time} |", text, flags=re.MULTILINE)
     write_whole(readme, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def times() -> dict[str, str]:
+    """Profile -> what the trainings of notebook 3 took together, as it was kept."""
+    return {path.parent.name: f"{pd.read_csv(path)['minutes'].sum():.1f} min" for path in sorted(KEPT.glob("*/03_costs.csv"))}
 
 
 def markdown(table: pd.DataFrame) -> str:
