@@ -58,7 +58,7 @@ POINT = "point:"  # how matplotlib is told the name of a point: as the address o
 NAMED = re.compile(rb'<a xlink:href="%b([^"]*)"[^>]*>(.*?)</a>' % POINT.encode(), re.DOTALL)
 TITLE = b"<title>"
 TABLES = "tables"  # folder beside a page with the tables that it links to
-SHORT, LINE = 8, 40  # letters: texts in tables up to so many are no line, and longer ones are broken into lines of so many
+SHORT, LINE = 24, 40  # letters: texts in tables up to so many are not broken, and longer ones into lines of so many
 MANY_POINTS = 3000  # more are drawn as an image inside of the SVG: a page of megabytes opens slowly
 COLUMN_NAMES = METRIC_NAMES | {
     "mean_depth": "mean depth", "share_empty": "bins without reads", "depth_q50": "median depth",
@@ -174,10 +174,8 @@ def show_table(
 def _widths(table: pd.DataFrame) -> dict[str, list[dict[str, str]]]:
     """Columns of text as wide as their longest, up to a line of a paragraph: a browser would break them after each word."""
     longest = {name: table[name].astype(str).str.len().max() for name in table.select_dtypes(["object", "string"])}
-    return {
-        name: [{"selector": "td", "props": f"min-width: min({min(length, LINE)}ch, 70vw)"}]
-        for name, length in longest.items() if length > SHORT
-    }  # fmt: skip
+    whole, lines = "white-space: nowrap", f"min-width: min({LINE}ch, 70vw)"
+    return {name: [{"selector": "td", "props": whole if length <= SHORT else lines}] for name, length in longest.items()}
 
 
 def n_of(table: pd.DataFrame, what: str = "genes", column: str = "n") -> str:
