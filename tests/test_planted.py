@@ -53,6 +53,9 @@ class Raw:
     def expression(self):
         return readers.read_expression(self.folder / self.profile.inputs.expression, self.cell_types).set_index("gene_id")
 
+    def strength(self, cell_type):
+        return self.profile.inputs.simulation.strength.get(cell_type, truth.FULL)
+
     def log2_rpkm(self, cell_type):
         return np.log2(self.expression()[cell_type] + 5e-4)  # half of the last digit
 
@@ -470,7 +473,7 @@ def test_promoter_signal_explains_initiation_alike_in_both_cohorts(sim, null, ta
             planted = raw.truth_of_genes(cell_type)["initiation"].to_numpy()
             rest = least_squares(planted, promoter_of(rows), rows["cell_type"].to_numpy())[2]
             assert 1 - rest.var() / planted.var() > 0.7
-            assert stats.pearsonr(planted - rest, raw.log2_rpkm(cell_type))[0] > 0.45
+            assert stats.pearsonr(planted - rest, raw.log2_rpkm(cell_type))[0] > 0.45 * raw.strength(cell_type).initiation
 
 
 def test_body_signal_is_that_of_the_planted_elongation(sim, null, table):
@@ -533,7 +536,7 @@ def test_control_depends_on_the_promoter_alone(sim, null, table):
     assert rest["sim"] > 0.35 and rest["null"] < stats.beta(3, len(table) / 2).ppf(1 - 1e-5), rest
     for cell_type in sim.cell_types:
         control, planted = null.truth_of_genes(cell_type), sim.truth_of_genes(cell_type)
-        np.testing.assert_allclose(control["initiation"], planted["initiation"])
+        np.testing.assert_allclose(control["initiation"] * sim.strength(cell_type).initiation, planted["initiation"], atol=1e-4)  # as written
         assert not control[["elongation", "activation", "repression"]].to_numpy().any()
         assert (planted[["elongation", "activation", "repression"]] > 0).mean().min() > 0.3
 
@@ -562,7 +565,9 @@ def test_best_score_is_what_the_files_give_and_near_what_was_set(sim, null):
             assert abs(auc - best.loc[cell_type, "roc_auc"]) < 2e-4
             r = stats.pearsonr(planted["mean_log2_rpkm"], np.log2(rpkm + 5e-4))[0]
             assert abs(r - best.loc[cell_type, "pearson"]) < 3e-3
-    assert sim.truth("best_scores")["roc_auc"].between(0.935, 0.97).all()
+    best = sim.truth("best_scores").set_index("cell_type")["roc_auc"]
+    full = [cell_type for cell_type in sim.cell_types if sim.strength(cell_type) == truth.FULL]
+    assert len(full) == 2 and best[full].between(0.935, 0.97).all() and best.drop(full).between(0.915, 0.935).all(), best  # less moves it
 
 
 def test_no_other_score_of_the_terms_beats_the_best(sim):
