@@ -97,10 +97,10 @@ def test_captions_link_to_the_table_that_lies_beside_the_page(profile):
 
 
 def test_columns_of_text_are_as_wide_as_their_texts_up_to_a_line(profile):
-    table = pd.DataFrame({"why": ["long " * 30, ""], "value": ["0.1 [0.0, 0.2]"] * 2, "short": ["on", "off"], "n": [10**9, 2]})
+    table = pd.DataFrame({"why": ["long " * 30, ""], "value": ["0.1 [0.0, 0.2]"] * 2, "short": ["on", "off"], "n": [10**9, 2], "half": ["x" * 30, ""]})
     page = plots.show_table(table, profile=profile, name="x", caption="Two rows.").to_html()
     found = dict(re.findall(r"td\.(col\d) \{\s*(.*?);", page))
-    assert found == {"col0": "min-width: min(40ch, 70vw)", "col1": "white-space: nowrap", "col2": "white-space: nowrap"}
+    assert found == {"col0": "min-width: min(40ch, 70vw)", "col1": "white-space: nowrap", "col2": "white-space: nowrap", "col4": "min-width: min(30ch, 70vw)"}
 
 
 @pytest.mark.parametrize(("n", "words"), [([3, None, 1200.0], "3 to 1,200 genes"), ([64, 64], "64 genes"), ([None], "no genes"), ([], "no genes")])

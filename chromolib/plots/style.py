@@ -174,8 +174,10 @@ def show_table(
 def _widths(table: pd.DataFrame) -> dict[str, list[dict[str, str]]]:
     """Columns of text as wide as their longest, up to a line of a paragraph: a browser would break them after each word."""
     longest = {name: table[name].astype(str).str.len().max() for name in table.select_dtypes(["object", "string"])}
-    whole, lines = "white-space: nowrap", f"min-width: min({LINE}ch, 70vw)"
-    return {name: [{"selector": "td", "props": whole if length <= SHORT else lines}] for name, length in longest.items()}
+    return {
+        name: [{"selector": "td", "props": "white-space: nowrap" if length <= SHORT else f"min-width: min({min(length, LINE)}ch, 70vw)"}]
+        for name, length in longest.items()
+    }  # fmt: skip
 
 
 def n_of(table: pd.DataFrame, what: str = "genes", column: str = "n") -> str:
