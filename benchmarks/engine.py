@@ -1,7 +1,7 @@
 """What Snakemake adds to the steps of a book: `make batch` against the same commands in a plain loop.
 
     make batch-tools
-    python benchmarks/engine.py [--profile smoke]
+    python benchmarks/engine.py [--profile smoke] [--notebooks 02_train]
 
 Both do one step at a time, with one thread, and begin with an empty data folder; HTML is left out. BATCH_VENV names another environment of Snakemake. They run at the same time, each
 on a core of its own, so that whatever else the machine does slows both. The last row is a second call of `make batch`.
@@ -23,7 +23,7 @@ import pandas as pd
 import report  # a script's own folder comes first on its path
 
 from chromolib import InputError, load_profile, workflow
-from chromolib.config import ROOT
+from chromolib.config import ROOT, profile_file
 
 BIN = Path(sys.prefix) / "bin"
 BATCH_VENV = Path(os.environ.get("BATCH_VENV", ROOT / ".venv-batch")).resolve()
@@ -34,6 +34,14 @@ class Took(NamedTuple):
 
     wall: float
     cpu: float
+
+
+def with_notebooks(profile: str, notebooks: Sequence[str], folder: Path) -> str:
+    """Path of a copy of a profile with these notebooks alone."""
+    lines = [line for line in profile_file(profile).read_text(encoding="utf-8").splitlines() if not line.startswith("notebooks:")]
+    path = folder / profile_file(profile).name
+    path.write_text("\n".join([*lines, f"notebooks: [{', '.join(notebooks)}]\n"]), encoding="utf-8")
+    return str(path)
 
 
 def commands(profile: str) -> list[list[str]]:
@@ -92,14 +100,16 @@ def measured(profile: str, data: Path) -> pd.DataFrame:
 def main(given: list[str] | None = None) -> None:
     parser = report.parser("engine.py", __doc__)
     parser.add_argument("--profile", default="smoke")
+    parser.add_argument("--notebooks", nargs="+", help="what these need alone; all of the profile's where not given")
     options = report.options_of(parser, given)
     if not (BATCH_VENV / "bin" / "snakemake").exists():
         raise InputError(f"{BATCH_VENV}: found no Snakemake there, expected its environment; run `make batch-tools`")
-    with tempfile.TemporaryDirectory() as folder:
-        table = measured(options.profile, Path(folder))
     record = load_profile(options.profile)
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = with_notebooks(options.profile, options.notebooks, Path(folder)) if options.notebooks else options.profile
+        table = measured(chosen, Path(folder))
     notes = (
-        f"Profile {record.name}: every step of its pages, which with so few genes are mostly the start of Python. Both begin with nothing, do one "
+        f"Profile {record.name}, {', '.join(options.notebooks or ['all notebooks'])}: every step of the pages, which with so few genes are mostly the start of Python. Both begin with nothing, do one "
         "step at a time with one thread, and run at the same time, each on a core of its own. cpu_s: seconds of a processor; more_%: than the loop."
     )
     report.finish("engine", table, options, notes=notes)
