@@ -32,7 +32,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.t
 help:
 	@echo "make book [PROFILE=sim]  install, compute everything, write _build/<profile>/html/index.html"
 	@echo "make batch [PROFILE=sim] the same by Snakemake: many trainings at a time, on GPUs or a cluster; see book/batch.md"
-	@echo "make test                install, run all tests; those of make batch after make batch-tools"
+	@echo "make test                install, Snakemake too, and run all tests"
 	@echo "make test-slurm          as root: run the smallest profile through a Slurm cluster of this machine alone"
 	@echo "make clean               remove the built book; data and trained networks stay"
 
@@ -54,9 +54,9 @@ batch-tools: $(BATCH_VENV)/.installed
 test-slurm: $(VENV)/.installed-book $(BATCH_VENV)/.installed tools
 	@tests/slurm_cluster.sh "$(abspath $(VENV))" "$(abspath $(BATCH_VENV))"
 
-test: $(VENV)/.installed-test tools
+test: $(VENV)/.installed-test $(BATCH_VENV)/.installed tools
 	@echo "running the tests"
-	@PATH="$(abspath $(BIN)):$$PATH" python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@BATCH_VENV="$(abspath $(BATCH_VENV))" PATH="$(abspath $(BIN)):$$PATH" python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 clean:
 	rm -rf _build book/executed

@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
+OF_THE_CALL = re.compile(r"\bT_[0-9a-f]{5}(?![0-9a-zA-Z])|\b0x[0-9a-f]+\b")  # ids that pandas draws for tables of a page, and addresses of objects
 OF_THE_MACHINE = ["minutes", "memory_gb", "seconds", "made"]  # columns that differ from call to call
 
 
@@ -28,7 +29,7 @@ def tables(work: Path) -> dict[str, str]:
 def page(path: Path) -> list[tuple[str, str, str]]:
     """What an executed notebook shows, cell by cell, but for the last cell's line on when and how long."""
     cells = nbformat.read(path, as_version=4).cells
-    shown = [(cell.cell_type, cell.source, json.dumps(cell.get("outputs", []), sort_keys=True)) for cell in cells]
+    shown = [(cell.cell_type, cell.source, OF_THE_CALL.sub("", json.dumps(cell.get("outputs", []), sort_keys=True))) for cell in cells]
     return [(kind, re.sub(r"^\| time \|.*$", "| time |", source, flags=re.MULTILINE), outputs) for kind, source, outputs in shown]
 
 
