@@ -199,7 +199,7 @@ def test_the_report_wants_nothing_that_is_not_installed(disturbed):
     status = disturbed.start(f"trained --report {report}").finish()
     said = disturbed.log.read_text()
     assert status == 0 or "ConnectionError" in said, said[-3000:]  # its scripts come from the network
-    assert status or "S01-clf-chromoformer-fold1-seed42" in report.read_text()
+    assert status or report.read_text().count('"runtime": ') == 4  # fetch, features and two trainings
 
 
 @takes_minutes
