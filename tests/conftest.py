@@ -86,9 +86,8 @@ def built_book(tmp_path_factory, data_dir) -> Path:
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, root)
     shutil.copytree(ROOT / "book", root / "book", ignore=shutil.ignore_patterns("executed", "mathjax"))
-    (root / "chromolib").mkdir()
-    for name in ("model.py", "attention.py"):  # of which the page on the network shows parts
-        shutil.copy(ROOT / "chromolib" / name, root / "chromolib")
+    # Pages show parts of the code. All of it, since notebooks run here and would import whatever package of this name lies beside them.
+    (root / "chromolib").symlink_to(ROOT / "chromolib")
     shutil.copytree(ROOT / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns(".*"))
     (root / "benchmarks").mkdir()
     shutil.copy(ROOT / "benchmarks" / "README.md", root / "benchmarks")  # which a page shows, with its figures

@@ -473,9 +473,9 @@ def test_few_genes_get_as_many_updates_as_all_by_hand():
     assert job.settings["training"]["epoch_updates"] == len(split(AGNOSTIC)[0]) // 16
 
 
-def test_network_of_another_cell_type_goes_on_pass_by_pass_and_whole_at_a_tenth_of_the_rate():
+def test_network_of_another_cell_type_goes_on_pass_by_pass_and_whole_at_a_lower_rate():
     whole, head, own = (job.settings["training"] for job in runs.plan([TUNED, HEAD, RUN]))
-    assert whole.pop("learning_rate") == pytest.approx(3e-5) and head.pop("learning_rate") == own.pop("learning_rate") == 3e-4
+    assert whole.pop("learning_rate") == pytest.approx(runs.START_RATE * 3e-4) and head.pop("learning_rate") == own.pop("learning_rate") == 3e-4
     assert head.pop("frozen") and whole == head == own
 
 
