@@ -45,7 +45,9 @@ def test_preprocess_killed_twenty_times_leaves_the_store_of_an_undisturbed_one(p
 
     rng, n_killed = random.Random(0), 0
     shutil.rmtree(profile.work_dir)
-    for _ in range(N_KILLS):
+    for _ in range(5 * N_KILLS):  # some get to their end first, many where the machine was busier while `took` was taken
+        if n_killed == N_KILLS:
+            break
         child = os.fork()
         if not child:
             open_store(profile, "S01")
@@ -56,7 +58,7 @@ def test_preprocess_killed_twenty_times_leaves_the_store_of_an_undisturbed_one(p
         if store.exists():  # one that got to its end: from the beginning
             assert contents(store) == undisturbed
             shutil.rmtree(profile.work_dir)
-    assert n_killed > N_KILLS / 2
+    assert n_killed == N_KILLS
     open_store(profile, "S01")
     assert contents(store) == undisturbed and contents(depth) == bigwigs
     left = [path for path in (profile.work_dir / "S01").rglob(".*") if path.is_dir() or path.suffix in (".bw", ".json")]
