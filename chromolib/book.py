@@ -27,7 +27,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import nbformat
 import papermill
 import yaml
@@ -35,12 +34,10 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from papermill.translators import PythonTranslator
 
-from . import features, machine, plots, prose, sources
-from .analysis import anatomy
+from . import features, machine, sources
 from .config import PROFILES, ROOT, InputError, Profile, load_profile, profile_names
 from .files import hold, write_whole
 from .grid import in_words
-from .model import Chromoformer
 
 # What notebooks run with. The first two would let Jupyter start a kernel from outside of this environment; a page keeps
 # lines of progress, where a live notebook would show a bar.
@@ -390,6 +387,8 @@ def _copy_tables(pages: Path, settings: Profile) -> None:
 
 def _config_for(settings: Profile, root: Path) -> dict:
     """_config.yml with a banner on every page that says which data the page shows, and the numbers that prose is given."""
+    from . import prose  # as in _draw_network
+
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     kind = "simulated data" if settings.simulated else "real data"
     banner = f"Profile <b>{settings.name}</b> ({kind}): {html.escape(settings.title)}"
@@ -432,11 +431,14 @@ def _copy_mathjax(folder: Path) -> None:
 
 def _draw_network(path: Path) -> None:
     """The figure of the page on the network, from the network itself."""
+    from . import plots  # a second and more, which pages do not need
+    from .analysis import anatomy
+    from .model import Chromoformer
+
     network = Chromoformer()
     figure, ax = plots.new_figure(size=(8, 7))
     plots.plot_network(anatomy.blocks(network), ax, bin_bp=network.config.bin_bp)
-    write_whole(path, lambda unfinished: figure.savefig(unfinished, format="svg", bbox_inches="tight", metadata={"Date": None}))
-    plt.close(figure)
+    write_whole(path, lambda unfinished: unfinished.write_bytes(plots.svg_of(figure)))
 
 
 def _first_complaint(log: Path) -> str:

@@ -91,6 +91,7 @@ from .style import (
     panels,
     publish,
     show_table,
+    svg_of,
 )
 
 __all__ = [
@@ -105,5 +106,5 @@ __all__ = [
     "plot_mean_by_label", "plot_model_changes", "plot_neighbours", "plot_network", "plot_network_input", "plot_numbers",
     "plot_on_less_off", "plot_pcres", "plot_pcri", "plot_precision", "plot_probability", "plot_rank_correlation",
     "plot_ranking", "plot_relative", "plot_roc", "plot_scan", "plot_species", "plot_spread", "plot_spread_by_label", "plot_summary_beside",
-    "plot_verdicts", "plot_widths", "plot_windows", "publish", "show_table",
+    "plot_verdicts", "plot_widths", "plot_windows", "publish", "show_table", "svg_of",
 ]  # fmt: skip

@@ -120,15 +120,20 @@ def publish(
     their data are simulated.
     """
     folder = profile.work_dir / "results"
-    buffer = io.BytesIO()
-    with plt.rc_context(STYLE):
-        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None}, dpi=200)
-    plt.close(figure)
-    svg = NAMED.sub(rb'<g pointer-events="all">%b\1</title>\2</g>' % TITLE, buffer.getvalue())
+    svg = NAMED.sub(rb'<g pointer-events="all">%b\1</title>\2</g>' % TITLE, svg_of(figure))
     write_whole(folder / f"{name}.svg", lambda path: path.write_bytes(svg))
     write_whole(folder / f"{name}.csv", lambda path: table.to_csv(path, index=False))
     caption += " Points name their gene under the pointer." * (TITLE in svg)
     return Published(svg, f"{caption} {origin(*shows or [profile])}", alt, name)
+
+
+def svg_of(figure: Figure) -> bytes:
+    """A figure as SVG, the same bytes each time; it is closed."""
+    buffer = io.BytesIO()
+    with plt.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None}, dpi=200)
+    plt.close(figure)
+    return buffer.getvalue()
 
 
 def _inline(svg: str, alt: str, name: str) -> str:
