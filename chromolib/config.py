@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = ROOT / "data" / "profiles"
+KEPT = ROOT / "data" / "results"  # small tables of notebooks, by profile, that the repository has
 
 # Order of the rows in every array of the release (specs: chromoformer, "Input of one gene").
 MARKS = ("H3K4me1", "H3K4me3", "H3K9me3", "H3K27me3", "H3K36me3", "H3K27ac", "H3K9ac")
@@ -288,6 +289,9 @@ class Simulation(_Section):
     aberrant: dict[str, Annotated[int, Field(ge=0)]] = {}  # cell type -> genes that are the opposite of the first's
     strength: dict[str, Strength] = {}  # cell type -> its rule of expression, where it is not that of the first
     mouse: Mouse | None = None
+
+    def strength_of(self, cell_type: str) -> Strength:
+        return self.strength.get(cell_type, Strength())
 
 
 class Rules(_Section):

@@ -15,17 +15,19 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from .config import ROOT, InputError, Task, load_profile, profile_names
-from .evaluation import METRIC_NAMES
+from .analysis.comparison import CHROMATIN_BASELINES
+from .baselines import PEERS
+from .config import KEPT, ROOT, InputError, Task, load_profile, profile_names
+from .evaluation import FIRST_METRIC, METRIC_NAMES
 from .files import write_whole
+from .studies import OURS
 
 NUMBERS = ROOT / "book" / "numbers.yml"
-KEPT = ROOT / "data" / "results"
-OURS, OTHERS = "Chromoformer", "Mean of other cell types"
+OTHERS = "Mean of other cell types"
 # Kinds of models that stand beside ours: how their names begin.
-BEFORE = ("DeepChrome", "AttentiveChrome", "HM-CRNN", "DeepDiff")
-SIMPLE = ("Linear", "Boosting", "Binned signal", "Mean signal")
-SCORES: dict[Task, tuple[str, str]] = {"clf": ("roc_auc", "ROC-AUC"), "reg": ("pearson", "r, level"), "diff": ("pearson", "r, fold change")}
+BEFORE = tuple(spec.title for spec in PEERS.values() if spec.window_bp)  # GC-MERGE predicts other genes
+SIMPLE = tuple(name.rstrip(", ") for name in CHROMATIN_BASELINES)
+SCORES: dict[Task, str] = {"clf": "ROC-AUC", "reg": "r, level", "diff": "r, fold change"}  # FIRST_METRIC in words
 README_TASKS: tuple[Task, ...] = ("clf", "diff")  # rows of which the README has
 BOARD = ("profile", "genes", "score", OURS, "best before it", "best simple", "other cells")
 SIMULATED = ", simulated"
@@ -79,7 +81,7 @@ def scoreboard(tasks: Sequence[Task] = ("clf", "reg", "diff")) -> pd.DataFrame:
     """
     rows = []
     for task in tasks:
-        metric, words = SCORES[task]
+        metric, words = FIRST_METRIC[task], SCORES[task]
         for name in profile_names():
             path = KEPT / name / f"03_metrics_{task}.csv"
             for cells, part in pd.read_csv(path).groupby("cell_type", sort=False) if path.exists() else ():
@@ -116,7 +118,7 @@ def _row(name: str, cells: str, score: str, n_genes: int, scores: pd.Series) -> 
 
 def _place(column: pd.Series) -> pd.Series:
     """Real before simulated profiles, and scores in the order of SCORES."""
-    return column.str.endswith(SIMULATED) if column.name == "profile" else column.map([words for _, words in SCORES.values()].index)
+    return column.str.endswith(SIMULATED) if column.name == "profile" else column.map(list(SCORES.values()).index)
 
 
 def _tidy(score: str) -> str:

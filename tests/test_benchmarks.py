@@ -39,22 +39,6 @@ def run(script, folder, words):
     return pd.read_csv(folder / "results" / kept / f"{script.__name__}.csv")
 
 
-# What is on the pages
-
-
-@pytest.mark.parametrize("name", ["train_step", "epoch"])
-def test_readme_of_the_project_shows_the_numbers_on_disk(name):
-    table = pd.read_csv(report.HOME / "results" / f"{name}.csv").dropna(subset="release")
-    page = (report.HOME.parent / "README.md").read_text()
-    shown = [[cell.strip() for cell in line.split("|")] for line in page.splitlines() if line.startswith("|")]
-    rows = {tuple(cells[2:5]) for cells in shown if len(cells) == 6}
-    for row in table.itertuples():
-        if row.what in ("forward", "train_step", "epoch", "epoch, release without anomaly detection"):
-            unit = "MB" if row.unit.startswith("MB") else "s"
-            release, mine, ratio = (report.markdown(pd.DataFrame({"x": [x]})).split("|")[-2].strip() for x in (row.release, row.ours, row.ratio))
-            assert (f"{release} {unit}", f"{mine} {unit}", ratio) in rows, row.what
-
-
 # The scripts, end to end
 
 

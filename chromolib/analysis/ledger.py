@@ -13,11 +13,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from ..config import ROOT, InputError, Profile, load_profile, profile_names
+from ..config import KEPT, InputError, Profile, load_profile, profile_names
 from ..evaluation import in_brackets
 from . import claims
 
-KEPT = ROOT / "data" / "results"
 OURS = "beyond"  # figure of a claim that the paper does not make
 RULED_OUT, NOT_RUN = "ruled out", "not run"  # beside the verdicts of claims
 VERDICTS = (claims.SEEN, claims.NOT_SEEN, RULED_OUT, claims.NOT_TESTABLE, NOT_RUN)
@@ -86,8 +85,7 @@ def counts(verdicts: pd.DataFrame) -> pd.DataFrame:
 def stated(of: str = "paper") -> pd.DataFrame:
     """The claims of the paper, or "ours": figure, id, claim, where, test (statistic, models, when it counts as seen), paper (its value,
     or why there is none)."""
-    table = claims.listed()
-    table = table[(table["figure"] == OURS) == (of == "ours")].reset_index(drop=True)
+    table = (of_ours if of == "ours" else of_paper)(claims.listed()).reset_index(drop=True)
     models = table["first"].str.cat(" − " + table["second"].fillna("")).where(table["second"].notna(), table["first"])
     test = table["statistic"].str.replace(", first minus second", "") + ": " + models + ". Seen if " + table["seen_if"] + "."
     value = table["paper"].map("{:g}".format).where(table["paper"].notna(), table["note"])
