@@ -16,7 +16,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from chromolib import contacts, readers, simulate
-from chromolib.config import load_profile
+from chromolib.config import Strength, load_profile
 from chromolib.genome import Genome, load_genome
 from chromolib.simulate import companions, formats, interactions, truth
 from chromolib.simulate.layout import names_of
@@ -54,7 +54,7 @@ class Raw:
         return readers.read_expression(self.folder / self.profile.inputs.expression, self.cell_types).set_index("gene_id")
 
     def strength(self, cell_type):
-        return self.profile.inputs.simulation.strength.get(cell_type, truth.FULL)
+        return self.profile.inputs.simulation.strength_of(cell_type)
 
     def log2_rpkm(self, cell_type):
         return np.log2(self.expression()[cell_type] + 5e-4)  # half of the last digit
@@ -566,7 +566,7 @@ def test_best_score_is_what_the_files_give_and_near_what_was_set(sim, null):
             r = stats.pearsonr(planted["mean_log2_rpkm"], np.log2(rpkm + 5e-4))[0]
             assert abs(r - best.loc[cell_type, "pearson"]) < 3e-3
     best = sim.truth("best_scores").set_index("cell_type")["roc_auc"]
-    full = [cell_type for cell_type in sim.cell_types if sim.strength(cell_type) == truth.FULL]
+    full = [cell_type for cell_type in sim.cell_types if sim.strength(cell_type) == Strength()]
     assert len(full) == 2 and best[full].between(0.935, 0.97).all() and best.drop(full).between(0.915, 0.935).all(), best  # less moves it
 
 

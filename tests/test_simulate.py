@@ -314,8 +314,8 @@ def test_mean_by_the_rule_of_another_cell_type():
     profile = load_profile("sim")
     simulate.ensure_raw(profile)
     table = simulate.read_truth(profile, "genes", "S01").set_index("gene_id")
-    assert simulate.by_rule_of(profile, "S01", "S02").equals(table["mean_log2_rpkm"])
-    found = simulate.by_rule_of(profile, "S01", "S03")
+    assert simulate.by_rule_of(profile, table, "S01", "S02").equals(table["mean_log2_rpkm"])
+    found = simulate.by_rule_of(profile, table, "S01", "S03")
     np.testing.assert_allclose(found, table["mean_log2_rpkm"] - 0.5 * table["initiation"] + 0.25 * table["elongation"], atol=1e-3)
 
 

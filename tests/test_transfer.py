@@ -109,16 +109,23 @@ def trained(data_dir):
     return cross.of_runs(own).scores, studies.scores({name: [run] for name, run in few.items()}, results)
 
 
+@pytest.fixture(scope="module")
+def sim(trained):
+    """Datasets of the cell types of sim, whose features trainings have made."""
+    profile = load_profile("sim")
+    return {name: load_dataset(profile, name) for name in profile.cell_types}
+
+
 def test_fine_tuning_beats_scratch_with_100_genes_on_sim(trained):
     gain = difference(trained[1], "tuned", "scratch", "clf").iloc[0]
     assert gain["low"] > 0, gain
 
 
-def test_relative_roc_auc_lies_where_the_planted_rules_put_it_on_sim(trained):
+def test_relative_roc_auc_lies_where_the_planted_rules_put_it_on_sim(sim, trained):
     """S01 and S02 share a rule, S03 has another: who reads S03 by it loses, and who reads by that of S03 loses elsewhere."""
     ratio, planted = (
         cross.relative(scores, n_resamples=200).set_index(["cell_type", "source"])
-        for scores in (trained[0], cross.planted(load_profile("sim"), trained[0], reads="target"))
+        for scores in (trained[0], cross.planted(load_profile("sim"), sim, trained[0], reads="target"))
     )
     close, far = [("S01", "S02"), ("S02", "S01")], [("S01", "S03"), ("S03", "S01"), ("S02", "S03"), ("S03", "S02")]
     np.testing.assert_allclose(planted.loc[close, "value"], 1)
@@ -127,8 +134,8 @@ def test_relative_roc_auc_lies_where_the_planted_rules_put_it_on_sim(trained):
         assert ratio.loc[pair, "low"] < planted.loc[pair, "value"] + 0.02 and planted.loc[pair, "value"] - 0.02 < ratio.loc[pair, "high"], (pair, ratio)
 
 
-def test_relative_roc_auc_finds_the_close_pair_on_sim(trained):
-    for scores in (trained[0], cross.planted(load_profile("sim"), trained[0], reads="target")):
+def test_relative_roc_auc_finds_the_close_pair_on_sim(sim, trained):
+    for scores in (trained[0], cross.planted(load_profile("sim"), sim, trained[0], reads="target")):
         table = cross.relative(scores, n_resamples=50)
         assert set(cross.tree(table).merges.iloc[0][["first", "second"]]) == {"S01", "S02"}, table
 
@@ -141,9 +148,9 @@ def test_what_networks_say_of_a_cell_type_finds_the_close_pair_on_sim(trained):
         assert ratio.loc[far, "high"] < ratio.loc[("S01", "S02"), "value"], control
 
 
-def test_planted_states_say_the_same_on_sim(trained):
-    planted = cross.relative(cross.planted(load_profile("sim"), trained[0], reads="source"), n_resamples=50)
+def test_planted_states_say_the_same_on_sim(sim, trained):
+    planted = cross.relative(cross.planted(load_profile("sim"), sim, trained[0], reads="source"), n_resamples=50)
     assert set(cross.tree(planted).merges.iloc[0][["first", "second"]]) == {"S01", "S02"}
-    likeness = cross.similarity({name: load_dataset(load_profile("sim"), name) for name in ("S01", "S02", "S03")}, planted)
+    likeness = cross.similarity(sim, planted)
     for measure in cross.SIMILARITIES:
         assert likeness.loc[likeness[measure].idxmax(), ["first", "second"]].tolist() == ["S01", "S02"]

@@ -233,9 +233,9 @@ def _check_complete(data: GeneDataset, predictions: pd.DataFrame) -> None:
 def best_possible(profile: Profile, data: GeneDataset, *, rule_of: str | None = None) -> pd.DataFrame:
     """What was planted in a simulated cell type, all but the noise, as a score.
 
-    No model has a higher ROC-AUC but by chance. With `rule_of`, another cell type, it is what knows the states of this one and
-    the rule of that one, which is as much as a network of that one can know. For regression it is near the best: the mean of log2 RPKM put on the scale of
-    the target, not the mean of the target.
+    No model has a higher ROC-AUC but by chance. For regression it is near the best: the mean of log2 RPKM put on the scale of
+    the target, not the mean of the target. With `rule_of`, another cell type, it is what knows the states of this one and the
+    rule of that one, which is as much as a network of that one can know.
 
     Returns
     -------
@@ -243,8 +243,9 @@ def best_possible(profile: Profile, data: GeneDataset, *, rule_of: str | None = 
         model ("Best possible"), gene_id, fold, score, target. The score is the mean of log2 RPKM before noise: its distance
         from the median (clf), or the log2(RPKM + 1) that it gives (reg).
     """
-    median = read_truth(profile, "genes", data.cell_type)["log2_rpkm"].median()
-    mean = by_rule_of(profile, data.cell_type, rule_of or data.cell_type).loc[data.genes["gene_id"]]
+    truth = read_truth(profile, "genes", data.cell_type).set_index("gene_id")
+    mean, median = by_rule_of(profile, truth, data.cell_type, rule_of or data.cell_type), truth["log2_rpkm"].median()
+    mean = mean.loc[data.genes["gene_id"]]
     score = mean - median if data.task == "clf" else np.log2(2**mean + 1)
     return data.genes[["gene_id", "fold"]].assign(model="Best possible", score=score.to_numpy(), target=_target(data))
 

@@ -335,9 +335,9 @@ def from_own_marks(scores: pd.DataFrame) -> pd.DataFrame:
     return said.assign(score=said["score_source"])[SCORES]
 
 
-def planted(profile: Profile, scores: pd.DataFrame, reads: Literal["target", "source"]) -> pd.DataFrame:
-    """What networks that know all that was planted in the source, its rule, would say: of the same genes, from the states of the
-    target or, as in `from_own_marks`, from those of the source. No rows of a real profile.
+def planted(profile: Profile, data: Mapping[str, GeneDataset], scores: pd.DataFrame, reads: Literal["target", "source"]) -> pd.DataFrame:
+    """What networks that know the rule planted in the source would say: of the same genes, from the states of the target or, as in
+    `from_own_marks`, from those of the source. No rows of a real profile.
 
     Returns
     -------
@@ -346,7 +346,7 @@ def planted(profile: Profile, scores: pd.DataFrame, reads: Literal["target", "so
     """
     if not profile.simulated:
         return scores.iloc[:0]
-    data, tables = {name: load_dataset(profile, name) for name in scores["cell_type"].unique()}, []
+    tables = []
     for (cell_type, source), table in scores.groupby(["cell_type", "source"], sort=False):
         known = best_possible(profile, data[cell_type if reads == "target" else source], rule_of=source)[["gene_id", "score"]]
         tables.append(table.drop(columns="score").merge(known, on="gene_id"))

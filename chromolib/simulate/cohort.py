@@ -98,14 +98,11 @@ def read_truth(profile: Profile, name: str, cell_type: str) -> pd.DataFrame:
     )
 
 
-def by_rule_of(profile: Profile, cell_type: str, rule_of: str) -> pd.Series:
-    """Mean log2 RPKM, by gene id, that the states planted in one cell type would give by the rule of another: what a network that had
-    learned the one without fault would say of the other."""
-    simulation, genes = cohort_of(profile).inputs.simulation, read_truth(profile, "genes", cell_type).set_index("gene_id")
-    here, there = (
-        truth.at_promoter(genes, simulation.strength.get(profile.check_cell_type(name), truth.FULL), simulation.effects)
-        for name in (cell_type, rule_of)
-    )
+def by_rule_of(profile: Profile, genes: pd.DataFrame, cell_type: str, rule_of: str) -> pd.Series:
+    """Mean log2 RPKM that the states planted in one cell type, `genes` of `read_truth`, would give by the rule of another: what a
+    network that had learned the one without fault would say of the other."""
+    simulation, names = cohort_of(profile).inputs.simulation, (cell_type, rule_of)
+    here, there = (truth.at_promoter(genes, simulation.strength_of(profile.check_cell_type(name)), simulation.effects) for name in names)
     return genes["mean_log2_rpkm"] + (there - here).sum(axis=1)
 
 

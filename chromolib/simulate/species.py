@@ -74,7 +74,7 @@ def plant(
     return truth.plant(
         species.layout, states, truth.find_pairs(species.layout, seen, species.gene_ids, profile), species.gene_ids,
         seed=simulation.seed, cell_type=cell_type, effects=simulation.effects, decimals=decimals,
-        strength=simulation.strength.get(cell_type, truth.FULL),
+        strength=simulation.strength_of(cell_type),
     )  # fmt: skip
 
 

@@ -3,8 +3,9 @@
 In: layout, states and contacts of one cell type. Out: tables of genes and of their pCREs; terms in log2 RPKM.
 
 log2 RPKM of a gene = BASE + initiation + elongation + activation - repression + noise. Initiation and elongation multiply
-on the scale of RPKM; a cell type may have them at a strength of its own. Activation adds up over active pCREs, each by how often it touches the promoter. Repression is a
-switch: logistic in the number of pCREs that Polycomb binds. Both need the pCRE in the domain (TAD) of the promoter.
+on the scale of RPKM; a cell type may have them at a strength of its own. Activation adds up over active pCREs, each by how
+often it touches the promoter. Repression is a switch: logistic in the number of pCREs that Polycomb binds. Both need the pCRE
+in the domain (TAD) of the promoter.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ REPRESSION, SWITCH_AT, SWITCH_WIDTH = (
     0.35,
 )  # at full strength; number of bound pCREs at half of it, and its width
 NOISE = 1.3  # SD
-FULL = Strength()
 
 
 def plant(
@@ -42,7 +42,7 @@ def plant(
     cell_type: str,
     effects: str,
     decimals: int,
-    strength: Strength = FULL,
+    strength: Strength,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Each gene's terms, and what each of its pCREs contributes.
 
@@ -88,11 +88,8 @@ def plant(
 
 def at_promoter(genes: pd.DataFrame, strength: Strength, effects: str) -> pd.DataFrame:
     """initiation, elongation by this rule of genes with these states (on, elongation_level), log2 RPKM."""
-    is_all = effects == "all"
-    return pd.DataFrame({
-        "initiation": INITIATION * strength.initiation * genes["on"],
-        "elongation": is_all * ELONGATION * strength.elongation * genes["elongation_level"],
-    })
+    elongation = ELONGATION * strength.elongation * genes["elongation_level"]
+    return pd.DataFrame({"initiation": INITIATION * strength.initiation * genes["on"], "elongation": (effects == "all") * elongation})
 
 
 def _count_acting(pcres: pd.DataFrame, gene_ids: pd.Series) -> pd.DataFrame:
