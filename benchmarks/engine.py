@@ -3,8 +3,9 @@
     make batch-tools
     python benchmarks/engine.py [--profile smoke] [--notebooks 02_train]
 
-Both do one step at a time, with one thread, and begin with an empty data folder; HTML is left out. BATCH_VENV names another environment of Snakemake. They run at the same time, each
-on a core of its own, so that whatever else the machine does slows both. The last row is a second call of `make batch`.
+Both do one step at a time, with one thread, and begin with an empty data folder; HTML is left out. They run at the same time,
+each on a core of its own, so that whatever else the machine does slows both. The last row is a second call of `make batch`.
+BATCH_VENV names another environment of Snakemake.
 """
 
 from __future__ import annotations
@@ -56,12 +57,12 @@ def commands(profile: str) -> list[list[str]]:
     ]
 
 
-def make_batch(profile: str) -> list[str]:
-    """`make batch` of all pages, one step at a time; what is installed is taken as it is (-o)."""
+def make_batch(profile: str | os.PathLike[str], *, cores: int = 1, target: str = "pages") -> list[str]:
+    """`make batch` of all pages or another target, with so many steps at a time; what is installed is taken as it is (-o)."""
     ready = [f"{sys.prefix}/.installed-book", f"{BATCH_VENV}/.installed", "tools"]
     return [
         "make", "-C", str(ROOT), *(word for name in ready for word in ("-o", name)), "batch", f"PROFILE={profile}",
-        f"VENV={sys.prefix}", f"BATCH_VENV={BATCH_VENV}", "CORES=1", "BATCH_ARGS=pages",
+        f"VENV={sys.prefix}", f"BATCH_VENV={BATCH_VENV}", f"CORES={cores}", f"BATCH_ARGS={target}",
     ]  # fmt: skip
 
 

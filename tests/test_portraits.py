@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromolib import GeneDataset, InputError, load_profile, plots, studies
+from chromolib import GeneDataset, InputError, load_profile, plots
 from chromolib.analysis import portraits, tracks
 from chromolib.runs import Run
 from tests.stores import random_store
-from tests.test_tss_attention import BINS, network
+from tests.test_tss_attention import BINS, stand_in
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +21,8 @@ def data():
 
 @pytest.fixture
 def runs(monkeypatch, data):
-    """Two folds of a small network in place of trained runs."""
-    def networks(runs):
-        for run in runs:
-            yield run, network(data), data.fold(run.fold)[1]
-
-    monkeypatch.setattr(studies, "networks", networks)
+    """Two folds of two cell types."""
+    stand_in(monkeypatch, data)
     return [Run(profile="sim", cell_type=name, fold=fold) for name in (data.cell_type, "S09") for fold in (1, 2)]
 
 

@@ -42,14 +42,19 @@ def passed(data, views, **options):
     return averages, attention.pass_genes(averages, data, views, **({"n_resamples": 40} | options))
 
 
-@pytest.fixture
-def grid(monkeypatch, data):
-    """Two folds of the small network in place of trained runs."""
+def stand_in(monkeypatch, data):
+    """The small network in place of trained runs."""
     def networks(runs):
         for run in runs:
             yield run, network(data), data.fold(run.fold)[1]
 
     monkeypatch.setattr(studies, "networks", networks)
+
+
+@pytest.fixture
+def grid(monkeypatch, data):
+    """Two folds."""
+    stand_in(monkeypatch, data)
     return {OURS: [Run(profile="sim", cell_type="S01", fold=fold) for fold in (1, 2)]}
 
 
