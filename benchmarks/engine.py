@@ -24,7 +24,8 @@ import pandas as pd
 import report  # a script's own folder comes first on its path
 
 from chromolib import InputError, load_profile, workflow
-from chromolib.config import ROOT, profile_file
+from chromolib.config import ROOT
+from chromolib.profile import profile_file
 
 BIN = Path(sys.prefix) / "bin"
 BATCH_VENV = Path(os.environ.get("BATCH_VENV", ROOT / ".venv-batch")).resolve()

@@ -19,7 +19,8 @@ import pandas as pd
 import report  # a script's own folder comes first on its path
 
 from chromolib import book, prose
-from chromolib.config import KEPT, ROOT, Profile, load_profile
+from chromolib.config import KEPT, ROOT
+from chromolib.profile import Profile, load_profile
 
 NOTEBOOKS = (
     "03_benchmark", "04_window_size", "05_ablation", "06_attention", "07_pcri", "07b_cis_regulation", "07c_perturbation",

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the table below, for editors and type checkers
     from .batch import Batch as Batch
+    from .cell_types import pair as pair
+    from .cell_types import pool as pool
     from .config import InputError as InputError
     from .config import ModelConfig as ModelConfig
-    from .config import Profile as Profile
     from .config import TrainConfig as TrainConfig
-    from .config import load_profile as load_profile
     from .dataset import GeneDataset as GeneDataset
     from .dataset import load_dataset as load_dataset
-    from .dataset import pair as pair
-    from .dataset import pool as pool
     from .grid import ensure as ensure
     from .grid import load_run as load_run
     from .model import Chromoformer as Chromoformer
@@ -26,6 +24,8 @@ if TYPE_CHECKING:  # the table below, for editors and type checkers
     from .pretrained import networks_of as networks_of
     from .pretrained import predict_unseen as predict_unseen
     from .pretrained import save_pretrained as save_pretrained
+    from .profile import Profile as Profile
+    from .profile import load_profile as load_profile
     from .released import load_released as load_released
     from .runs import Run as Run
     from .train import TrainingError as TrainingError
@@ -39,11 +39,13 @@ if TYPE_CHECKING:  # the table below, for editors and type checkers
 
 _NAMES = {
     "batch": ("Batch",),
-    "config": ("InputError", "ModelConfig", "Profile", "TrainConfig", "load_profile"),
-    "dataset": ("GeneDataset", "load_dataset", "pair", "pool"),
+    "cell_types": ("pair", "pool"),
+    "config": ("InputError", "ModelConfig", "TrainConfig"),
+    "dataset": ("GeneDataset", "load_dataset"),
     "grid": ("ensure", "load_run"),
     "model": ("Chromoformer",),
     "pretrained": ("Pretrained", "from_pretrained", "networks_of", "predict_unseen", "save_pretrained"),
+    "profile": ("Profile", "load_profile"),
     "released": ("load_released",),
     "runs": ("Run",),
     "train": ("TrainingError", "evaluate", "fit", "load_weights", "predict", "save_weights"),

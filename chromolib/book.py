@@ -35,9 +35,10 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.translators import PythonTranslator
 
 from . import features, machine, sources
-from .config import PROFILES, ROOT, InputError, Profile, load_profile, profile_names
+from .config import ROOT, InputError
 from .files import hold, write_whole
 from .grid import in_words
+from .profile import PROFILES, Profile, load_profile, profile_names
 
 # What notebooks run with. The first two would let Jupyter start a kernel from outside of this environment; a page keeps
 # lines of progress, where a live notebook would show a bar.

@@ -45,7 +45,7 @@ def fetch(
 ) -> None:
     """Download and verify what a profile needs; `fetch go` makes the biological processes of GO, with Ensembl ids, a GMT file."""
     from . import ontology, sources
-    from .config import GO, profile_names
+    from .profile import GO, profile_names
 
     if list_profiles:
         for record in map(cl.load_profile, [profile] if profile else profile_names()):

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from . import ontology, readers, simulate, sources
-from .config import GO, Profile
 from .genome import profile_genome
 from .inputs.files import place_of
+from .profile import GO, Profile
 
 STATES, GENE_SETS = "chromatin states", "gene sets"
 

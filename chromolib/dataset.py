@@ -23,10 +23,12 @@ from torch import Tensor
 
 from . import features, inputs, simulate
 from .attention import frame_offset
-from .batch import Batch, EmbeddedBatch, PackedBatch, Regions, joined
-from .config import PC1, SCALES, Contacts, InputError, LogBase, ModelConfig, Profile, Scale, Task
+from .batch import Batch, PackedBatch, Regions
+from .config import PC1, SCALES, Contacts, InputError, LogBase, ModelConfig, Scale, Task
 from .files import hold
 from .genome import Region
+from .pooling import centre, cut_window, pool_ragged, pool_windows
+from .profile import Profile
 
 GENE_COLUMNS = ["symbol", "chrom", "tss", "strand", "fold", "expression", "label"]
 READ = ("marks", "bin_bp", "frame_bp", "window_bp", "max_pcres", "contacts", "scale", "log_base")  # what a network must fit
@@ -318,7 +320,7 @@ class GeneDataset:
         if self.task == "reg":
             # Deviates from the paper, which writes log2 RPKM: the release adds 1, and zeros need it.
             return torch.from_numpy(np.log2(self.store["expression"].values + 1).astype(np.float32))
-        raise InputError(f"GeneDataset: task={self.task!r}, expected clf or reg; dataset.pair makes the two-cell dataset of task diff")
+        raise InputError(f"GeneDataset: task={self.task!r}, expected clf or reg; chromolib.pair makes the two-cell dataset of task diff")
 
     def _build_signal(self) -> Signal:
         store, base_bp = self.store, int(self.store.attrs["base_bp"])
@@ -326,11 +328,11 @@ class GeneDataset:
         mark_idx = [store["mark"].values.tolist().index(mark) for mark in self.marks]
         minus = torch.from_numpy(store["strand"].values == "-")
         promoter, promoter_padding, blind, pcre, pcre_row = {}, {}, {}, {}, {}
-        depth, covered_bp = _cut_window(store, mark_idx, self.window_bp)
+        depth, covered_bp = cut_window(store, mark_idx, self.window_bp)
         pcre_depth = store["pcre_depth"].values[:, mark_idx]
         for width in self.bin_bp:
             mean, is_empty = pool_windows(depth, covered_bp, base_bp, width)
-            x, is_padding, is_blind = _centre(self._log(mean), is_empty, minus, self.frame_bp // width)
+            x, is_padding, is_blind = centre(self._log(mean), is_empty, minus, self.frame_bp // width)
             promoter[width] = x
             if is_padding.any():
                 promoter_padding[width] = is_padding
@@ -368,179 +370,6 @@ class GeneDataset:
         return torch.from_numpy(self.signal_of(mean.astype(np.float32)))
 
 
-class PairedDataset:
-    """The same genes in two cell types: what task diff reads. `fit`, `evaluate` and `predict` take it like a GeneDataset."""
-
-    task: Task = "diff"
-
-    def __init__(self, first: GeneDataset, second: GeneDataset) -> None:
-        self.first, self.second = first, second
-        self.genes = first.genes
-        _read_like(self, first)
-        self.cell_type = f"{second.cell_type}/{first.cell_type}"
-
-    def __len__(self) -> int:
-        return len(self.first)
-
-    @property
-    def has_pcres(self) -> bool:
-        return self.first.has_pcres or self.second.has_pcres
-
-    @property
-    def device(self) -> torch.device:
-        return self.first.device
-
-    def select(self, **selection: Any) -> PairedDataset:
-        if (task := selection.pop("task", "diff")) != "diff":
-            raise InputError(f"task {task}: the dataset holds two cell types, expected one; use its .first or .second")
-        return PairedDataset(self.first.select(**selection), self.second.select(**selection))
-
-    def fold(self, fold: int) -> tuple[PairedDataset, PairedDataset]:
-        """Training genes and held-out genes of one fold; no chromosome is in both."""
-        return tuple(PairedDataset(a, b) for a, b in zip(self.first.fold(fold), self.second.fold(fold), strict=True))
-
-    @property
-    def n_bytes(self) -> int:
-        return self.first.n_bytes + self.second.n_bytes
-
-    def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> PairedDataset:
-        return PairedDataset(self.first.to(device, dtype), self.second.to(device, dtype))
-
-    @property
-    def targets(self) -> Tensor:
-        """(gene, 3): log2 fold change, then log2(RPKM + 1) in the first and in the second cell type."""
-        return _change_of(self.first.targets, self.second.targets)
-
-    def spread(self) -> dict[int, Tensor]:
-        """As `GeneDataset.spread`, over both cell types, each about its own mean."""
-        first, second = self.first.spread(), self.second.spread()
-        return {width: ((first[width] ** 2 + second[width] ** 2) / 2).sqrt() for width in self.bin_bp}
-
-    def batch(self, indices: Sequence[int] | Tensor) -> Batch:
-        """A batch of the first cell type that holds the second; target is (b, 3): log2 fold change, first, second."""
-        (packed,) = self.batches([indices])
-        return packed.unpack(self.frame_bp)
-
-    def batches(self, indices: Iterable[Sequence[int] | Tensor]) -> Iterator[PackedBatch]:
-        """As `GeneDataset.batches`, both cell types side by side."""
-        indices = list(indices)
-        for a, b in zip(self.first.batches(indices), self.second.batches(indices), strict=True):
-            yield replace(a, other=b, target=_change_of(a.target, b.target))
-
-
-def _read_like(dataset: PairedDataset | PooledDataset | EmbeddedDataset, of: Any) -> None:
-    """Give a dataset that is made of others what decides how it is read."""
-    for name in READ:
-        setattr(dataset, name, getattr(of, name))
-
-
-def _change_of(first: Tensor, second: Tensor) -> Tensor:
-    return torch.stack([second - first, first, second], -1)
-
-
-class PooledDataset:
-    """Genes of several cell types to train one network on: a row for each gene of each, with the label that it has there.
-
-    `fit`, `evaluate` and `predict` take it like a GeneDataset. `genes` has a further column, cell_type.
-    """
-
-    def __init__(self, parts: Sequence[GeneDataset]) -> None:
-        self.parts = tuple(parts)
-        first = self.parts[0]
-        self.task = first.task
-        _read_like(self, first)
-        self.cell_type = "+".join(part.cell_type for part in self.parts)
-        self.genes = pd.concat([part.genes.assign(cell_type=part.cell_type) for part in self.parts], ignore_index=True)
-        self._ends = np.cumsum([len(part) for part in self.parts])
-
-    def __len__(self) -> int:
-        return len(self.genes)
-
-    @property
-    def has_pcres(self) -> bool:
-        return any(part.has_pcres for part in self.parts)
-
-    @property
-    def device(self) -> torch.device:
-        return self.parts[0].device
-
-    @property
-    def n_bytes(self) -> int:
-        return sum(part.n_bytes for part in self.parts)
-
-    def select(self, *, genes: Sequence[str] | None = None, **selection: Any) -> PooledDataset:
-        """As `GeneDataset.select`; of genes, each cell type keeps those that it has, each once."""
-        parts = [part.select(**selection) for part in self.parts]
-        if genes is None:
-            return PooledDataset(parts)
-        wanted = pd.Index([genes] if isinstance(genes, str) else genes).unique()
-        is_known = wanted.isin(self.genes["gene_id"])
-        if not is_known.all():
-            raise InputError(f"{self.cell_type}: no gene {wanted[~is_known][0]!r} in any of these cell types; data.genes lists them")
-        return PooledDataset([part.select(genes=wanted[wanted.isin(part.genes["gene_id"])].tolist()) for part in parts])
-
-    def fold(self, fold: int) -> tuple[PooledDataset, PooledDataset]:
-        """Training genes and held-out genes of one fold; no chromosome is in both, whatever the cell type."""
-        return tuple(PooledDataset(side) for side in zip(*(part.fold(fold) for part in self.parts), strict=True))
-
-    def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> PooledDataset:
-        return PooledDataset([part.to(device, dtype) for part in self.parts])
-
-    @property
-    def targets(self) -> Tensor:
-        """Target of each gene in each cell type, (row of `genes`,)."""
-        return torch.cat([part.targets for part in self.parts])
-
-    def spread(self) -> dict[int, Tensor]:
-        """As `GeneDataset.spread`, over all cell types, each about its own mean."""
-        parts = [part for part in self.parts if len(part)]
-        spreads = [part.spread() for part in parts]
-        share = [len(part) / len(self) for part in parts]
-        return {width: sum(w * spread[width] ** 2 for w, spread in zip(share, spreads, strict=True)).sqrt() for width in self.bin_bp}
-
-    def batch(self, indices: Sequence[int] | Tensor) -> Batch:
-        """As `GeneDataset.batch`, of these rows of `genes`."""
-        (packed,) = self.batches([indices])
-        return packed.unpack(self.frame_bp)
-
-    def batches(self, indices: Iterable[Sequence[int] | Tensor]) -> Iterator[PackedBatch]:
-        """As `GeneDataset.batches`. A batch mixes the cell types, so that no step follows one of them alone."""
-        rows = [np.asarray(positions, np.int64) for positions in indices]
-        owners = [np.searchsorted(self._ends, positions, side="right") for positions in rows]
-        firsts = self._ends - [len(part) for part in self.parts]
-        of_parts = [
-            part.batches([positions[owner == i] - firsts[i] for positions, owner in zip(rows, owners, strict=True)])
-            for i, part in enumerate(self.parts)
-        ]
-        for owner, *batches in zip(owners, *of_parts, strict=True):
-            yield joined(batches, torch.from_numpy(np.argsort(owner, kind="stable")).to(self.device))
-
-
-class EmbeddedDataset:
-    """Genes as the head of a network reads them whose other weights stay as they are: one computation serves every epoch."""
-
-    def __init__(self, data: GeneDataset | PooledDataset, features: Tensor) -> None:
-        self.features = features  # (gene, s * d)
-        self.targets = data.targets.to(features.device)
-        self.task, self.cell_type, self.genes = data.task, data.cell_type, data.genes
-        _read_like(self, data)
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    @property
-    def device(self) -> torch.device:
-        return self.features.device
-
-    def to(self, device: torch.device) -> EmbeddedDataset:
-        return self if device == self.device else EmbeddedDataset(self, self.features.to(device))
-
-    def batches(self, indices: Iterable[Sequence[int] | Tensor]) -> Iterator[EmbeddedBatch]:
-        for positions in indices:
-            rows = torch.as_tensor(positions, dtype=torch.int64).to(self.device)
-            yield EmbeddedBatch(self.features[rows], self.targets[rows])
-
-
 def _like_width(n_bins: np.ndarray) -> list[slice]:
     """Cut pCREs, sorted by their number of bins, into at most two groups such that padding to the widest of each costs least.
 
@@ -559,31 +388,10 @@ def _moved(value: Tensor | dict[int, Tensor], **to: Any) -> Tensor | dict[int, T
     return {key: tensor.to(**to) for key, tensor in value.items()} if isinstance(value, dict) else value.to(**to)
 
 
-def pair(first: GeneDataset, second: GeneDataset) -> PairedDataset:
-    """Two cell types, gene by gene, for the fold change log2(second + 1) - log2(first + 1) of their RPKM.
-
-    Genes that only one of them holds are left out. Raises InputError where marks, bins or frame differ.
-    """
-    _check_alike("pair", first, second)
-    common = first.genes.loc[first.genes["gene_id"].isin(second.genes["gene_id"]), "gene_id"].tolist()
-    if not common:
-        raise InputError(f"pair: {first.cell_type} and {second.cell_type} share no gene")
-    return PairedDataset(first.select(genes=common, task="reg"), second.select(genes=common, task="reg"))
-
-
-def pool(parts: Sequence[GeneDataset]) -> PooledDataset:
-    """Several cell types, to train one network on all of them. Raises InputError where marks, bins, frame or task differ."""
-    if not parts:
-        raise InputError("pool: no cell types, expected at least one")
-    for other in parts[1:]:
-        _check_alike("pool", parts[0], other, (*READ, "task"))
-    return PooledDataset(parts)
-
-
-def _check_alike(what: str, first: GeneDataset, second: GeneDataset, names: Sequence[str] = READ) -> None:
-    for name in names:
-        if getattr(first, name) != getattr(second, name):
-            raise InputError(f"{what}: {name} is {getattr(first, name)} in {first.cell_type} and {getattr(second, name)} in {second.cell_type}, expected the same")
+def read_like(dataset: Any, of: Any) -> None:
+    """Give a dataset that is made of others what decides how it is read."""
+    for name in READ:
+        setattr(dataset, name, getattr(of, name))
 
 
 def load_dataset(profile: Profile, cell_type: str, *, device: str = "cpu", **selection: Any) -> GeneDataset:
@@ -621,86 +429,6 @@ def resolve_device(name: str) -> torch.device:
 def gene_table(store: xr.Dataset) -> pd.DataFrame:
     """One row per gene: gene_id, symbol, chrom, tss (0-based), strand, fold, expression (RPKM), label."""
     return pd.DataFrame({"gene_id": store["gene_id"].values} | {name: store[name].values for name in GENE_COLUMNS})
-
-
-def pool_windows(depth: np.ndarray, covered_bp: np.ndarray, base_bp: int, bin_bp: int) -> tuple[np.ndarray, np.ndarray]:
-    """Average neighbouring narrow bins over the bp that lie on the chromosome.
-
-    Parameters
-    ----------
-    depth : ndarray, (g, l, m)
-        Reads over a narrow bin, divided by `base_bp` also where the bin crosses the end of its chromosome.
-    covered_bp : ndarray, (g, l)
-        bp of each narrow bin that lie on the chromosome.
-    base_bp, bin_bp : int
-        Width of a narrow and of a wide bin; the last wide bin averages only what it has.
-
-    Returns
-    -------
-    mean : ndarray, (g, ceil(l / k), m), and is_empty : ndarray, (g, ceil(l / k)), True where no bp lies on the chromosome.
-    """
-    starts = np.arange(0, depth.shape[1], bin_bp // base_bp)
-    total = np.add.reduceat(depth, starts, axis=1, dtype=np.float64) * base_bp
-    covered = np.add.reduceat(covered_bp, starts, axis=1)
-    return total / np.maximum(covered, 1)[..., None], covered == 0
-
-
-def pool_ragged(
-    depth: np.ndarray, row: np.ndarray, width_bp: np.ndarray, base_bp: int, bin_bp: int
-) -> tuple[np.ndarray, Tensor]:
-    """As `pool_windows`, for regions of different widths laid one after the other.
-
-    Returns mean depth (rows of wide bins, m) and the first wide bin of each region, (p + 1,).
-    """
-    k, n_narrow = bin_bp // base_bp, np.diff(row)
-    covered_bp = np.full(len(depth), base_bp, np.int64)
-    covered_bp[row[1:] - 1] = width_bp - (n_narrow - 1) * base_bp
-    n_wide = -(-n_narrow // k)
-    wide_row = np.concatenate([[0], np.cumsum(n_wide)])
-    within = np.arange(wide_row[-1]) - np.repeat(wide_row[:-1], n_wide)
-    starts = np.repeat(row[:-1], n_wide) + within * k
-    if not len(starts):
-        return depth[:0], torch.from_numpy(wide_row)
-    total = np.add.reduceat(depth * covered_bp[:, None], starts, axis=0, dtype=np.float64)
-    return total / np.add.reduceat(covered_bp, starts)[:, None], torch.from_numpy(wide_row)
-
-
-def _cut_window(store: xr.Dataset, mark_idx: list[int], window_bp: int) -> tuple[np.ndarray, np.ndarray]:
-    """Narrow bins of the window around each TSS, (g, l, m), and the bp of each that lie on the chromosome, (g, l)."""
-    base_bp, frame_bp = int(store.attrs["base_bp"]), int(store.attrs["frame_bp"])
-    first = (frame_bp - window_bp) // 2 // base_bp
-    n = window_bp // base_bp
-    start = store["tss"].values[:, None] - window_bp // 2 + base_bp * np.arange(n)
-    # Deviates: the release takes a start below 0 as an index from the array's end; here such positions do not count.
-    size = store["chrom_bp"].values[:, None]
-    covered_bp = np.clip(np.minimum(start + base_bp, size) - np.maximum(start, 0), 0, None)
-    return store["promoter"].values[:, first : first + n][..., mark_idx], covered_bp
-
-
-def _centre(
-    signal: Tensor, is_empty: np.ndarray, minus: Tensor, frame_bins: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Centre windows in the frame, turn those of minus-strand genes, crop what is padding for all.
-
-    The larger half of the padding is on the left before turning, hence on the right after it: with an odd number of
-    padding bins the strands lie one bin apart, and in the extreme (one bin) the row read as TSS is padding for genes of the
-    minus strand, which is called blind. The release does so, and its numbers are kept.
-    """
-    n_genes, n, n_marks = signal.shape
-    n_padding = frame_bins - n
-    tss_idx = frame_bins // 2
-    left = -(-n_padding // 2)
-    padding_idx = torch.full((n_genes, frame_bins), True)
-    padding_idx[:, left : left + n] = torch.from_numpy(is_empty)
-    framed = signal.new_zeros(n_genes, frame_bins, n_marks)
-    framed[:, left : left + n] = signal
-    framed[minus], padding_idx[minus] = framed[minus].flip(1), padding_idx[minus].flip(1)
-    is_blind = padding_idx[:, tss_idx]
-    if is_blind.any():
-        padding_idx[is_blind] = True
-        return framed, padding_idx, is_blind
-    crop = n_padding // 2  # rounded down, so that both strands fit
-    return framed[:, crop : frame_bins - crop].contiguous(), padding_idx[:, crop : frame_bins - crop].contiguous(), is_blind
 
 
 def own_marks(store: xr.Dataset) -> tuple[str, ...]:

@@ -18,10 +18,11 @@ import pandas as pd
 import xarray as xr
 
 from . import align, contacts, depth, inputs
-from .config import SCALES, InputError, Profile, Scale
+from .config import SCALES, InputError, Scale
 from .files import whole_folder
 from .genome import Genome, Region, load_genome, profile_genome
 from .inputs.parts import Parts, labels, turn_minus
+from .profile import Profile
 
 VERSION = 3  # of what is written here; raise it when the same inputs give other numbers
 # Of a store: variable -> what it is, and its unit. All of them are there.

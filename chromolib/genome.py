@@ -14,7 +14,8 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from .config import ROOT, InputError, Profile
+from .config import ROOT, InputError
+from .profile import Profile
 
 MAX_CHROM_BP = 2**31  # positions are kept in 32 bits
 # UCSC and Ensembl: chr6_cox_hap2, chr1_random, chrUn_x, GL000191.1, KI270711.1, chrM, MT, chrEBV

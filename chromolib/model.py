@@ -82,7 +82,7 @@ class Chromoformer(nn.Module):
             out = self.head(self.features(batch))
             return out if self.config.task == "clf" else out.squeeze(-1)
         if batch.other is None:
-            raise InputError("task diff: the batch holds one cell type, expected two; build the dataset with dataset.pair")
+            raise InputError("task diff: the batch holds one cell type, expected two; build the dataset with chromolib.pair")
         first, second = self.features(batch), self.features(batch.other)
         change = self.head(torch.cat([first, second], -1))
         return torch.cat([change, self.expression_heads[0](first), self.expression_heads[1](second)], -1)

@@ -17,9 +17,10 @@ from typing import BinaryIO
 import pandas as pd
 
 from . import sources
-from .config import InputError, data_root
+from .config import InputError
 from .files import scratch, write_whole
 from .integrity import UNREADABLE, one_line
+from .profile import data_root
 from .registry import entry
 
 GENES, TERMS = "debian-org-hs", "debian-go"  # ids of data/sources.yml

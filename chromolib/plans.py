@@ -20,9 +20,10 @@ import pandas as pd
 from . import features, studies
 from .analysis import attention, cis_regulation, fold_change, transfer
 from .baselines import PEERS
-from .config import ROOT, InputError, ModelConfig, Profile, RawInputs, TrainConfig, cohort_of, load_profile
+from .config import ROOT, InputError, ModelConfig, TrainConfig
 from .genome import profile_genome
 from .grid import in_words as in_time
+from .profile import Profile, RawInputs, cohort_of, load_profile
 from .runs import Run, is_there, recipe_of, run_folder, selection_of
 from .studies import OURS, Grid, Study
 

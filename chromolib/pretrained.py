@@ -20,11 +20,12 @@ import yaml
 
 from . import sources
 from .baselines.graph import load_graph
-from .config import InputError, ModelConfig, PeerConfig, Profile, Task, load_profile
+from .config import InputError, ModelConfig, PeerConfig, Task
 from .dataset import load_dataset
 from .files import whole_folder
 from .genome import load_genome
 from .grid import ensure
+from .profile import Profile, load_profile
 from .released import load_released, released_cell_types
 from .runs import Run
 from .train import OUTPUTS, Dataset, Network, check_fits, described, load_weights, predict, read_network, save_tensors

@@ -17,9 +17,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .analysis.comparison import CHROMATIN_BASELINES
 from .baselines import PEERS
-from .config import KEPT, ROOT, InputError, Task, load_profile, profile_names
+from .config import KEPT, ROOT, InputError, Task
 from .evaluation import FIRST_METRIC, METRIC_NAMES
 from .files import write_whole
+from .profile import load_profile, profile_names
 from .studies import OURS
 
 NUMBERS = ROOT / "book" / "numbers.yml"

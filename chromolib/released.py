@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .config import MARKS, InputError, ModelConfig, Task, load_profile
+from .config import MARKS, InputError, ModelConfig, Task
 from .model import Chromoformer
+from .profile import load_profile
 from .registry import entry, ids_in
 from .sources import fetch_all
 

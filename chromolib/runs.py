@@ -20,6 +20,7 @@ import xarray as xr
 from . import __version__, machine, train
 from .baselines import PEERS, PLAIN, graph
 from .baselines.graph import GraphDataset
+from .cell_types import pair, pool
 from .config import (
     BETTER_NETWORK,
     BETTER_RECIPE,
@@ -30,15 +31,13 @@ from .config import (
     ModelConfig,
     PeerConfig,
     Precision,
-    Profile,
     Task,
     TrainConfig,
-    Training,
     choices,
-    load_profile,
 )
-from .dataset import GeneDataset, _check_selection, load_dataset, open_store, own_marks, pair, pool, touching
+from .dataset import GeneDataset, _check_selection, load_dataset, open_store, own_marks, touching
 from .files import write_whole
+from .profile import Profile, Training, load_profile
 from .train import Dataset, Network, evaluate, fit, load_weights, predict, save_weights
 
 PEER_BIN_BP = 100  # or the next wider that the store's bins can fill

@@ -22,10 +22,11 @@ import pandas as pd
 import pooch
 
 from . import downloads
-from .config import DemoInputs, InputError, Profile, PublishedInputs, RawInputs
+from .config import InputError
 from .downloads import Transfer
 from .files import hold, is_full
 from .integrity import SUMS, UNREADABLE, find_damage, one_line, record, recorded, sha256_of
+from .profile import DemoInputs, Profile, PublishedInputs, RawInputs
 from .registry import Group, Source, entry, ids_in, mirrored_path, registry
 
 TARGETS, GENE_LIST = "shallowchrome-targets/{}", "shallowchrome-gene-list"  # RPKM of a cell type, and ids of its rows

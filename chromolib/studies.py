@@ -18,8 +18,9 @@ import pandas as pd
 from scipy import special
 
 from .baselines import PEERS, WINDOW_PEERS
-from .config import BETTER_SEEDS, Budget, InputError, Profile, PublishedInputs, Task, load_profile
+from .config import BETTER_SEEDS, InputError, Task
 from .genome import profile_genome
+from .profile import Budget, Profile, PublishedInputs, load_profile
 from .runs import Results, Run, Shelf, plan
 from .train import Dataset, Network, build, described, load_weights
 

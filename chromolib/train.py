@@ -28,8 +28,10 @@ from .baselines import Peer
 from .baselines.graph import GraphDataset
 from .baselines.hm_crnn import focal_loss
 from .batch import EmbeddedBatch, PackedBatch
+from .cell_types import PairedDataset, PooledDataset
 from .config import InputError, ModelConfig, PeerConfig, Task, TrainConfig
-from .dataset import READ, EmbeddedDataset, GeneDataset, PairedDataset, PooledDataset, resolve_device
+from .dataset import READ, GeneDataset, resolve_device
+from .embedded import EmbeddedDataset
 from .evaluation import classification_metrics, regression_metrics
 from .files import write_whole
 from .integrity import one_line

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import machine, plans, studies
-from .config import ROOT, Profile, load_profile, profile_file
+from .config import ROOT
+from .profile import Profile, load_profile, profile_file
 from .runs import Run, own_settings
 
 AFTER_ALL = {"claims", "results"}  # notebooks that read the tables of the others

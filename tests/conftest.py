@@ -16,7 +16,8 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // int(workers), 1)))
 
 from chromolib import cli, sources
-from chromolib.config import ROOT, InputError, load_profile
+from chromolib.config import ROOT, InputError
+from chromolib.profile import load_profile
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,8 +11,9 @@ import pysam
 import pytest
 
 from chromolib import align, depth, simulate
-from chromolib.config import InputError, load_profile
+from chromolib.config import InputError
 from chromolib.genome import Genome, load_genome
+from chromolib.profile import load_profile
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from chromolib import load_profile, workflow
-from chromolib.config import PROFILES
+from chromolib.profile import PROFILES
 from tests import batches
 
 N_KILLS = int(os.environ.get("BATCH_KILLS", "3"))

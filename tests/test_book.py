@@ -22,8 +22,9 @@ import torch
 import yaml
 
 from chromolib import book, machine
-from chromolib.config import ROOT, InputError, load_profile, profile_names
+from chromolib.config import ROOT, InputError
 from chromolib.dataset import open_store
+from chromolib.profile import load_profile, profile_names
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CHROMIUM = Path("/usr/bin/chromium")

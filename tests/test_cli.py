@@ -26,7 +26,7 @@ from chromolib import (
     runs,
     train,
 )
-from chromolib.config import PROFILES, profile_names
+from chromolib.profile import PROFILES, profile_names
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from chromolib import companions, contacts, ontology, readers, simulate, sources
-from chromolib.config import ROOT, InputError, load_profile
+from chromolib.config import ROOT, InputError
 from chromolib.genome import load_genome
 from chromolib.inputs import faults
+from chromolib.profile import load_profile
 from chromolib.simulate import formats
 
 WRITERS = ("write_bed", "write_narrow_peaks", "write_gmt", "write_gtf", "write_rsem", "write_gene_info", "write_tsv")

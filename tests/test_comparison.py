@@ -10,8 +10,7 @@ from chromolib import GeneDataset, InputError, evaluation, features, load_datase
 from chromolib.analysis import comparison
 from chromolib.genome import load_genome
 from chromolib.simulate import read_truth
-from tests.stores import random_store
-from tests.test_dataset import hand_data
+from tests.stores import hand_data, random_store
 
 MARKS = ("A", "B")
 

@@ -8,57 +8,10 @@ import pytest
 import torch
 import xarray as xr
 
-from chromolib import features
+from chromolib.cell_types import pair
 from chromolib.config import InputError
-from chromolib.dataset import (
-    GeneDataset,
-    _like_width,
-    load_dataset,
-    pair,
-    pool,
-    pool_ragged,
-    pool_windows,
-    resolve_device,
-)
-from tests.stores import random_store
-
-FRAME_BP, BASE_BP = 800, 100
-
-
-def hand_store(strands="+-+", tss=None, chrom_bp=10_000, depth=None):
-    """Three genes with narrow bins 1..8, 11..18, 21..28, with two, one and no pCREs: 250, 100 and 400 bp."""
-    n = len(strands)
-    promoter = np.arange(1, 9)[None, :] + 10 * np.arange(n)[:, None] if depth is None else np.array(depth)
-    gene_pcre = np.full((n, 2), -1, np.int32)
-    contact = np.zeros((n, 2), np.float32)
-    gene_pcre[0], contact[0] = [0, 1], [3.0, 2.0]
-    if n > 1:
-        gene_pcre[1, 0], contact[1, 0] = 2, 4.0
-    per_gene = {
-        "symbol": [f"S{i}" for i in range(n)], "chrom": [f"chr{i + 1}" for i in range(n)], "strand": list(strands),
-        "tss": tss or [5000] * n, "fold": [1 + i % 3 for i in range(n)], "chrom_bp": [chrom_bp] * n,
-        "expression": [float(2**i - 1) for i in range(n)], "label": [i % 2 for i in range(n)],
-    }  # fmt: skip
-    store = xr.Dataset(
-        {
-            "promoter": (("gene", "bin", "mark"), promoter[..., None].astype(np.float32)),
-            "pcre_depth": (("row", "mark"), np.array([1, 2, 3, 8, 4, 5, 6, 7], np.float32)[:, None]),
-            "pcre_row": ("edge", np.array([0, 3, 4, 8])),
-            "gene_pcre": (("gene", "rank"), gene_pcre),
-            "contact": (("gene", "rank"), contact),
-            **{name: ("gene", np.array(values)) for name, values in per_gene.items()},
-        },
-        coords={"gene_id": ("gene", [f"G{i}" for i in range(n)]), "mark": ["A"],
-                "region": ("pcre", ["chr1:1000-1250", "chr1:2000-2100", "chr1:3000-3400"])},
-        attrs={"profile": "hand", "cell_type": "T1", "genome": "hg19", "base_bp": BASE_BP, "frame_bp": FRAME_BP,
-               "signal": "depth", "simulated": 1, "dropped": '{"pCREs": {"too wide": 2, "too weak": 5}}'},
-    )  # fmt: skip
-    return features.indexed(store)
-
-
-def hand_data(bin_bp=(100,), **options):
-    selection = {key: options.pop(key) for key in ("window_bp", "task", "log_base") if key in options}
-    return GeneDataset(hand_store(**options), bin_bp=bin_bp, **selection)
+from chromolib.dataset import GeneDataset, _like_width, load_dataset, resolve_device
+from tests.stores import FRAME_BP, hand_data, hand_store, random_store
 
 
 def depth_of(tensor):
@@ -70,34 +23,6 @@ def promoters(data, bin_bp):
     """Depth and padding of all promoters at one bin width."""
     batch = data.batch(range(len(data)))
     return depth_of(batch.promoter[bin_bp]), batch.is_promoter_padding.get(bin_bp)
-
-
-# Pooling
-
-
-def test_windows_average_over_the_bp_on_the_chromosome():
-    depth = np.array([[[0.0], [4.0], [2.0], [3.0], [6.0]]])                      # five narrow bins
-    covered = np.array([[0, 50, 100, 100, 100]])                                 # the chromosome starts in the second
-    mean, is_empty = pool_windows(depth, covered, 100, 200)
-    assert mean[..., 0].tolist() == [[8.0, 2.5, 6.0]]  # 400 reads over 50 bp; the last bin is alone
-    assert is_empty.tolist() == [[False, False, False]]
-    assert pool_windows(depth, covered, 100, 100)[1].tolist() == [[True, False, False, False, False]]
-
-
-def test_last_bin_of_a_region_averages_only_the_bp_it_has():
-    depth, row, width = np.array([[1.0], [2.0], [3.0], [8.0]]), np.array([0, 3, 4]), np.array([250, 100])
-    mean, wide_row = pool_ragged(depth, row, width, 100, 200)
-    assert mean[:, 0].tolist() == [1.5, 3.0, 8.0] and wide_row.tolist() == [0, 2, 3]
-    mean, wide_row = pool_ragged(depth, row, width, 100, 400)
-    assert mean[:, 0].tolist() == [1.8, 8.0] and wide_row.tolist() == [0, 1, 2]  # (100 + 200 + 50 * 3) / 250
-
-
-def test_pooling_in_two_steps_equals_pooling_in_one():
-    rng = np.random.default_rng(0)
-    depth, covered = rng.gamma(1, 3, (4, 12, 2)), np.full((4, 12), 100)
-    once, _ = pool_windows(depth, covered, 100, 600)
-    twice, _ = pool_windows(pool_windows(depth, covered, 100, 300)[0], covered[:, :4] * 3, 300, 600)
-    np.testing.assert_allclose(once, twice, rtol=1e-12)
 
 
 # Promoters
@@ -456,96 +381,6 @@ def test_dropped_is_a_table_of_what_and_why():
     assert hand_data().dropped.to_numpy().tolist() == [["pCREs", "too wide", 2], ["pCREs", "too weak", 5]]
 
 
-# Two cell types
-
-
-def test_pair_holds_fold_change_and_both_expressions_of_common_genes():
-    first, second = hand_store(), hand_store().isel(gene=[2, 1])
-    second["expression"] = ("gene", np.array([15.0, 1.0]))                       # G2, G1
-    second.attrs["cell_type"] = "T2"
-    pairs = pair(*(GeneDataset(store, bin_bp=(100,)) for store in (first, second)))
-    assert pairs.genes["gene_id"].tolist() == ["G1", "G2"] and len(pairs) == 2 and pairs.cell_type == "T2/T1"
-    batch = pairs.batch([0, 1])
-    assert batch.target.tolist() == [[0, 1, 1], [2, 2, 4]]                       # log2 of 1 + RPKM: second less first
-    assert torch.equal(batch.promoter[100], batch.other.promoter[100])           # same genes, side by side
-    train, held_out = pairs.fold(2)
-    assert (train.genes["gene_id"].tolist(), held_out.genes["gene_id"].tolist()) == (["G2"], ["G1"])
-
-
-def test_pair_of_different_bins_or_without_common_genes_is_refused():
-    with pytest.raises(InputError, match=r"pair: bin_bp is \(100,\) in T1 and \(200,\) in T1, expected the same"):
-        pair(hand_data((100,)), hand_data((200,)))
-    with pytest.raises(InputError, match="pair: log_base is e in T1 and 2 in T1"):
-        pair(hand_data(), hand_data(log_base="2"))
-    with pytest.raises(InputError, match="share no gene"):
-        pair(hand_data().select(genes=["G0"]), hand_data().select(genes=["G1"]))
-
-
-# Several cell types
-
-
-@pytest.fixture
-def pooled():
-    """T1 with genes 0 to 11, T2 with 1 to 12, T3 with 0 to 11 and without pCREs."""
-    stores = [random_store(n, seed=n, frame_bp=2000, marks=("A", "B")) for n in (12, 13, 12)]
-    stores[2] = stores[2].assign(contact=0 * stores[2]["contact"])
-    parts = [GeneDataset(store.assign_attrs(cell_type=f"T{i}"), bin_bp=(500, 100)) for i, store in enumerate(stores, 1)]
-    parts[1] = parts[1].select(genes=parts[1].genes["gene_id"][1:])
-    return pool(parts)
-
-
-def test_pool_has_a_row_for_each_gene_of_each_cell_type_with_the_label_of_that(pooled):
-    assert len(pooled) == 36 and pooled.genes["cell_type"].tolist() == ["T1"] * 12 + ["T2"] * 12 + ["T3"] * 12
-    labels = [label for part in pooled.parts for label in part.genes["label"]]
-    assert pooled.genes["label"].tolist() == pooled.targets.tolist() == labels
-    expected = np.log2(pooled.genes["expression"] + 1)
-    np.testing.assert_allclose(pooled.select(task="reg").targets, expected, rtol=1e-6)
-    assert pooled.cell_type == "T1+T2+T3" and pooled.has_pcres and not pooled.select(max_pcres=0).has_pcres
-
-
-def test_batch_of_a_pool_holds_its_rows_in_their_order(pooled):
-    rows = [30, 3, 13, 0, 20, 14]                                                # of T3, T1, T2, T1, T2, T2
-    batch = pooled.batch(rows)
-    assert batch.target.tolist() == pooled.targets[rows].tolist()
-    for i, row in enumerate(rows):
-        one = pooled.parts[row // 12].batch([row % 12])
-        assert torch.equal(batch.contact[i], one.contact[0])
-        for width in (500, 100):
-            assert torch.equal(batch.promoter[width][i], one.promoter[width][0])
-            for rank in range(int((one.contact > 0).sum())):
-                ours, theirs = (x.pcre[width][j, rank][~x.is_padding[width][j, rank]] for x, j in ((batch, i), (one, 0)))
-                assert torch.equal(ours, theirs)
-
-
-def test_part_of_a_pool_has_the_genes_that_each_cell_type_has(pooled):
-    some = pooled.select(genes=["ENSG00000000012", "ENSG00000000000", "ENSG00000000005"])
-    assert some.genes[["cell_type", "symbol"]].to_numpy().tolist() == [
-        ["T1", "GENE0"], ["T1", "GENE5"], ["T2", "GENE12"], ["T2", "GENE5"], ["T3", "GENE0"], ["T3", "GENE5"]
-    ]  # fmt: skip
-    assert some.batch(range(6)).target.tolist() == some.genes["label"].tolist()
-    train, held_out = pooled.fold(2)
-    assert set(held_out.genes["chrom"]) == {"chr2"} and "chr2" not in set(train.genes["chrom"])
-    assert len(train) + len(held_out) == 36
-
-
-def test_spread_of_a_pool_weighs_its_cell_types_by_their_genes(pooled):
-    some = pool([pooled.parts[0].select(genes=pooled.parts[0].genes["gene_id"][:4]), pooled.parts[1]])
-    for width, spread in some.spread().items():
-        first, second = (part.spread()[width] ** 2 for part in some.parts)
-        torch.testing.assert_close(spread**2, (4 * first + 12 * second) / 16)
-
-
-def test_pool_of_nothing_of_unlike_data_or_with_an_unknown_gene_is_refused(pooled):
-    with pytest.raises(InputError, match="pool: no cell types, expected at least one"):
-        pool([])
-    with pytest.raises(InputError, match=r"pool: bin_bp is \(100,\) in T1 and \(200,\) in T1, expected the same"):
-        pool([hand_data((100,)), hand_data((200,))])
-    with pytest.raises(InputError, match="pool: task is clf in T1 and reg in T1"):
-        pool([hand_data(), hand_data(task="reg")])
-    with pytest.raises(InputError, match=r"T1\+T2\+T3: no gene 'G1' in any of these cell types"):
-        pooled.select(genes=["G1"])
-
-
 # What is refused
 
 
@@ -566,7 +401,7 @@ def test_pool_of_nothing_of_unlike_data_or_with_an_unknown_gene_is_refused(poole
         ({"max_pcres": -1}, "max_pcres=-1"),
         ({"contacts": "intra-TAD"}, "hand/T1: contacts='intra-TAD', but the profile names no domains; name a BED file"),
         ({"contacts": "intra"}, "contacts='intra', expected one of all, intra-TAD, inter-TAD"),
-        ({"task": "diff"}, "task='diff', expected clf or reg; dataset.pair makes"),
+        ({"task": "diff"}, "task='diff', expected clf or reg; chromolib.pair makes"),
     ],
 )
 def test_selection_that_the_store_cannot_give_is_refused(selection, message):

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chromolib import depth, readers, simulate
-from chromolib.config import InputError, load_profile
+from chromolib.config import InputError
 from chromolib.genome import Genome, Region, load_genome
+from chromolib.profile import load_profile
 
 GENOME = Genome("toy", {"chr1": 1000, "chr2": 500}, {"chr1": 1, "chr2": 2})
 

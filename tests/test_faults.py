@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from chromolib import InputError, Run, TrainingError, ensure, load_profile, runs, train
-from chromolib.config import PROFILES, ROOT
+from chromolib.config import ROOT
 from chromolib.features import ensure as ensure_features
+from chromolib.profile import PROFILES
 from chromolib.simulate import ensure_raw
 
 EPOCHS = 12

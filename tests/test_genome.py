@@ -2,8 +2,9 @@
 
 import pytest
 
-from chromolib.config import InputError, Profile
+from chromolib.config import InputError
 from chromolib.genome import Region, load_genome, profile_genome
+from chromolib.profile import Profile
 
 # specs: chromoformer, "Targets"
 PAPER_FOLDS = {

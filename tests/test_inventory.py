@@ -8,8 +8,7 @@ from chromolib import load_dataset, load_profile
 from chromolib.analysis import inventory
 from chromolib.config import MARKS
 from chromolib.dataset import GeneDataset
-from tests.stores import random_store
-from tests.test_dataset import hand_data
+from tests.stores import hand_data, random_store
 
 
 @pytest.fixture

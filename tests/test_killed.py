@@ -10,8 +10,8 @@ import time
 import pytest
 
 from chromolib import features, load_profile
-from chromolib.config import PROFILES
 from chromolib.dataset import open_store
+from chromolib.profile import PROFILES
 
 N_KILLS = 20
 

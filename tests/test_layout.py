@@ -13,10 +13,10 @@ from chromolib.config import ROOT
 
 # design.md's list, from what knows nothing to what knows everything; the analyses share a place.
 ORDER = [
-    "config", "files", "genome", "registry", "integrity", "downloads", "sources",
+    "config", "profile", "files", "genome", "registry", "integrity", "downloads", "sources",
     "readers", "ontology", "depth", "align", "contacts", "inputs", "features", "simulate", "companions", "stack",
     "attention", "batch",
-    "dataset", "resampling", "evaluation", "model", "baselines", "train", "released", "machine", "runs", "workers", "grid", "pretrained",
+    "pooling", "dataset", "cell_types", "embedded", "resampling", "evaluation", "model", "baselines", "train", "released", "machine", "runs", "workers", "grid", "pretrained",
     "studies",
     "analysis", "browser", "plans", "workflow", "prose",
     "plots", "book", "cli",
@@ -106,8 +106,8 @@ finally:
 @pytest.mark.parametrize(
     ("arguments", "absent"),
     [
-        (["--help"], {"torch", "pandas", "numpy", "chromolib.config"}),
-        (["train", "--help"], {"torch", "pandas", "numpy", "chromolib.config"}),
+        (["--help"], {"torch", "pandas", "numpy", "chromolib.config", "chromolib.profile"}),
+        (["train", "--help"], {"torch", "pandas", "numpy", "chromolib.config", "chromolib.profile"}),
         (["fetch", "sim"], {"torch", "chromolib.model"}),  # which needs no download
     ],
 )

@@ -10,8 +10,7 @@ from chromolib import InputError, load_dataset, load_profile
 from chromolib.analysis import marks
 from chromolib.dataset import GeneDataset
 from chromolib.simulate import read_truth
-from tests.stores import random_store
-from tests.test_dataset import hand_data
+from tests.stores import hand_data, random_store
 
 
 def dataset(n_genes=40, *, names=("H3K4me3", "H3K27me3"), window_bp=None, **options):

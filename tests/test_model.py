@@ -309,7 +309,7 @@ def test_cell_types_share_the_network_but_not_their_heads(pairs):
 
 
 def test_fold_change_of_one_cell_type_is_refused(data):
-    with pytest.raises(InputError, match="task diff: the batch holds one cell type, expected two; .*dataset.pair"):
+    with pytest.raises(InputError, match="task diff: the batch holds one cell type, expected two; .*chromolib.pair"):
         network(task="diff")(batch_of(data, [0]))
 
 

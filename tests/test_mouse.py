@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from chromolib import features, load_profile, simulate
-from chromolib.config import MARKS, InputError, cohort_of
+from chromolib.config import MARKS, InputError
 from chromolib.dataset import open_store
 from chromolib.genome import Region
 from chromolib.inputs import faults
+from chromolib.profile import cohort_of
 from chromolib.simulate.interactions import MATRIX_AT
 
 

@@ -8,8 +8,7 @@ from chromolib import load_dataset, load_profile
 from chromolib.analysis import pcres
 from chromolib.dataset import GeneDataset
 from chromolib.simulate import read_truth
-from tests.stores import random_store
-from tests.test_dataset import hand_data
+from tests.stores import hand_data, random_store
 
 
 def dataset(n_genes=27, **options):

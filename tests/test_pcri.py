@@ -13,8 +13,7 @@ from benchmarks import peer
 from chromolib import Chromoformer, GeneDataset, InputError, ModelConfig, load_profile, load_released, studies
 from chromolib.analysis import claims, pcri, specificity
 from chromolib.config import MARKS
-from tests.stores import random_store
-from tests.test_dataset import hand_data
+from tests.stores import hand_data, random_store
 
 QUICK = {"n_resamples": 60}
 CHUNK = 10  # genes at a time: the release needs about 100 MB for each

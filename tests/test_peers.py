@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 
 from chromolib.baselines import PEERS, WINDOW_PEERS, Peer
-from chromolib.config import BETTER_NETWORK, BETTER_RECIPE, InputError, PeerConfig, TrainConfig, load_profile
-from chromolib.dataset import GeneDataset, pair
+from chromolib.cell_types import pair
+from chromolib.config import BETTER_NETWORK, BETTER_RECIPE, InputError, PeerConfig, TrainConfig
+from chromolib.dataset import GeneDataset
+from chromolib.profile import load_profile
 from chromolib.runs import Run, network_of, recipe_of, selection_of
 from chromolib.train import (
     build,

@@ -8,8 +8,7 @@ import torch
 from chromolib import Chromoformer, GeneDataset, InputError, ModelConfig, Run, load_profile, predict
 from chromolib.analysis import perturbation
 from chromolib.config import MARKS
-from tests.stores import random_store
-from tests.test_dataset import hand_data
+from tests.stores import hand_data, random_store
 
 WIDTHS = (2000, 500, 100)
 

@@ -11,7 +11,8 @@ import yaml
 
 from chromolib import InputError, Run, book, cli, ensure, load_profile, plans, studies
 from chromolib.analysis import transfer
-from chromolib.config import PROFILES, ROOT, profile_names
+from chromolib.config import ROOT
+from chromolib.profile import PROFILES, profile_names
 from chromolib.runs import is_current, is_there, plan
 
 FOUR_FOLDS, ELEVEN = 4, 11

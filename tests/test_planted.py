@@ -16,8 +16,8 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from chromolib import contacts, readers, simulate
-from chromolib.config import Strength, load_profile
 from chromolib.genome import Genome, load_genome
+from chromolib.profile import Strength, load_profile
 from chromolib.simulate import companions, formats, interactions, truth
 from chromolib.simulate.layout import names_of
 

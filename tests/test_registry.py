@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from chromolib import readers, registry
-from chromolib.config import MARKS, InputError, load_profile
+from chromolib.config import MARKS, InputError
+from chromolib.profile import load_profile
 from chromolib.registry import Source
 
 DIGEST = hashlib.sha256(b"x").hexdigest()

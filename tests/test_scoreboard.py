@@ -165,12 +165,12 @@ def test_own_profile_is_shown_and_folders_without_a_profile_are_named(root):
 
 
 def test_profile_that_does_not_load_is_named_and_stops_nothing(root, tmp_path, monkeypatch):
-    from chromolib import config
+    from chromolib import profile
 
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "broken.yml").write_text("name: [")
     record = load_profile("smoke")
-    monkeypatch.setattr(config, "PROFILES", tmp_path / "profiles")
+    monkeypatch.setattr(profile, "PROFILES", tmp_path / "profiles")
     write_smoke = record.work_dir / "results" / "02_intervals_clf.csv"
     write_smoke.parent.mkdir(parents=True)
     write_smoke.write_text(LEVELS)

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from chromolib import Chromoformer, GeneDataset, ModelConfig, features, readers, simulate
-from chromolib.config import InputError, Strength, load_profile
+from chromolib.config import InputError
 from chromolib.genome import Genome, Region, load_genome
+from chromolib.profile import Strength, load_profile
 from chromolib.simulate import formats, layout, signal, states, truth
 
 

@@ -21,8 +21,9 @@ import pytest
 import yaml
 
 from chromolib import cli, registry, sources
-from chromolib.config import MARKS, ROOT, InputError, load_profile
+from chromolib.config import MARKS, ROOT, InputError
 from chromolib.inputs import files
+from chromolib.profile import load_profile
 from chromolib.registry import Content, Source
 from tests.servers import Files, serve
 from tests.test_integrity import aged, make_archive

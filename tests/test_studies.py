@@ -10,7 +10,8 @@ import yaml
 from chromolib import InputError, load_profile, studies, train
 from chromolib.analysis import transfer
 from chromolib.baselines import PEERS
-from chromolib.config import BETTER_SEEDS, PROFILES, PeerConfig, TrainConfig
+from chromolib.config import BETTER_SEEDS, PeerConfig, TrainConfig
+from chromolib.profile import PROFILES
 from chromolib.runs import Results, recipe_of
 
 FOUR = (1, 2, 3, 4)

@@ -6,8 +6,7 @@ import pytest
 from chromolib.analysis import tracks
 from chromolib.config import InputError
 from chromolib.dataset import GeneDataset
-from tests.stores import random_store
-from tests.test_dataset import hand_data
+from tests.stores import hand_data, random_store
 
 
 def test_gene_is_found_by_id_and_by_symbol():

@@ -540,7 +540,7 @@ def test_network_of_another_task_than_a_pair_s_is_refused(data):
     for task in ("clf", "reg"):
         with pytest.raises(InputError, match=f"task {task}: .*two cell types"):
             predict(Chromoformer(ModelConfig(task=task, **SMALL)), pairs)
-    with pytest.raises(InputError, match="dataset.pair"):
+    with pytest.raises(InputError, match="chromolib.pair"):
         predict(Chromoformer(ModelConfig(task="diff", **SMALL)), data)
 
 

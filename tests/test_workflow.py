@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from chromolib import load_dataset, plans, studies, workflow
-from chromolib.config import PROFILES
+from chromolib.profile import PROFILES
 
 
 def test_steps_are_those_of_the_plan_and_fit_json(data_dir):

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from .. import evaluation
-from ..config import InputError, Profile
+from ..config import InputError
 from ..dataset import GeneDataset
+from ..profile import Profile
 from ..resampling import interval, of_parts, two_sided_p
 from ..simulate import read_truth, signal
 from ..studies import ANOTHER_SEED, OURS

@@ -15,9 +15,10 @@ import pandas as pd
 
 from .. import inputs, studies
 from ..batch import PackedBatch
-from ..config import MARKS, InputError, Profile
+from ..config import MARKS, InputError
 from ..dataset import GeneDataset
 from ..model import Chromoformer
+from ..profile import Profile
 from ..resampling import poisson_weights, resamples
 from ..runs import Run
 from ..simulate import read_truth

@@ -15,8 +15,9 @@ from scipy import special
 
 from .. import evaluation, studies
 from ..baselines import PEERS, graph
+from ..cell_types import pair
 from ..config import BETTER_NETWORK, ModelConfig, Task, TrainConfig
-from ..dataset import GeneDataset, load_dataset, pair
+from ..dataset import GeneDataset, load_dataset
 from ..evaluation import METRIC_NAMES
 from ..genome import profile_genome
 from ..resampling import interval, of_parts

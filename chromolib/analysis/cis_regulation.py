@@ -16,9 +16,9 @@ from scipy import linalg, special, stats
 from statsmodels.regression.linear_model import OLS, RegressionResults
 
 from .. import companions, genome
-from ..config import Profile, cohort_of
 from ..dataset import GeneDataset
 from ..evaluation import adjusted
+from ..profile import Profile, cohort_of
 from ..resampling import resamples, two_sided_p
 from ..simulate import read_truth, truth
 from ..studies import Study, connected

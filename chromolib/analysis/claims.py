@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..config import MARKS, InputError, Profile, Task
+from ..config import MARKS, InputError, Task
 from ..dataset import GeneDataset
 from ..evaluation import METRIC_NAMES, adjusted
+from ..profile import Profile
 from ..resampling import of_parts
 from . import pcres
 from .comparison import published

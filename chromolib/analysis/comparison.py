@@ -18,10 +18,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from .. import sources
-from ..config import ROOT, DemoInputs, InputError, Profile, Task
+from ..config import ROOT, InputError, Task
 from ..dataset import GeneDataset
 from ..evaluation import Model, cross_fit
 from ..inputs import others_expression
+from ..profile import DemoInputs, Profile
 from ..readers import read_demo_predictions
 from ..simulate import by_rule_of, read_truth
 

@@ -19,9 +19,10 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from .. import evaluation, studies
-from ..config import InputError, Profile, load_profile
+from ..config import InputError
 from ..dataset import GeneDataset, load_dataset
 from ..genome import profile_genome
+from ..profile import Profile, load_profile
 from ..resampling import of_parts
 from ..runs import Job, Run, Shelf, plan, selection_of
 from ..studies import Study, connected, score_of, transfers_core

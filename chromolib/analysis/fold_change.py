@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from .. import evaluation
-from ..config import InputError, Profile
-from ..dataset import GeneDataset, PairedDataset
+from ..cell_types import PairedDataset
+from ..config import InputError
+from ..dataset import GeneDataset
 from ..inputs import others_expression
+from ..profile import Profile
 from ..studies import TWO_REGRESSORS
 from . import comparison
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from .. import features
-from ..config import MARKS, OwnInputs, Profile, RawInputs
+from ..config import MARKS
 from ..dataset import GeneDataset, load_dataset
+from ..profile import OwnInputs, Profile, RawInputs
 
 COLUMNS = ["cell_type", "mark", "genes", "mean", "empty_bins", "empty_pcre_bins", "empty_genes", "cut_genes", "off_chromosome", "lone_genes"]
 

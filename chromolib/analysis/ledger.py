@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from ..config import KEPT, InputError, Profile, load_profile, profile_names
+from ..config import KEPT, InputError
 from ..evaluation import in_brackets
+from ..profile import Profile, load_profile, profile_names
 from . import claims
 
 OURS = "beyond"  # figure of a claim that the paper does not make

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..config import InputError, Profile
+from ..config import InputError
 from ..dataset import GENE_COLUMNS, GeneDataset
 from ..genome import Region
+from ..profile import Profile
 from ..runs import Run
 from ..studies import networks
 from ..train import Network, predict

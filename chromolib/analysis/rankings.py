@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from .. import resampling
-from ..config import Profile, cohort_of
 from ..dataset import GeneDataset
 from ..genome import spans
+from ..profile import Profile, cohort_of
 from ..simulate import acting_contributions, acting_together, read_truth
 from . import pcres, tracks
 from .perturbation import PROMOTER

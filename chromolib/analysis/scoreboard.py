@@ -15,8 +15,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..config import ROOT, InputError, Profile, data_root, load_profile, profile_names
+from ..config import ROOT, InputError
 from ..evaluation import in_brackets, verdicts
+from ..profile import Profile, data_root, load_profile, profile_names
 
 LEVEL = ("model", "metric", "value", "low", "high", "n")
 CHANGE = ("metric", "first", "second", "value", "low", "high", "n")

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from .. import readers, resampling
-from ..config import Profile
 from ..dataset import GeneDataset
 from ..files import write_whole
 from ..genome import Region, profile_genome
+from ..profile import Profile
 from ..runs import Run
 from ..studies import networks
 from . import pcres, rankings

@@ -14,8 +14,9 @@ import pandas as pd
 from scipy.cluster import hierarchy
 
 from .. import resampling, studies
-from ..config import InputError, Profile
+from ..config import InputError
 from ..dataset import GeneDataset
+from ..profile import Profile
 from ..simulate import read_truth
 from . import enrichment, marks, pcri
 

@@ -17,10 +17,11 @@ from scipy import stats
 
 from .. import evaluation
 from ..baselines import PEERS, WINDOW_PEERS
-from ..config import InputError, Profile, Task, cohort_of
+from ..config import InputError, Task
 from ..dataset import GeneDataset
 from ..evaluation import FIRST_METRIC
 from ..genome import profile_genome
+from ..profile import Profile, cohort_of
 from ..resampling import interval, of_parts
 from ..simulate import read_truth
 from ..simulate.signal import ALONG_BODY, AT_TSS, HALF_BP, TOP_BP
@@ -148,7 +149,7 @@ def bins_in_view(data: GeneDataset) -> pd.DataFrame:
     -------
     DataFrame
         window_bp, bin_bp, bins (of the window), share_blind: genes of which the branch reads nothing, since the bin that it
-        takes for the TSS is padding (see `dataset._centre`).
+        takes for the TSS is padding (see `pooling.centre`).
     """
     rows = []
     for window_bp in (width for width in WINDOWS_BP if width <= data.frame_bp):

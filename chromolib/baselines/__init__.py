@@ -103,7 +103,7 @@ class Peer(nn.Module):
 
     def _both(self, batch: Batch | PackedBatch) -> deepdiff.Answer:
         if batch.other is None:
-            raise InputError("task diff: the batch holds one cell type, expected two; build the dataset with dataset.pair")
+            raise InputError("task diff: the batch holds one cell type, expected two; build the dataset with chromolib.pair")
         return self.net(self._window(batch), self._window(batch.other))
 
     def _window(self, batch: Batch | PackedBatch) -> Tensor:

@@ -21,12 +21,13 @@ from scipy import sparse
 from torch import Tensor
 
 from .. import depth
-from ..config import InputError, OwnInputs, Profile, RawInputs, Task
+from ..config import InputError, Task
 from ..dataset import GeneDataset, gene_table, open_store, own_marks, resolve_device
 from ..files import hold
 from ..genome import Genome, Region, profile_genome
 from ..inputs import raw
 from ..inputs.files import files_of
+from ..profile import OwnInputs, Profile, RawInputs
 from ..readers.fragments import parse_fragments
 
 NODE_BP = 10_000

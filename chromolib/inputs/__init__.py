@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from .. import readers, sources
-from ..config import ROOT, DemoInputs, OwnInputs, Profile, PublishedInputs, RawInputs
+from ..config import ROOT
 from ..genome import Genome
 from ..integrity import sha256_of
+from ..profile import DemoInputs, OwnInputs, Profile, PublishedInputs, RawInputs
 from ..readers import published as tables
 from . import demo, published, raw
 from .files import annotation_file, files_of, place_of

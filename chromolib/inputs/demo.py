@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from .. import readers, sources
-from ..config import MARKS, ROOT, InputError, Profile
+from ..config import MARKS, ROOT, InputError
 from ..depth import mean_per_bin
 from ..genome import Genome, Region
+from ..profile import Profile
 from .parts import Parts
 
 

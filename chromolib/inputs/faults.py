@@ -15,8 +15,9 @@ import pysam
 from tqdm import tqdm
 
 from .. import align, readers, sources
-from ..config import GO, ROOT, InputError, OwnInputs, Profile, RawInputs, cohort_of, try_profile
+from ..config import ROOT, InputError
 from ..genome import Genome, profile_genome
+from ..profile import GO, OwnInputs, Profile, RawInputs, cohort_of, try_profile
 from . import raw
 from .files import Sample, expression_files, mixed, place_of
 

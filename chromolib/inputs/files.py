@@ -12,7 +12,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from .. import readers, sources
-from ..config import InputError, OwnInputs, Profile, SampleFormat, Scale
+from ..config import InputError, Scale
+from ..profile import OwnInputs, Profile, SampleFormat
 
 
 class Sample(NamedTuple):

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from .. import sources
-from ..config import MARKS, InputError, Profile
+from ..config import MARKS, InputError
 from ..genome import Genome, Region
+from ..profile import Profile
 from ..readers import published
 from .parts import Parts, labels, no_bins, no_pairs, turn_minus
 

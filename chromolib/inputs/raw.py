@@ -13,8 +13,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from .. import align, contacts, depth, readers
-from ..config import PC1, InputError, OwnInputs, Profile
+from ..config import PC1, InputError
 from ..genome import Genome, Region
+from ..profile import OwnInputs, Profile
 from .files import Files, Sample, expression_files, files_of
 from .parts import Parts, labels, no_pairs
 

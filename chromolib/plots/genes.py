@@ -12,8 +12,8 @@ from importlib import resources
 import pandas as pd
 
 from ..analysis.portraits import BIN_BP, Portraits
-from ..config import Profile
 from ..files import write_whole
+from ..profile import Profile
 from .learned import SIGN_COLOURS
 from .style import MARK_COLOURS, OTHER, csv_link, origin
 

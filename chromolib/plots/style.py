@@ -19,9 +19,9 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
-from ..config import Profile
 from ..evaluation import METRIC_NAMES
 from ..files import write_whole
+from ..profile import Profile
 
 # One colour per meaning, in every notebook; distinguishable with a colour-vision deficiency (after Okabe and Ito).
 MARK_COLOURS = {

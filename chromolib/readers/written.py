@@ -16,8 +16,9 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 import pandas as pd
 
-from ..config import SCALES, InputError, SampleFormat
+from ..config import SCALES, InputError
 from ..genome import Genome
+from ..profile import SampleFormat
 from .table import checked, reading
 
 MAX_LINES = 5  # that are named of one kind of fault; the others are counted

@@ -15,10 +15,11 @@ import xarray as xr
 from tqdm import tqdm
 
 from .. import features
-from ..config import InputError, Profile, cohort_of
+from ..config import InputError
 from ..files import hold, whole_folder
 from ..genome import Genome, Region, load_genome
 from ..inputs.parts import Parts
+from ..profile import Profile, cohort_of
 from . import interactions, truth
 from .layout import stream
 from .signal import CELL_BP, MEAN_DEPTH, READ_BP, Cells, expected_depth

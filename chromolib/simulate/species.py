@@ -14,8 +14,8 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
-from ..config import Mouse, Profile
 from ..genome import Genome, load_genome
+from ..profile import Mouse, Profile
 from . import companions, formats, interactions, truth
 from .layout import Layout, lay_out, names_of, stream
 from .signal import draw_reads, expected_depth

@@ -16,7 +16,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from .. import contacts
-from ..config import Profile, Strength
+from ..profile import Profile, Strength
 from .layout import Layout, names_of, stream
 from .states import States
 
