@@ -93,6 +93,15 @@ def test_probability_is_set_against_the_level_of_the_same_gene():
     assert row["target"] == scores.query("task == 'reg' and model == @OURS and gene_id == 'g03'")["target"].item()
 
 
+def test_points_are_named_by_the_symbols_of_both_cell_types_and_keep_their_order():
+    study = studies.study("smoke")
+    genes = load_dataset(study.record, "S02").genes.iloc[[5, 0, 3]]
+    scores = pd.DataFrame({"gene_id": [*genes["gene_id"], "no such gene"], "score": [1.0, 2.0, 3.0, 4.0]})
+    table = benchmark.named(study, scores)
+    assert table["symbol"].tolist()[:3] == genes["symbol"].tolist() and pd.isna(table["symbol"].iloc[3])
+    assert table[["gene_id", "score"]].equals(scores)
+
+
 # How well they do
 
 

@@ -17,7 +17,7 @@ from .. import evaluation, studies
 from ..baselines import PEERS, graph
 from ..cell_types import pair
 from ..config import BETTER_NETWORK, ModelConfig, Task, TrainConfig
-from ..dataset import GeneDataset, load_dataset
+from ..dataset import GeneDataset, gene_table, load_dataset, open_store
 from ..evaluation import METRIC_NAMES
 from ..genome import profile_genome
 from ..resampling import interval, of_parts
@@ -154,6 +154,13 @@ def probabilities(scores: pd.DataFrame) -> pd.DataFrame:
     measured = ours.loc[ours["task"] == "reg", ["cell_type", "gene_id", "target"]]
     table = said.drop(columns="target").merge(measured, on=["cell_type", "gene_id"])
     return table.assign(score=special.expit(table["score"]))[SCORES]
+
+
+def named(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
+    """The same rows with the symbol of each gene, by which figures name their points; NaN for a gene of no cell type of the study."""
+    cell_types = dict.fromkeys([*study.cell_types, *(studies.pair_of(study) or ())])
+    genes = pd.concat([gene_table(open_store(study.record, name))[["gene_id", "symbol"]] for name in cell_types])
+    return scores.merge(genes.drop_duplicates("gene_id"), on="gene_id", how="left")
 
 
 def graphs(study: Study) -> pd.DataFrame:
