@@ -7,8 +7,8 @@
 #                they count at the first installation: to change the build later, remove .venv
 #   WORKERS      processes that run tests, each with files of its own: as many as cores, but 4 at most; 0: this one alone
 #   PYTEST_ARGS  further options of pytest
-#   CORES, THREADS, SHARE, BATCH_ARGS   of `make batch`: cores in all, of a step, trainings at a time on a GPU, and further options of
-#                snakemake; DIRECTORY, where it keeps its notes, is the data folder
+#   CORES, THREADS, SHARE, BUDGET, BATCH_ARGS   of `make batch`: cores in all, of a step, trainings at a time on a GPU, "full" to train
+#                everything by the recipes of its authors, and further options of snakemake; DIRECTORY, where it keeps its notes, is the data folder
 PROFILE     ?= sim
 PYTHON      ?= python3
 VENV        ?= .venv
@@ -18,6 +18,7 @@ PYTEST_ARGS ?=
 CORES       ?= all
 THREADS     ?= 1
 SHARE       ?= 1
+BUDGET      ?= profile
 BATCH_ARGS  ?=
 BATCH_VENV  ?= .venv-batch
 DIRECTORY   ?= $(or $(CHROMOLIB_DATA),data)
@@ -25,18 +26,21 @@ DIRECTORY   ?= $(or $(CHROMOLIB_DATA),data)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: help book batch batch-tools test test-slurm clean tools
+.PHONY: help install book batch batch-tools test test-slurm clean tools
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make book [PROFILE=sim]  install, compute everything, write _build/<profile>/html/index.html"
+	@echo "make install             install alone: chromolib lies in $(BIN) then"
 	@echo "make batch [PROFILE=sim] the same by Snakemake: many trainings at a time, on GPUs or a cluster; see book/batch.md"
 	@echo "make test                install, Snakemake too, and run all tests"
 	@echo "make test-slurm          as root: run the smallest profile through a Slurm cluster of this machine alone"
 	@echo "make clean               remove the built book; data and trained networks stay"
 
-book: $(VENV)/.installed-book tools
+install: $(VENV)/.installed-book tools
+
+book: install
 	@PATH="$(abspath $(BIN)):$$PATH" chromolib book "$(PROFILE)"
 
 # Snakemake's own lock stays when it is killed, and asks for a decision. This one (flock) ends with the process that holds it, and
@@ -47,7 +51,7 @@ batch: $(VENV)/.installed-book $(BATCH_VENV)/.installed tools
 	flock -w 5 9 || { echo "make batch: another one of profile $(PROFILE) is running; wait for it or stop it" >&2; exit 1; }; \
 	PATH="$(abspath $(BIN)):$$PATH" exec "$(BATCH_VENV)/bin/snakemake" --snakefile Snakefile --directory "$(DIRECTORY)" --nolock \
 	  --cores $(CORES) $(BATCH_ARGS) \
-	  --config profile="$(if $(filter %.yml %.yaml,$(PROFILE)),$(abspath $(PROFILE)),$(PROFILE))" bin="$(abspath $(BIN))" threads=$(THREADS) share=$(SHARE)
+	  --config profile="$(if $(filter %.yml %.yaml,$(PROFILE)),$(abspath $(PROFILE)),$(PROFILE))" bin="$(abspath $(BIN))" threads=$(THREADS) share=$(SHARE) budget=$(BUDGET)
 
 batch-tools: $(BATCH_VENV)/.installed
 
