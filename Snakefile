@@ -114,7 +114,10 @@ rule notebook:
 
 
 rule html:
-    input: rules.pages.input, ROOT / "_config.yml", ROOT / "_toc.yml"
+    input:
+        rules.pages.input, ROOT / "_config.yml", ROOT / "_toc.yml", ROOT / "benchmarks" / "README.md",
+        # Chapters, and the kept tables that their numbers are read from.
+        [path for folder in ("book", "data/results") for path in sorted((ROOT / folder).rglob("*.*")) if "executed" not in path.parts],
     output: rules.book.input
     log: WORK / "batch" / "logs" / "html.log"
     shell: "{CHROMOLIB} book {PROFILE:q} --pages {PAGES:q} > {log:q} 2>&1"

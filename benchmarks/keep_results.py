@@ -20,6 +20,7 @@ import report  # a script's own folder comes first on its path
 
 from chromolib import book, prose
 from chromolib.config import KEPT, ROOT
+from chromolib.files import write_whole
 from chromolib.profile import Profile, load_profile
 
 NOTEBOOKS = (
@@ -43,6 +44,15 @@ def kept(profile: Profile, notebook: str, since: float, to: Path) -> list[str]:
     return [path.name for path in small]
 
 
+def note(to: Path, notebook: str, about: list[tuple[str, str, str, str]]) -> None:
+    """Say in made.csv how the tables of a notebook were made, in place of what it said of that notebook before."""
+    table, path = pd.DataFrame(about, columns=["table", "notebook", "budget", "made"]), to / "made.csv"
+    if path.exists():
+        before = pd.read_csv(path)
+        table = pd.concat([before[before["notebook"] != notebook], table], ignore_index=True)
+    write_whole(path, lambda path: table.to_csv(path, index=False))
+
+
 def is_kept(table: pd.DataFrame) -> bool:
     return len(table) > 0 and not {"gene_id", "symbol", "score"} & set(table)
 
@@ -55,22 +65,14 @@ def main() -> None:
     options = report.options_of(made)
     with report.one_line_errors("keep_results.py"), tempfile.TemporaryDirectory() as scratch:
         profile = load_profile(options.profile)
-        to, about = KEPT / profile.name / ("full" if options.budget == "full" else ""), []
-        notebooks = options.notebooks or [name for name in NOTEBOOKS if name in profile.notebooks]
-        for notebook in notebooks:
+        to = KEPT / profile.name / ("full" if options.budget == "full" else "")
+        for notebook in options.notebooks or [name for name in NOTEBOOKS if name in profile.notebooks]:
             start = time.time()
             target = Path(scratch) / f"{notebook}.ipynb"
             book.run_notebook(ROOT / "notebooks" / f"{notebook}.ipynb", target, {"profile": options.profile, "budget": options.budget})
-            for name in kept(profile, notebook, start, to):
-                about.append((name, notebook, options.budget, report.about(options)))
-    table = pd.DataFrame(about, columns=["table", "notebook", "budget", "made"])
-    path = to / "made.csv"
-    if path.exists():
-        before = pd.read_csv(path)
-        table = pd.concat([before[~before["notebook"].isin(notebooks)], table], ignore_index=True)
-    table.to_csv(path, index=False)
+            note(to, notebook, [(name, notebook, options.budget, report.about(options)) for name in kept(profile, notebook, start, to)])
     prose.update()  # the README's scoreboard
-    print(f"{len(table)} tables in {to.relative_to(ROOT)}")
+    print(f"{len(list(to.glob('0*.csv')))} tables in {to.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -130,13 +130,18 @@ def make_page(
     if budget != "profile" and "budget" in _parameters_of(source):
         parameters["budget"] = budget
     with hold(settings.work_dir / ".locks" / f"page-{name}", tell=lambda owner: SAY_AT_ONCE(f"{name}: {owner} executes it; waiting for that")):
-        run_notebook(source, target, parameters, cwd=root)
-        _complete(target, settings, shown=built_profiles() if name in OF_ALL_PROFILES else [settings], repository=_repository(root))
+        repository = _repository(root)
+        shown = built_profiles() if name in OF_ALL_PROFILES else [settings]
+        finish = partial(_complete, name=name, settings=settings, shown=shown, repository=repository)
+        run_notebook(source, target, parameters, cwd=root, finish=finish)
     return target
 
 
-def run_notebook(source: Path, target: Path, parameters: Mapping[str, object], *, cwd: Path = ROOT) -> None:
-    """Execute a notebook; `target` is written only if every cell ran to its end.
+def run_notebook(
+    source: Path, target: Path, parameters: Mapping[str, object], *, cwd: Path = ROOT, finish: Callable[[Path], None] | None = None
+) -> None:
+    """Execute a notebook; `target` is written only if every cell ran to its end, and after `finish`, which may change the file it
+    is given.
 
     What a notebook prints is shown as it appears. After a failure the notebook as far as it came lies beside
     `target` as <name>.failed.ipynb, and a BookError names it with the cell and the exception.
@@ -167,6 +172,8 @@ def run_notebook(source: Path, target: Path, parameters: Mapping[str, object], *
         raise BookError(f"notebook {source.stem}, {fault}; as far as it came: {failed}")
     failed.unlink(missing_ok=True)
     _forget_machine(unfinished)
+    if finish:
+        finish(unfinished)
     os.replace(unfinished, target)
 
 
@@ -232,14 +239,14 @@ def _copy_pages(pages: Path, settings: Profile, root: Path) -> None:
         shutil.copyfile(page, executed / page.name)
 
 
-def _complete(executed: Path, settings: Profile, shown: Sequence[Profile], repository: str = "") -> None:
+def _complete(executed: Path, name: str, settings: Profile, shown: Sequence[Profile], repository: str = "") -> None:
     """Make a page of an executed notebook: its links lead to pages of this book, it says where it can be run live, and it ends with
     what it rests on."""
     notebook = nbformat.read(executed, as_version=4)
     _drop_links(notebook, but=settings.notebooks)
     if repository:
-        notebook.cells[0].source += f"\n\n{_live(executed.stem, repository)}"
-    notebook.cells += [_sources_cell(shown), _provenance_cell(executed.stem, notebook.metadata["papermill"], settings)]
+        notebook.cells[0].source += f"\n\n{_live(name, repository)}"
+    notebook.cells += [_sources_cell(shown), _provenance_cell(name, notebook.metadata["papermill"], settings)]
     write_whole(executed, lambda path: nbformat.write(notebook, path))
 
 

@@ -165,7 +165,7 @@ def pair(first: GeneDataset, second: GeneDataset) -> PairedDataset:
     _check_alike("pair", first, second)
     common = first.genes.loc[first.genes["gene_id"].isin(second.genes["gene_id"]), "gene_id"].tolist()
     if not common:
-        raise InputError(f"pair: {first.cell_type} and {second.cell_type} share no gene")
+        raise InputError(f"pair: {first.cell_type} and {second.cell_type} share no gene, expected the same ids in both; take two datasets of one genome and annotation")
     return PairedDataset(first.select(genes=common, task="reg"), second.select(genes=common, task="reg"))
 
 

@@ -88,10 +88,10 @@ class ModelConfig:
         if self.fusion not in ("attention", "concat"):
             raise InputError(f"ModelConfig: fusion={self.fusion!r}, expected attention or concat")
         if not self.marks or not self.bin_bp:
-            raise InputError("ModelConfig: marks and bin_bp need at least one entry each")
+            raise InputError(f"ModelConfig: marks={self.marks}, bin_bp={self.bin_bp}, expected at least one entry in each; name some")
         for width in self.bin_bp:
             if width < 1 or self.frame_bp % width:
-                raise InputError(f"ModelConfig: bin_bp={width} does not divide frame_bp={self.frame_bp}")
+                raise InputError(f"ModelConfig: bin_bp={width} does not divide frame_bp={self.frame_bp}; choose a width that does")
         if self.embedding_layers != 1:
             raise InputError(
                 f"ModelConfig: embedding_layers={self.embedding_layers}, expected 1: with more, rows of the promoter "
@@ -103,7 +103,7 @@ class ModelConfig:
             (self.regulation_width, self.regulation_heads),
         ):
             if heads < 1 or width < 1 or width % heads:
-                raise InputError(f"ModelConfig: {heads} heads do not divide a width of {width}")
+                raise InputError(f"ModelConfig: {heads} heads do not divide a width of {width}; choose a number that does")
 
     @property
     def promoter_bp(self) -> int:

@@ -15,6 +15,7 @@ import pandas as pd
 import pybedtools
 
 from .config import InputError
+from .genome import spans
 
 
 def all_tss(
@@ -165,7 +166,7 @@ def within_domains(pairs: pd.DataFrame, genes: pd.DataFrame, domains: pd.DataFra
     -------
     Series of bool, in the order of `pairs`. What lies in no domain shares none; `attrs["dropped"]` counts such pairs.
     """
-    ends = pairs["region"].str.extract(r"^(?P<chrom>.+):(?P<start>\d+)-(?P<end>\d+)$").astype({"start": "int64", "end": "int64"})
+    ends = spans(pairs["region"])
     of_pcre = domain_of(ends["chrom"], (ends["start"] + ends["end"]) // 2, domains)
     of_gene = pairs["gene_id"].map(pd.Series(domain_of(genes["chrom"], genes["tss"], domains), genes["gene_id"])).to_numpy()
     is_outside = (of_pcre < 0) | (of_gene < 0)
@@ -189,7 +190,7 @@ def strongest(pairs: pd.DataFrame, *, max_width_bp: int, max_pcres: int) -> pd.D
         gene_id, region, contact, rank (from 0), sorted by gene_id and rank. `attrs["dropped"]` counts the pairs that
         are wider than `max_width_bp` or beyond rank `max_pcres`.
     """
-    ends = pairs["region"].str.extract(r":(?P<start>\d+)-(?P<end>\d+)$").astype("int64")
+    ends = spans(pairs["region"])
     fits = ends["end"] - ends["start"] <= max_width_bp
     ranked = pairs.loc[fits, ["gene_id", "region", "contact"]]
     ranked = ranked.sort_values(["contact", "region"], ascending=[False, True])

@@ -26,7 +26,7 @@ from .attention import frame_offset
 from .batch import Batch, PackedBatch, Regions
 from .config import PC1, SCALES, Contacts, InputError, LogBase, ModelConfig, Scale, Task
 from .files import hold
-from .genome import Region
+from .genome import spans
 from .pooling import centre, cut_window, pool_ragged, pool_windows
 from .profile import Profile
 
@@ -460,7 +460,8 @@ def touching(store: xr.Dataset, contacts: Contacts = "all") -> tuple[np.ndarray,
 
 
 def _pcre_widths(store: xr.Dataset) -> np.ndarray:
-    return np.array([Region.parse(name).width for name in store["region"].values], np.int64)
+    ends = spans(pd.Series(store["region"].values, dtype=str))
+    return (ends["end"] - ends["start"]).to_numpy()
 
 
 def _check_selection(store: xr.Dataset, marks: Sequence[str], bin_bp: Sequence[int], window_bp: int) -> None:

@@ -179,17 +179,6 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def bins_of_reads(
-    reads: pd.DataFrame, regions: Sequence[Region], bin_bp: int, *, clip: int | None = None
-) -> np.ndarray:
-    """Mean depth of each bin of some regions, (row,), float32, as `bin_mean` of the reads' bigWig gives it, without one."""
-    _check_chroms("reads", regions, reads["chrom"].astype("category").cat.categories)
-    wanted = {region.chrom for region in regions}
-    of_chrom = {chrom: (starts, ends) for chrom, starts, ends in _by_chrom(reads, sorted(wanted))}
-    nothing = np.empty(0, np.int32), np.empty(0, np.int32)
-    return _bin_means(lambda chrom: pile_up(*of_chrom.get(chrom, nothing), clip=clip), regions, bin_bp)
-
-
 def bins_of_segments(segments: pd.DataFrame, regions: Sequence[Region], bin_bp: int) -> np.ndarray:
     """Mean of each bin of some regions over its bases, (row,), float32, of segments (chrom, start, end, value) that do not
     overlap. Bases without a segment count as 0."""

@@ -402,7 +402,6 @@ def paired_tests(
     values: pd.DataFrame,
     *,
     first: str | None = None,
-    each_cell_type: bool = False,
     held_out_per_training: float | None = None,
 ) -> pd.DataFrame:
     """One model against another, paired by fold and cell type: is the mean difference of a metric other than 0?
@@ -424,15 +423,13 @@ def paired_tests(
         One metric of `by_fold`: model, fold, value; cell_type where there are several.
     first : str, optional
         Compare this model with each other one; by default every pair, in the order of the table.
-    each_cell_type : bool
-        Test over the folds of each cell type, not over those of all together.
     held_out_per_training : float, optional
         Held-out genes over training genes; by default 1 / (k - 1), as in cross-validation with k folds.
 
     Returns
     -------
     DataFrame
-        cell_type (where each), first, second, n (pairs), n_missing (pairs left out: the metric means nothing for one of
+        first, second, n (pairs), n_missing (pairs left out: the metric means nothing for one of
         the two), value (mean difference, first minus second), low, high (95 % t interval), low_corrected,
         high_corrected, p_t, p_corrected, p_wilcoxon; q_...: p adjusted over the rows of the table, see `adjusted`.
         NaN with fewer than two pairs; p is 1 where no pair differs.
@@ -450,16 +447,11 @@ def paired_tests(
     n_folds = wide.index.get_level_values("fold").nunique()
     ratio = 1 / (n_folds - 1) if held_out_per_training is None and n_folds > 1 else held_out_per_training
     pairs = [(first, model) for model in models if model != first] if first else list(itertools.combinations(models, 2))
-    groups = wide.groupby(level="cell_type", sort=False) if each_cell_type else [("all", wide)]
-    rows = [
-        {"cell_type": cell_type, "first": a, "second": b, **_tests((part[a] - part[b]).to_numpy(), ratio)}
-        for cell_type, part in groups
-        for a, b in pairs
-    ]
-    table = pd.DataFrame(rows, columns=["cell_type", "first", "second", *_tests(np.empty(0), ratio)])
+    rows = [{"first": a, "second": b, **_tests((wide[a] - wide[b]).to_numpy(), ratio)} for a, b in pairs]
+    table = pd.DataFrame(rows, columns=["first", "second", *_tests(np.empty(0), ratio)])
     for name in ("t", "corrected", "wilcoxon"):
         table[f"q_{name}"] = adjusted(table[f"p_{name}"])
-    return table if each_cell_type else table.drop(columns="cell_type")
+    return table
 
 
 def adjusted(p: pd.Series) -> pd.Series:

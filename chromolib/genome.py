@@ -49,13 +49,6 @@ class Region:
     def overlaps(self, other: Region) -> bool:
         return self.chrom == other.chrom and self.start < other.end and other.start < self.end
 
-    def clip(self, size: int) -> Region:
-        """The part that lies on a chromosome of `size` bp."""
-        clipped = Region(self.chrom, max(self.start, 0), min(self.end, size))
-        if clipped.width <= 0:
-            raise InputError(f"region {self}: lies outside its chromosome of {size:,} bp")
-        return clipped
-
 
 def spans(names: pd.Series) -> pd.DataFrame:
     """Many regions at once, as `Region.parse` reads them: chrom, start, end, with the index of `names`."""

@@ -31,10 +31,9 @@ def ensure(runs: Iterable[Run], *, devices: str | Sequence[str] = "auto", per_de
     """Train the runs that are missing, interrupted or made from other features, and read them all.
 
     What a run starts from (`Run.source`) is trained before it where that is missing; it is not in the tables unless asked for.
-    A run that fails is told on stderr and in `failures`, and the others are trained; after a full disk no further run
-    is begun. Whatever is
-    stopped goes on where it was when called again. Results of a run do not depend on the others, nor on interruptions, but
-    they do, in the last digits, on the kind of device and its number of threads.
+    A run that fails is told on stderr and in `failures`, and the others are trained; after a full disk no further run is begun.
+    Whatever is stopped goes on where it was when called again. Results of a run do not depend on the others, nor on
+    interruptions, but they do, in the last digits, on the kind of device and its number of threads.
 
     Parameters
     ----------

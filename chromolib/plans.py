@@ -265,8 +265,8 @@ def _kind(run: Run) -> tuple:
 
 def _read(run: Run, record: Profile) -> tuple[float, Pace]:
     folder = run_folder(run, record)
-    used, scores = (json.loads((folder / name).read_text()) for name in ("record.json", "metrics.json"))
-    config, n = recipe_of(run, record), scores["n_train"]
+    used, scores, kept = (json.loads((folder / name).read_text()) for name in ("record.json", "metrics.json", "config.json"))
+    config, n = TrainConfig(**kept["training"]), scores["n_train"]
     return used["seconds"], Pace(n, used["seconds"] / _updates(config, n), _size(config, n))
 
 
@@ -277,7 +277,7 @@ def _size(config: TrainConfig, n_train: int) -> int:
 def _updates(config: TrainConfig, n_train: int) -> int:
     """Of a whole training; at least one, so that it may be divided by."""
     per_pass = n_train / _size(config, n_train)
-    return max(1, config.epochs * (math.floor(per_pass) if config.drop_last else math.ceil(per_pass)))
+    return max(1, config.epochs * (config.epoch_updates or (math.floor(per_pass) if config.drop_last else math.ceil(per_pass))))
 
 
 def _n_train(run: Run, paces: Sequence[Pace] | None, record: Profile) -> int | None:

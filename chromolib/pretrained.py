@@ -32,7 +32,16 @@ from .train import OUTPUTS, Dataset, Network, check_fits, described, load_weight
 
 FILES = ("model.safetensors", "config.json", "README.md")
 # Names of builds of one species: its chromosomes have the same names and genes in each.
-SPECIES = {"human": re.compile(r"(hg\d|GRCh\d|hs1$|(T2T-)?CHM13)", re.IGNORECASE), "mouse": re.compile(r"(mm\d|GRCm\d)", re.IGNORECASE)}
+SPECIES = {
+    name: re.compile(pattern, re.IGNORECASE)
+    for name, pattern in {
+        "human": r"hg\d|GRCh\d|b37|hs37|hs38|hs1$|human|(T2T-)?CHM13", "mouse": r"mm\d|GRCm\d|mouse", "rat": r"rn\d|mRatBN|rat",
+        "macaque": r"rheMac|Mmul", "chimpanzee": r"panTro", "dog": r"canFam|CanFam", "cow": r"bosTau|ARS-UCD", "pig": r"susScr|Sscrofa",
+        "chicken": r"galGal|GRCg", "frog": r"xenTro", "zebrafish": r"danRer|GRCz", "fly": r"dm\d|BDGP", "worm": r"ce\d|WBcel",
+        "yeast": r"sacCer|R64", "cress": r"TAIR|araTha",
+        "sim": r"sim[AS]$", "sim-mouse": r"sim[BT]$",  # of the simulated cohorts, in data/genomes.yml
+    }.items()
+}  # fmt: skip
 RELEASED = "hg19"  # build of the release's genes
 _HUB_NAME = re.compile(r"^(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?$")
 
@@ -290,9 +299,15 @@ def saw(network: Pretrained, chrom: pd.Series, genome: str) -> np.ndarray:
     Raises
     ------
     InputError
-        What the network was trained on is not known.
+        What the network was trained on is not known, or not of which species the build is.
     """
-    if is_foreign(network, genome):
+    is_other = is_foreign(network, genome)
+    if is_other is None:
+        raise InputError(
+            f"{network.name}: trained on {network.genome}, found genome {genome!r}, expected a name that tells whether it is of the same "
+            "species, such as hg38, GRCm39 or rn7; call it so in the profile, or predict all genes with --in-sample"
+        )
+    if is_other:
         return np.zeros(len(chrom), bool)
     if network.held_out is None:
         raise InputError(
@@ -303,14 +318,13 @@ def saw(network: Pretrained, chrom: pd.Series, genome: str) -> np.ndarray:
     return ~chrom.str.removeprefix("chr").isin(names).to_numpy()
 
 
-def is_foreign(network: Pretrained, genome: str) -> bool:
-    """Whether a build is of another species than the network's, so that chromosomes say nothing of what it was trained on."""
-    return network.genome is not None and _species(network.genome) != _species(genome)
-
-
-def _species(build: str) -> str:
-    """Of a build of no known species, its own name."""
-    return next((name for name, pattern in SPECIES.items() if pattern.match(build)), build)
+def is_foreign(network: Pretrained, genome: str) -> bool | None:
+    """Whether a build is of another species than the network's, so that chromosomes say nothing of what it was trained on; None
+    where a name does not tell."""
+    if network.genome in (None, genome):
+        return False
+    ours, theirs = (next((name for name, pattern in SPECIES.items() if pattern.match(build)), None) for build in (network.genome, genome))
+    return None if None in (ours, theirs) else ours != theirs
 
 
 def genes_for(network: Pretrained, profile: Profile, cell_type: str) -> Dataset:
@@ -390,7 +404,8 @@ def predict_unseen(networks: Sequence[Pretrained], data: Sequence[Dataset], geno
 
 def _is_seen(network: Pretrained, chrom: pd.Series, genome: str, in_sample: bool) -> np.ndarray:
     """0 or 1, or NaN where it is not known and need not be."""
-    if in_sample and network.held_out is None and not is_foreign(network, genome):
+    is_other = is_foreign(network, genome)
+    if in_sample and (is_other is None or (network.held_out is None and not is_other)):
         return np.full(len(chrom), np.nan)
     return saw(network, chrom, genome).astype(float)
 

@@ -362,6 +362,15 @@ class Profile(_Section):
         return self
 
     @model_validator(mode="after")
+    def _rules_are_heeded(self) -> Profile:
+        heeded = {"published": ("label", "max_pcre_bp"), "release-demo": ("max_pcre_bp",)}.get(self.inputs.kind, tuple(Rules.model_fields))
+        if self.simulated:  # what is planted follows the defaults of these
+            heeded = [name for name in heeded if name not in ("tss", "repeated", "max_pcre_bp", "label")]
+        if unheeded := [name for name in Rules.model_fields if name in self.rules.model_fields_set and name not in heeded]:
+            raise ValueError(f"rules.{unheeded[0]}: found with {'simulated inputs' if self.simulated else f'inputs of kind {self.inputs.kind}'}, which leave no such choice; leave it out")
+        return self
+
+    @model_validator(mode="after")
     def _fits_published(self) -> Profile:
         inputs = self.inputs
         if not isinstance(inputs, PublishedInputs):

@@ -101,7 +101,7 @@ def registry() -> dict[str, Source]:
             for source_id, fields in _files(name, entry):
                 found[source_id] = Source.model_validate(fields)
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path}: not readable as YAML: {' '.join(str(error).split())}; correct it") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -133,7 +133,7 @@ def from_release(net: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Te
             per_bin = [tensor.chunk(n, 0)[k] for tensor in per_bin]
         if len({tensor.shape for tensor in per_bin}) > 1:
             shapes = [tuple(tensor.shape) for tensor in per_bin]
-            raise InputError(f"{their_name}: shapes {shapes} differ between bin sizes {config.bin_bp}")
+            raise InputError(f"{their_name}: shapes {shapes} differ between bin sizes {config.bin_bp}, expected the same; take a checkpoint of the release")
         ours[our_name] = torch.stack(per_bin)
     for layer in (0, 2):
         for kind in ("weight", "bias"):

@@ -204,6 +204,11 @@ def fetch(source_id: str, raw_dir: Path, *, say: Callable[[str], None] = print, 
     return fetch_all([source_id], raw_dir, local_files={} if local is None else {source_id: local}, say=say)[source_id]
 
 
+def fetch_of(profile: Profile, source_id: str) -> Path:
+    """As `fetch`, for a profile: its own file where `local_files` names one, else the copy in its raw folder."""
+    return fetch(source_id, profile.raw_dir, local=profile.local_files.get(source_id))
+
+
 def fetch_all(
     ids: Sequence[str],
     raw_dir: Path,

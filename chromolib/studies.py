@@ -71,6 +71,11 @@ class Study:
         return set(self.folds) == set(profile_genome(self.record).fold_ids)
 
     @property
+    def held_out_per_training(self) -> float:
+        """Held-out genes over training genes, about: a training leaves out one of all folds, however many of them are trained."""
+        return 1 / (len(profile_genome(self.record).fold_ids) - 1)
+
+    @property
     def peer_recipe(self) -> Literal["paper", "profile"]:
         """How peers are trained: as their authors did, or with the departures of the profile's budget."""
         return "paper" if self.is_full else "profile"

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from . import machine, plans, studies
@@ -45,12 +46,18 @@ def steps(profile: str | os.PathLike[str], budget: str = "profile") -> dict[str,
         "name": record.name,
         "work_dir": _work_dir(record),
         "gpus": machine.visible_gpus(),
-        "code": _digest(path.read_text(encoding="utf-8") for path in sorted((ROOT / "chromolib").rglob("*.py"))),
+        "code": _digest(path.read_text(encoding="utf-8") for path in _code()),
         "profiles": {_work_dir(known): {"profile": name, "file": str(profile_file(name).resolve())} for name, known in records.items()},
         "features": [list(store) for store in dict.fromkeys(map(tuple, features))],
         "runs": of_runs,
         "notebooks": {name: {"runs": [run.id for run in group], "after": _before(name, record)} for name, group in needed.items()},
     }
+
+
+def _code() -> list[Path]:
+    """What decides a page beside its notebook and its trainings: files of the package, and the claims."""
+    package = [path for path in (ROOT / "chromolib").rglob("*.*") if path.is_file() and path.suffix != ".pyc"]
+    return [*sorted(package), ROOT / "data" / "paper.yml"]
 
 
 def _of_run(run: Run, record: Profile) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from chromolib import GeneDataset, InputError, evaluation, load_profile, studies
@@ -11,6 +12,7 @@ from chromolib.studies import ANOTHER_SEED, OURS
 from tests.stores import random_store
 
 QUICK = {"n_resamples": 60}
+SMOKE = studies.study("smoke")  # four folds, of which its budget trains fewer
 
 
 def scores_of(n=80, *, folds=(1, 2), cell_types=("T01",), seed=0, **noise):
@@ -141,10 +143,13 @@ def test_levels_and_tests_are_of_the_genes_of_a_subset():
         mean = np.mean([auc_of(part, model=model, fold=fold) for fold in (1, 2)])
         row = levels.loc[("some", model)]
         assert row["value"] == pytest.approx(mean) and row["low"] < mean < row["high"] and row["n"] == 120
-    tests = ablations.tests_by_genes(scores, {"some": {"T01": chosen}}, OURS, "worse").set_index("genes")
+    tests = ablations.tests_by_genes(SMOKE, scores, {"some": {"T01": chosen}}, OURS, "worse").set_index("genes")
     change = ablations.changes(part, **QUICK)["value"].item()
     assert tests.loc["some", "value"] == pytest.approx(-change) and tests.loc["some", "n"] == 2
-    assert ablations.tests_by_genes(scores, {}, OURS, "absent").empty
+    sd = abs(np.subtract(*(auc_of(part, model=OURS, fold=fold) - auc_of(part, model="worse", fold=fold) for fold in (1, 2)))) / 2**0.5
+    t = tests.loc["some", "value"] / (sd * (1 / 2 + 1 / 3) ** 0.5)               # each training leaves out one of four folds, not of two
+    assert tests.loc["some", "p_corrected"] == pytest.approx(2 * stats.t.sf(abs(t), df=1))
+    assert ablations.tests_by_genes(SMOKE, scores, {}, OURS, "absent").empty
 
 
 # Rows and words

@@ -119,6 +119,18 @@ def test_failing_cell_is_one_line_and_leaves_no_finished_notebook(tmp_path, code
     assert list(target.parent.iterdir()) == [failed], "a half-run notebook must not have the finished one's name"
 
 
+def test_page_gets_its_name_when_it_is_complete(tmp_path):
+    source, target = write_notebook(tmp_path / "a.ipynb", "x = 1"), tmp_path / "executed" / "a.ipynb"
+
+    def interrupted(path):
+        assert book.find_fault(path) is None and not target.exists()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        book.run_notebook(source, target, {"profile": "smoke"}, cwd=tmp_path, finish=interrupted)
+    assert not target.exists()
+
+
 def test_missing_notebook_is_named(tmp_path):
     with pytest.raises(InputError, match="b.ipynb does not exist"):
         book.run_notebook(tmp_path / "b.ipynb", tmp_path / "out.ipynb", {})

@@ -103,7 +103,6 @@ def assert_same_depth(rows, tmp_path, genome=None):
     regions = [Region(chrom, 0, size) for chrom, size in genome.sizes.items()]
     bins = np.concatenate([depth.mean_per_bin(peer[chrom], 70) for chrom in genome.sizes])
     np.testing.assert_array_equal(depth.bin_mean(tmp_path / "x.bw", regions, 70), bins)
-    np.testing.assert_array_equal(depth.bins_of_reads(readers.read_reads(tmp_path / "reads.bed", genome), regions, 70), bins)
 
 
 RANDOM = np.random.default_rng(0)
@@ -214,8 +213,6 @@ def test_an_unknown_chromosome_and_a_damaged_file_are_named(tmp_path):
     path.write_bytes(b"not a bigWig")
     with pytest.raises(InputError, match=r"x\.bw: not readable as bigWig"):
         depth.bin_mean(path, [Region("chr1", 0, 10)], 10)
-    with pytest.raises(InputError, match="reads: no chromosome chr9, found chr1, chr2"):
-        depth.bins_of_reads(pd.DataFrame([("chr1", 0, 1), ("chr2", 0, 1)], columns=["chrom", "start", "end"]), [Region("chr9", 0, 10)], 10)
 
 
 def test_a_region_without_width_is_refused(tmp_path):

@@ -507,16 +507,6 @@ def test_every_pair_is_tested_or_one_model_against_the_others():
     assert evaluation.paired_tests(values[values["model"] == "a"]).empty
 
 
-def test_cell_types_are_tested_apart_where_asked():
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(2, 8))
-    table = evaluation.paired_tests(values_of(["E1", "E2"], a=a, b=b), each_cell_type=True)
-    assert table["cell_type"].tolist() == ["E1", "E2"] and table["n"].tolist() == [4, 4]
-    np.testing.assert_allclose(
-        table["p_t"], [stats.ttest_rel(a[:4], b[:4]).pvalue, stats.ttest_rel(a[4:], b[4:]).pvalue]
-    )
-
-
 def test_fold_where_the_metric_means_nothing_is_left_out_and_counted():
     a, b = np.array([0.9, 0.8, np.nan, 0.7]), np.array([0.5, 0.6, 0.7, 0.6])
     row = evaluation.paired_tests(values_of(a=a, b=b)).iloc[0]

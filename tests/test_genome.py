@@ -52,14 +52,6 @@ def test_regions_overlap_where_they_share_a_bp(other, expected):
     assert region.overlaps(other) is expected and other.overlaps(region) is expected
 
 
-def test_clip_keeps_what_lies_on_the_chromosome():
-    assert Region("chr1", -30, 20).clip(100) == Region("chr1", 0, 20)
-    assert Region("chr1", 90, 120).clip(100) == Region("chr1", 90, 100)
-    assert Region("chr1", 3, 7).clip(100) == Region("chr1", 3, 7)
-    with pytest.raises(InputError, match="chr1:100-120: lies outside its chromosome of 100 bp"):
-        Region("chr1", 100, 120).clip(100)
-
-
 def test_hg19_has_the_paper_s_folds_and_ucsc_s_sizes():
     genome = load_genome("hg19")
     assert genome.folds == {chrom: fold for fold, chroms in PAPER_FOLDS.items() for chrom in chroms.split()}

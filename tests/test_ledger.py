@@ -62,6 +62,14 @@ def test_own_profile_is_read_from_this_machine_and_all_others_as_kept(kept):
     assert (found.verdicts.groupby("column").size() == n).all() and n == len(ledger.stated("paper")) + len(ledger.stated("ours"))
 
 
+def test_kept_table_of_which_nothing_is_noted_stops_nothing(kept):
+    for name in ("sim", "null"):
+        keep(kept / name, row("seen"))
+    (kept / "sim" / "made.csv").unlink()
+    (kept / "null" / "made.csv").write_text("table,made\n05_claims.csv,x\n")
+    assert collect("smoke").files["made"].tolist() == ["not known", "not known"]
+
+
 @pytest.mark.parametrize(("direction", "value", "verdict"), [("above", -0.1, "ruled out"), ("above", 0.01, "not seen"), ("below", 0.1, "ruled out"), ("either", 0.1, "not seen")])
 def test_what_lies_on_the_other_side_is_ruled_out(direction, value, verdict):
     claim = CLAIM.model_copy(update={"direction": direction, "threshold": 0.0})

@@ -174,10 +174,14 @@ def test_a_run_is_done_when_it_is_whole_and_of_these_settings(tmp_path):
     shutil.rmtree(run.folder)
 
 
-def test_runs_by_few_genes_are_seen_as_done():
-    run = Run(profile="smoke", cell_type="S03", fold=1, seed=5, n_genes=20)
+def test_runs_by_few_genes_are_seen_as_done_and_tell_how_fast_they_are():
+    run, record = Run(profile="smoke", cell_type="S03", fold=1, seed=5, n_genes=20), load_profile("smoke")
     ensure([run])
-    assert is_there(run, load_profile("smoke"))
+    assert is_there(run, record)
+    training = json.loads((run.folder / "config.json").read_text())["training"]
+    seconds, pace = plans._read(run, record)
+    n_updates = training["epochs"] * training["epoch_updates"]                   # as many as all genes would have, of 20 each
+    assert pace.n_train == 20 and pace.update_s == pytest.approx(seconds / n_updates)
     assert not is_there(replace(run, n_genes=21), load_profile("smoke"))
     shutil.rmtree(run.folder)
 

@@ -260,7 +260,7 @@ def test_genes_that_only_a_later_network_reads_are_predicted_too(runs, data):
 def test_builds_of_one_species_share_their_chromosomes_and_others_none():
     human = Pretrained(torch.nn.Identity(), "x", "hg19", ("chr1", "chr5"))
     chrom = pd.Series(["chr1", "chr2"])
-    for build in ("hg19", "hg38", "GRCh37", "GRCh38.p14", "T2T-CHM13v2.0", "hs1"):
+    for build in ("hg19", "hg38", "GRCh37", "GRCh38.p14", "T2T-CHM13v2.0", "hs1", "hs37d5", "b37", "human_g1k_v37"):
         assert saw(human, chrom, build).tolist() == saw(human, chrom.str.removeprefix("chr"), build).tolist() == [False, True], build
     for build in ("mm9", "mm39", "GRCm38", "dm6"):
         assert saw(human, chrom, build).tolist() == [False, False], build
@@ -268,6 +268,15 @@ def test_builds_of_one_species_share_their_chromosomes_and_others_none():
     assert saw(mouse, chrom, "GRCm39").tolist() == [False, True] and saw(mouse, chrom, "hg38").tolist() == [False, False]
     with pytest.raises(InputError, match="does not tell which genes it was trained on"):
         saw(replace(human, held_out=None), chrom, "hg19")
+
+
+def test_build_whose_name_tells_no_species_is_not_taken_for_another(runs, data):
+    human = Pretrained(torch.nn.Identity(), "x", "hg19", ("chr1", "chr5"))
+    with pytest.raises(InputError, match="x: trained on hg19, found genome 'my-build', expected a name that tells .* --in-sample"):
+        saw(human, pd.Series(["chr1", "chr2"]), "my-build")
+    assert saw(replace(human, genome="my-build"), pd.Series(["chr1", "chr2"]), "my-build").tolist() == [False, True]
+    table = predict_unseen([from_pretrained(runs[0].folder)], [data], "my-build", in_sample=True)
+    assert len(table) == len(data) and table["seen"].isna().all()
 
 
 def test_networks_of_two_tasks_are_refused(runs, data):

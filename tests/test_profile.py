@@ -109,6 +109,8 @@ def test_profile_of_the_repository_is_valid_and_named_after_its_file(name):
         (published("patternchrome", frame_bp=20_000), "base_bp=50 and frame_bp=20000, but .* base_bp=50 and frame_bp=10000"),
         (published("deepdiff", frame_bp=40_000), "base_bp=100 and frame_bp=40000, but .* deepdiff has base_bp=100 and frame_bp=20000"),
         (published("deepdiff", base_bp=50), "base_bp=50 and frame_bp=20000, but .* base_bp=100 and frame_bp=20000"),
+        (published(rules={"min_contact": 3}), "rules.min_contact: found with inputs of kind published, which leave no such choice; leave it out"),
+        ({"inputs": {"kind": "raw", "simulation": {"genes": 9}}, "rules": {"tss": "promoter"}}, "rules.tss: found with simulated inputs"),
     ],
 )
 def test_setting_that_does_not_fit_is_named_with_its_file(tmp_path, changed, message):
@@ -123,6 +125,11 @@ def test_setting_that_does_not_fit_is_named_with_its_file(tmp_path, changed, mes
 def test_profile_of_published_signal_may_rename_its_samples(tmp_path, format):
     path = write(tmp_path / "mine.yml", **published(format, inputs={"samples": {"C1": "Cell1"}}))
     assert load_profile(path).inputs.samples == {"C1": "Cell1"}
+
+
+def test_published_signal_keeps_the_rule_of_labels(tmp_path):
+    profile = load_profile(write(tmp_path / "mine.yml", **published(rules={"label": "above"})))
+    assert profile.rules.label == "above"
 
 
 def test_only_pilot_signal_has_contacts(tmp_path):

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import yaml
 
-from chromolib import cli, registry, sources
+from chromolib import cli, inputs, registry, sources
 from chromolib.config import MARKS, ROOT, InputError
 from chromolib.inputs import files
 from chromolib.profile import load_profile
@@ -62,6 +62,30 @@ def web():
 def seen(folder):
     """Files that a user sees, below a folder."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and ".fetch" not in path.parts)
+
+
+# Files of one's own
+
+
+def test_own_file_stands_for_a_source_whatever_the_kind_of_profile(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path / "data"))
+    path = tmp_path / "own.tar.gz"
+    path.write_bytes(BODY)
+    profile = load_profile("h1-demo").model_copy(update={"local_files": {"chromoformer-demo": path}})
+    assert sources.fetch_of(profile, "chromoformer-demo") == path
+    demo, _ = inputs.source_files(profile, "E003")
+    assert (demo["file"], demo["sha256"]) == ("own.tar.gz", hashlib.sha256(BODY).hexdigest())
+
+
+def test_digest_of_a_folder_tells_of_files_at_any_depth(tmp_path):
+    folder, known = tmp_path / "mESC", tmp_path / ".digests"
+    (folder / "nij").mkdir(parents=True)
+    digests = set()
+    for text in ("", "1", "2"):
+        if text:
+            (folder / "nij" / "nij.chr1").write_text(text)
+        digests.add(inputs._digest(folder, known))
+    assert len(digests) == 3
 
 
 # One file

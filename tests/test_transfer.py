@@ -87,6 +87,13 @@ def test_levels_hold_each_model_against_what_was_trained_on_the_others():
     assert transfer.levels(table.iloc[:0]).empty
 
 
+def test_networks_of_two_folds_whose_scores_lie_apart_do_no_worse_for_it():
+    noise = np.random.default_rng(1).normal(size=40)
+    table = scores(**{studies.AGNOSTIC: TARGET + noise, "Chromoformer of S": TARGET + 2 * noise}).assign(fold=np.tile([1, 2], 40))
+    apart = table.assign(score=table["score"] + 10 * table["fold"])
+    pd.testing.assert_frame_equal(transfer.levels(table), transfer.levels(apart))
+
+
 def test_claims_get_what_saw_other_cell_types_alone_under_one_name():
     left_out = scores(**{studies.OURS: TARGET, studies.AGNOSTIC: TARGET, transfer.LINEAR: TARGET, "Mean of other cell types": TARGET})
     crossed = scores_of({"S": TARGET, "T": TARGET}, TARGET, 1)

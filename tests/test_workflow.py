@@ -24,6 +24,12 @@ def test_steps_are_those_of_the_plan_and_fit_json(data_dir):
     }  # fmt: skip
 
 
+def test_pages_rest_on_every_file_of_the_package_and_on_the_claims():
+    files = {path.relative_to(PROFILES.parents[1]).as_posix() for path in workflow._code()}
+    assert {"chromolib/model.py", "chromolib/analysis/claims.py", "chromolib/plots/genes.js", "data/paper.yml"} <= files
+    assert not any(".pyc" in name for name in files)
+
+
 def test_the_notebooks_of_all_claims_and_results_come_last():
     after = {name: set(notebook["after"]) for name, notebook in workflow.steps("smoke")["notebooks"].items()}
     assert after.pop("results") == after.pop("claims") == set(after)

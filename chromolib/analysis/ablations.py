@@ -17,7 +17,7 @@ from ..dataset import GeneDataset
 from ..profile import Profile
 from ..resampling import interval, of_parts, two_sided_p
 from ..simulate import read_truth, signal
-from ..studies import ANOTHER_SEED, OURS
+from ..studies import ANOTHER_SEED, OURS, Study
 from . import marks
 from .claims import Subsets
 
@@ -127,13 +127,16 @@ def levels_by_genes(scores: pd.DataFrame, subsets: Subsets, models: Sequence[str
     return _labelled({name: levels(table, models) for name, table in of_genes(scores, subsets).items()})
 
 
-def tests_by_genes(scores: pd.DataFrame, subsets: Subsets, first: str, second: str) -> pd.DataFrame:
+def tests_by_genes(study: Study, scores: pd.DataFrame, subsets: Subsets, first: str, second: str) -> pd.DataFrame:
     """`evaluation.paired_tests` of two models over folds and cell types, on all genes and on each subset: genes, ...; no rows
     where the second has no scores."""
+    ratio = study.held_out_per_training
     tables = {}
     for name, table in of_genes(with_model(scores, second), subsets).items():
         values = evaluation.by_fold(table[table["model"].isin([first, second])], "clf")
-        tables[name] = evaluation.paired_tests(values[values["metric"] == METRIC], first=None if table.empty else first)
+        tables[name] = evaluation.paired_tests(
+            values[values["metric"] == METRIC], first=None if table.empty else first, held_out_per_training=ratio,
+        )  # fmt: skip
     return _labelled(tables)
 
 

@@ -193,12 +193,11 @@ def paired_tests(study: Study, values: pd.DataFrame, task: Task) -> pd.DataFrame
     Each model is tested on the folds and cell types that it has values of: one that reads pCREs, where there are contacts.
     """
     chosen = values[(values["task"] == task) & (values["metric"] == evaluation.FIRST_METRIC[task])]
-    n_folds = len(profile_genome(study.record).fold_ids)  # that a training leaves out one of, however many are trained
     tables = []
     for model in (name for name in chosen["model"].unique() if name != OURS):
         both = chosen[chosen["model"].isin([OURS, model])]
         both = both[both.duplicated(["cell_type", "fold"], keep=False)]
-        tables.append(evaluation.paired_tests(both, first=OURS, held_out_per_training=1 / (n_folds - 1)))
+        tables.append(evaluation.paired_tests(both, first=OURS, held_out_per_training=study.held_out_per_training))
     table = pd.concat(tables, ignore_index=True)
     return table.assign(**{f"q_{name}": evaluation.adjusted(table[f"p_{name}"]) for name in ("t", "corrected", "wilcoxon")})
 

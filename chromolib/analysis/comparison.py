@@ -172,7 +172,7 @@ def mean_of_others(profile: Profile, data: GeneDataset) -> pd.DataFrame | None:
         return None
     mean = others.mean(axis=1).reindex(data.genes["gene_id"])
     if mean.isna().any():
-        raise InputError(f"{profile.name}: {mean.index[mean.isna()][0]} has no expression in {', '.join(others)}")
+        raise InputError(f"{profile.name}: {mean.index[mean.isna()][0]} has no expression in {', '.join(others)}; leave the gene out or correct other_cell_types")
     score = mean - mean.median() if data.task == "clf" else mean
     return data.genes[["gene_id", "fold"]].assign(model="Mean of other cell types", score=score.to_numpy(), target=_target(data))
 
@@ -211,7 +211,7 @@ def held_out_scores(profile: Profile, data: GeneDataset, predictions: pd.DataFra
     if (others := mean_of_others(profile, data)) is not None:
         tables.append(others)
     if isinstance(profile.inputs, DemoInputs):
-        published = read_demo_predictions(sources.fetch(profile.inputs.source, profile.raw_dir))
+        published = read_demo_predictions(sources.fetch_of(profile, profile.inputs.source))
         score = published["probability"] - 0.5 if data.task == "clf" else published["expression"]
         targets = ours.set_index("gene_id")[["fold", "target"]]
         tables.append(published[["gene_id"]].assign(model="Release, pretrained", score=score).join(targets, on="gene_id"))

@@ -23,11 +23,11 @@ from ..config import InputError
 from ..dataset import GeneDataset, load_dataset
 from ..genome import profile_genome
 from ..profile import Profile, load_profile
-from ..resampling import of_parts
+from ..resampling import interval, of_parts
 from ..runs import Job, Run, Shelf, plan, selection_of
 from ..studies import Study, connected, score_of, transfers_core
 from ..train import Network, load_weights, predict
-from . import tracks
+from . import ablations, tracks
 from .comparison import NARROW_BP, best_possible, mean_signal
 
 OWN, ONE, NONE = "own chromosome", "orthologues in one fold", "no orthologue"  # why networks may predict a gene
@@ -225,7 +225,7 @@ def on_same_genes(scores: pd.DataFrame, cell_type: str, sources: Sequence[str]) 
 
 
 def across_species(scores: pd.DataFrame) -> pd.DataFrame:
-    """Networks of the other species beside the target's own, on the same genes.
+    """Networks of the other species beside the target's own, on the same genes, means over the target's folds.
 
     Returns
     -------
@@ -237,12 +237,13 @@ def across_species(scores: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (cell_type, source), _ in scores[scores["is_across"]].groupby(["cell_type", "source"], sort=False):
         table = on_same_genes(scores, cell_type, [source, cell_type])
-        if not _has_both(table):
+        table = table[table.groupby("fold")["target"].transform("nunique") == 2]
+        if table.empty:
             continue
-        value = evaluation.with_intervals(table, "clf").query("metric == @METRIC").set_index("model")["value"]
-        change = evaluation.difference(table, *value.index, "clf").iloc[0]
-        n_with = int((table.loc[table["model"] == value.index[0], "gene_id"].isin(_with_orthologue(scores, cell_type, source))).sum())
-        rows.append((cell_type, source, METRIC, *value, change["value"], change["low"], change["high"], change["n"], n_with))
+        across, own = table["model"].unique()
+        change = ablations.changes(table, own, [across]).iloc[0]
+        n_with = int((table.loc[table["model"] == across, "gene_id"].isin(_with_orthologue(scores, cell_type, source))).sum())
+        rows.append((cell_type, source, METRIC, change["level"], change["level"] - change["value"], change["value"], change["low"], change["high"], change["n"], n_with))
     return pd.DataFrame(rows, columns=["cell_type", "source", "metric", "across", "own", "value", "low", "high", "n", "with_orthologue"])
 
 
@@ -377,7 +378,7 @@ def relative(scores: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) ->
                 continue
             values, n = of_parts(parts, METRIC, n_resamples, seed)                          # (1 + b, fold, 2)
             ratio = (values[..., 0] / values[..., 1]).mean(1)
-            rows.append((cell_type, source, ratio[0], *np.nanquantile(ratio[1:], (0.025, 0.975)), n, len(parts)))
+            rows.append((cell_type, source, *interval(ratio), n, len(parts)))
     return pd.DataFrame(rows, columns=["cell_type", "source", "value", "low", "high", "n", "folds"])
 
 

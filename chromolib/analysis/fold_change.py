@@ -175,7 +175,7 @@ def remaining(profile: Profile, data: PairedDataset) -> pd.DataFrame | None:
     table = others.reindex(data.genes["gene_id"])
     if table.isna().any(axis=None):
         gene = table.index[table.isna().any(axis=1)][0]
-        raise InputError(f"{profile.name}: {gene} has no expression in {', '.join(others)}; drop it or correct other_cell_types")
+        raise InputError(f"{profile.name}: {gene} has no expression in {', '.join(others)}; leave the gene out or correct other_cell_types")
     return table
 
 

@@ -153,12 +153,12 @@ def _verdict(row: tuple, claim: claims.Claim) -> str:
 
 
 def _made(table: _Table, own: str) -> str:
-    """When, in UTC, a table of this machine was made; of a kept one date and commit."""
+    """When, in UTC, a table of this machine was made; of a kept one date and commit, or "not known" where made.csv has no row of it."""
     if own == HERE:
         return f"{datetime.fromtimestamp(table.path.stat().st_mtime, UTC):%Y-%m-%d %H:%M}"
-    made = pd.read_csv(table.path.with_name("made.csv")).set_index("table")["made"]
-    date_and_commit = made[table.path.name].split(", ", 1)[1]
-    return date_and_commit.split(". ")[0]
+    notes = table.path.with_name("made.csv")
+    made = pd.read_csv(notes).set_index("table")["made"].get(table.path.name) if notes.exists() else None
+    return "not known" if made is None else made.split(", ", 1)[1].split(". ")[0]
 
 
 def _complete(parts: list[pd.DataFrame], known: dict[str, claims.Claim]) -> pd.DataFrame:

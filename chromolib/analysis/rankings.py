@@ -266,5 +266,5 @@ def _correlations(part: pd.DataFrame, n_resamples: int, seed: int) -> Sequence[f
             continue
         chunks = [np.ones((1, len(genes))), *resampling.resamples(len(genes), n_resamples, seed)]
         drawn = np.concatenate([measure(x, y, chunk[:, gene]) for chunk in chunks])
-        found += [drawn[0], *np.nanquantile(drawn[1:], (0.025, 0.975))]
+        found += resampling.interval(drawn)
     return [*found, len(part), len(genes)]

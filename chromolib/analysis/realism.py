@@ -82,7 +82,7 @@ def summary(data: GeneDataset) -> pd.DataFrame:
 def by_label(data: GeneDataset) -> pd.DataFrame:
     """Mean signal around the TSS of genes on and off in bins of 500 bp, as `tracks.mean_by_label` gives it."""
     table = tracks.mean_by_label(_view(data, WIDE_BP), WIDE_BP)
-    if data.log_base != "e":
+    if data.log_base == "2":
         table[["mean", "low", "high"]] *= np.log(2)
     return table
 
@@ -169,6 +169,8 @@ def obstacle(data: GeneDataset) -> str | None:
         return f"their features are {data.scale}, H1's are depth"
     if data.window_bp != WINDOW_BP:
         return f"they span {data.window_bp:,} bp, H1's {WINDOW_BP:,}"
+    if data.is_plain:
+        return "they are read without a logarithm, H1's with one"
     if BIN_BP % int(data.store.attrs["base_bp"]):
         return f"they are stored in bins of {data.store.attrs['base_bp']} bp, H1's in bins of {BIN_BP}"
     if not shared_marks(data):

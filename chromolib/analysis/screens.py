@@ -98,8 +98,7 @@ def correlation(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) 
     gene, x, y = genes.get_indexer(table["gene_id"]), table["effect"].to_numpy(float), table["change"].to_numpy(float)
     weights = [np.ones((1, len(genes))), *resampling.resamples(len(genes), n_resamples, seed)]
     drawn = np.concatenate([resampling.spearman(x, y, weight[:, gene]) for weight in weights])
-    low, high = np.nanquantile(drawn[1:], (0.025, 0.975))
-    return pd.DataFrame([(drawn[0], low, high, len(table), len(genes))], columns=["value", "low", "high", "pairs", "genes"])
+    return pd.DataFrame([(*resampling.interval(drawn), len(table), len(genes))], columns=["value", "low", "high", "pairs", "genes"])
 
 
 def simulated(profile: Profile, cell_type: str) -> pd.DataFrame:

@@ -43,8 +43,8 @@ def n_variable(n_genes: int) -> int:
     return min(n_genes, max(LEAST_VARIABLE, round(PAPER_VARIABLE / pcri.PAPER_GENES * n_genes)))
 
 
-def clusters(wide: pd.DataFrame, n_clusters: int | None = None) -> pd.DataFrame:
-    """The genes whose PCRI varies most over cell types, z-scored over them, in clusters (figure 6a).
+def clusters(wide: pd.DataFrame) -> pd.DataFrame:
+    """The genes whose PCRI varies most over cell types, z-scored over them, in as many clusters (figure 6a).
 
     Average linkage on correlation distance. With three cell types a gene's z-scores have one degree of freedom: they lie on a
     circle, and clusters are its sectors. With two they are a sign.
@@ -53,8 +53,6 @@ def clusters(wide: pd.DataFrame, n_clusters: int | None = None) -> pd.DataFrame:
     ----------
     wide : DataFrame
         From `across`.
-    n_clusters : int, optional
-        By default as many as there are cell types.
 
     Returns
     -------
@@ -68,7 +66,7 @@ def clusters(wide: pd.DataFrame, n_clusters: int | None = None) -> pd.DataFrame:
     z = chosen.sub(chosen.mean(axis=1), axis=0).div(chosen.std(axis=1, ddof=0), axis=0)
     tree = hierarchy.linkage(z, "average", metric="correlation", optimal_ordering=True)
     leaves = hierarchy.leaves_list(tree)
-    member = hierarchy.fcluster(tree, n_clusters or wide.shape[1], "maxclust")[leaves]
+    member = hierarchy.fcluster(tree, wide.shape[1], "maxclust")[leaves]
     number = {name: i for i, name in enumerate(dict.fromkeys(member), 1)}
     table = z.iloc[leaves].reset_index(names="gene_id").assign(cluster=[number[name] for name in member], order=range(len(z)))
     return table.melt(["gene_id", "cluster", "order"], var_name="cell_type", value_name="z")[["gene_id", "cell_type", "z", "cluster", "order"]]

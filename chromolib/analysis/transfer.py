@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from .. import evaluation
 from ..dataset import GeneDataset, load_dataset
 from ..evaluation import check_folds
 from ..studies import (
@@ -27,7 +26,7 @@ from ..studies import (
     transfer_pair,
     transfers_core,
 )
-from . import comparison
+from . import ablations, comparison
 
 SIZES = (50, 100)          # target genes to learn from
 SIZES_CORE = (100,)        # where the budget is core
@@ -60,7 +59,7 @@ def fewest_genes(study: Study, fold: pd.Series) -> int:
 
 
 def curve(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str] | None, n_all: int) -> pd.DataFrame:
-    """How well networks do by the number of genes of the target that they were trained on.
+    """How well networks do by the number of genes of the target that they were trained on, means over folds.
 
     Parameters
     ----------
@@ -88,7 +87,7 @@ def curve(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str] | N
         row = {"way": way, "n_genes": n_all if n_genes == "all" else int(n_genes), **_level(scores[scores["model"] == name])}
         scratch = of_genes(FROM_SCRATCH, None if n_genes == "all" else int(n_genes))
         if way != FROM_SCRATCH and scratch in set(scores["model"]):
-            change = evaluation.difference(scores, name, scratch, "clf").iloc[0]
+            change = ablations.changes(scores, scratch, [name]).iloc[0]
             row |= {"change": change["value"], "change_low": change["low"], "change_high": change["high"]}
         rows.append(row)
     order = [UNTOUCHED, *WAYS]
@@ -104,8 +103,7 @@ def as_it_was(crossed: pd.DataFrame, pair: tuple[str, str] | None) -> pd.DataFra
 
 
 def _level(scores: pd.DataFrame) -> dict[str, float]:
-    found = evaluation.with_interval(scores["target"].to_numpy(), scores["score"].to_numpy(), evaluation.METRICS["clf"])
-    return found[found["metric"] == METRIC].iloc[0].to_dict()
+    return ablations.levels(scores).iloc[0].drop("model").to_dict()
 
 
 # No gene: cell types that networks have not seen
@@ -167,15 +165,13 @@ def leave_one_out(study: Study, data: Mapping[str, GeneDataset], crossed: pd.Dat
 
 
 def levels(scores: pd.DataFrame) -> pd.DataFrame:
-    """`leave_one_out` in numbers: cell_type, model, metric, value, low, high, n; and change, change_low, change_high, minus that of
-    what was trained on the other cell types (`reference`), NaN of itself."""
+    """`leave_one_out` in numbers, means over folds: cell_type, model, metric, value, low, high, n; and change, change_low, change_high,
+    minus that of what was trained on the other cell types (`reference`), NaN of itself."""
     tables = []
     for cell_type, table in scores.groupby("cell_type", sort=False):
-        found = evaluation.with_intervals(table, "clf").query("metric == @METRIC")
-        first = reference(table)
-        beside = [evaluation.difference(table, name, first, "clf").iloc[0] if name != first else {} for name in found["model"]]
-        changes = pd.DataFrame([{f"change{end}": row.get(name, np.nan) for end, name in ENDS.items()} for row in beside], found.index)
-        tables.append(found.join(changes).assign(cell_type=cell_type))
+        changes = ablations.changes(table, reference(table)).rename(columns={name: f"change{end}" for end, name in ENDS.items()})
+        changes = changes[["model", *(f"change{end}" for end in ENDS)]]
+        tables.append(ablations.levels(table).merge(changes, on="model", how="left").assign(cell_type=cell_type))
     columns = ["cell_type", "model", "metric", "value", "low", "high", "n", *(f"change{end}" for end in ENDS)]
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 

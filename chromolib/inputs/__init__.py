@@ -39,8 +39,8 @@ def others_expression(profile: Profile, cell_type: str) -> pd.DataFrame | None:
         table = raw.read_expression(profile, others).set_index("gene_id") if others else None
     else:
         ids = sources.other_targets(profile, cell_type)
-        paths = {name: sources.fetch(source_id, profile.raw_dir) for name, source_id in ids.items()}
-        genes = sources.fetch(sources.GENE_LIST, profile.raw_dir) if paths else None
+        paths = {name: sources.fetch_of(profile, source_id) for name, source_id in ids.items()}
+        genes = sources.fetch_of(profile, sources.GENE_LIST) if paths else None
         table = tables.read_targets(paths, genes) if paths else None
     return None if table is None else np.log2(table + 1)
 
@@ -96,15 +96,15 @@ def _files_there(profile: Profile, cell_type: str) -> list[tuple[str, Path, str 
             readers.stat(path)
         return [(what, path, None) for what, path in named]
     return [
-        (what, sources.fetch(source_id, profile.raw_dir), sources.entry(source_id).sha256)
+        (what, sources.fetch_of(profile, source_id), None if source_id in profile.local_files else sources.entry(source_id).sha256)
         for what, group in sources.ids_of(profile, cell_type).items()
         for source_id in group
     ]
 
 
 def _digest(path: Path, known: Path) -> str:
-    """sha256 of a file, or of the names and digests of a folder's files, such as Hi-C matrices."""
+    """sha256 of a file, or of the names and digests of all files below a folder, such as Hi-C matrices."""
     if not path.is_dir():
         return sha256_of(path, known)
-    lines = [f"{sha256_of(file, known)}  {file.name}\n" for file in sorted(path.iterdir()) if file.is_file()]
+    lines = [f"{sha256_of(file, known)}  {file.relative_to(path)}\n" for file in sorted(path.rglob("*")) if file.is_file()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -29,7 +29,7 @@ def read(profile: Profile, cell_type: str, genome: Genome) -> Parts:
             f"profile {profile.name}: frame_bp={profile.frame_bp:,}, but the release's demo holds "
             f"{readers.DEMO_FRAME_BP:,} bp per promoter; narrow it later with select(window_bp=...)"
         )
-    genes, arrays = readers.read_demo(sources.fetch(profile.inputs.source, profile.raw_dir))
+    genes, arrays = readers.read_demo(sources.fetch_of(profile, profile.inputs.source))
     if not (genes["cell_type"] == cell_type).all():
         raise InputError(
             f"profile {profile.name}: the release's demo is of {genes['cell_type'].iloc[0]}, not {cell_type}; "

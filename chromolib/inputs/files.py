@@ -97,7 +97,7 @@ def place_of(profile: Profile) -> Callable[[str], Path]:
         if not text.startswith(sources.PREFIX):
             return (profile.folder if isinstance(profile.inputs, OwnInputs) else profile.raw_dir) / text
         source_id = text.removeprefix(sources.PREFIX)
-        return sources.fetch(source_id, profile.raw_dir, local=profile.local_files.get(source_id))
+        return sources.fetch_of(profile, source_id)
 
     return place
 

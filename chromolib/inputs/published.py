@@ -23,7 +23,7 @@ def read(profile: Profile, cell_type: str, genome: Genome) -> Parts:
     """Signal that others have binned; RPKM, places of genes and their strands from tables that fit all of them."""
 
     def path(source_id: str) -> Path:
-        return sources.fetch(source_id, profile.raw_dir)
+        return sources.fetch_of(profile, source_id)
 
     ids = sources.ids_of(profile, cell_type)
     targets = published.read_targets({cell_type: path(ids["targets"][0])}, path(ids["gene list"][0]))
@@ -31,12 +31,12 @@ def read(profile: Profile, cell_type: str, genome: Genome) -> Parts:
     windows = published.read_gene_windows(path(ids["gene windows"][0]))
     signal = [path(source_id) for source_id in ids["signal"]]
     binned = {"patternchrome": _read_patternchrome, "avocado-pilot": _read_pilot, "deepdiff": _read_deepdiff}
-    parts = binned[profile.inputs.format](profile, genome, signal, bounds, windows)
+    parts = binned[profile.inputs.format](profile, signal, bounds, windows)
     n_genes = len(parts.genes)
     expression = targets[cell_type].reindex(parts.genes["gene_id"]).to_numpy()
     is_known = np.isfinite(expression)
     genes = parts.genes.assign(expression=expression)[is_known].reset_index(drop=True)
-    genes["label"] = labels(genes["expression"])
+    genes["label"] = labels(genes["expression"], profile.rules.label)
     dropped = parts.dropped | {f"{n_genes:,} genes with signal": {"no RPKM": int((~is_known).sum())}}
     pairs = parts.pairs
     for source_id in ids["contacts"]:
@@ -51,9 +51,7 @@ def read(profile: Profile, cell_type: str, genome: Genome) -> Parts:
     return parts._replace(genes=genes, pairs=pairs, dropped=dropped, promoter=promoter)
 
 
-def _read_patternchrome(
-    profile: Profile, genome: Genome, paths: list[Path], bounds: pd.DataFrame, windows: pd.DataFrame
-) -> Parts:
+def _read_patternchrome(profile: Profile, paths: list[Path], bounds: pd.DataFrame, windows: pd.DataFrame) -> Parts:
     gene_ids, depth = published.read_patternchrome_marks(dict(zip(profile.marks, paths, strict=True)))
     genes = _placed(pd.DataFrame({"gene_id": gene_ids}), windows, bounds)
     # The signal lies around RefSeq's TSS, which `bounds` has of most genes; the others keep Ensembl's.
@@ -65,9 +63,7 @@ def _read_patternchrome(
     return Parts(genes, no_pairs(), no_bins, noted, turn_minus(depth, genes["strand"]), "depth")
 
 
-def _read_pilot(
-    profile: Profile, genome: Genome, paths: list[Path], bounds: pd.DataFrame, windows: pd.DataFrame
-) -> Parts:
+def _read_pilot(profile: Profile, paths: list[Path], bounds: pd.DataFrame, windows: pd.DataFrame) -> Parts:
     tracks, half = [published.read_pilot_track(path) for path in paths], profile.frame_bp // 2
     around = [Region(gene.chrom, gene.tss - half, gene.tss + half) for gene in bounds.itertuples()]
     is_inside = published.is_in_pilot(around)
@@ -80,9 +76,7 @@ def _read_pilot(
     return Parts(genes, no_pairs(), read_bins, dropped, None, "arcsinh-p")
 
 
-def _read_deepdiff(
-    profile: Profile, genome: Genome, paths: list[Path], bounds: pd.DataFrame, windows: pd.DataFrame
-) -> Parts:
+def _read_deepdiff(profile: Profile, paths: list[Path], bounds: pd.DataFrame, windows: pd.DataFrame) -> Parts:
     tables = [published.read_deepdiff(path) for path in paths]
     genes = _placed(pd.concat([genes for genes, _ in tables], ignore_index=True)[["gene_id"]], windows, bounds)
     counts = np.concatenate([counts for _, counts in tables])[:, :, [MARKS.index(mark) for mark in profile.marks]]

@@ -18,10 +18,10 @@ from ..config import DEEPDIFF_MARKS, ROOT, InputError
 from ..genome import Region
 from .table import checked, numpy_errors, read_table, reading, refuse_first
 
-PATTERNCHROME_GENES, PATTERNCHROME_BINS, PATTERNCHROME_BP = 18_421, 200, 50
+PATTERNCHROME_GENES, PATTERNCHROME_BINS = 18_421, 200
 PILOT_TABLE = ROOT / "data" / "encode-pilot-regions.csv"
 PILOT_BINS, PILOT_BP = 1_126_469, 25
-DEEPDIFF_BINS, DEEPDIFF_BP = 200, 100  # marks in the order of DEEPDIFF_MARKS: the repository's README
+DEEPDIFF_BINS = 200  # marks in the order of DEEPDIFF_MARKS: the repository's README
 _GENE_ID = r"ENSG\d{11}"
 _WINDOW_BP = 20_000      # of every row of GeneFile.txt, the gene's start in its middle
 _GENE_BOUNDS_BP = 500    # of every row of ABC's file, the TSS in its middle
