@@ -87,6 +87,7 @@ def build(
         The profile does not load; or, as BookError, a notebook or the HTML failed, or another build is running.
     """
     settings = load_profile(profile)
+    settings.check_measured()
     n_steps = len(settings.notebooks) + 1
     say(f"building the book of profile {settings.name}: {settings.title}")
     with _only_build(root):
@@ -122,6 +123,7 @@ def make_page(
         Another name; or, as BookError, a cell failed.
     """
     settings = load_profile(profile)
+    settings.check_measured()
     if name not in settings.notebooks:
         raise InputError(f"profile {settings.name}: found notebook {name!r}, expected one of {', '.join(settings.notebooks)}")
     target = (target or settings.work_dir / "pages" / f"{name}.ipynb").resolve()

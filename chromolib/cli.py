@@ -330,7 +330,8 @@ def check(profile: ProfileName) -> None:
     if found.faults:
         print(*found.faults, sep="\n", file=sys.stderr)
         raise cl.InputError(f"check: {len(found.faults)} faults in {profile}, told above; correct and check again")
-    studies.study(profile)  # for its budget
+    if record.is_measured:
+        studies.study(profile)  # for its budget
     _check_sources(record)
     for name in record.cell_types:
         ids = sources.all_ids_of(record, name)

@@ -137,7 +137,7 @@ class OwnInputs(_Section):
 
     kind: Literal["own"]
     samples: str                                # CSV: cell_type, mark, path, format and, for a bigWig, scale
-    expression: str                             # gene_id and a column per cell type
+    expression: str | None = None               # gene_id and a column per cell type; none: cells to predict only
     expression_format: ExpressionFormat = "table"
     annotation: str                             # where genes start
     annotation_format: AnnotationFormat = "table"
@@ -426,6 +426,19 @@ class Profile(_Section):
     @property
     def work_dir(self) -> Path:
         return data_root() / "work" / self.name
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether expression is known, which is what networks are trained on."""
+        return not isinstance(self.inputs, OwnInputs) or self.inputs.expression is not None
+
+    def check_measured(self) -> None:
+        """Raise an InputError where there is nothing to train on or to compare with."""
+        if not self.is_measured:
+            raise InputError(
+                f"profile {self.name}: found no inputs.expression, expected a table of it to train on; name one, or have these cells "
+                "predicted by networks that are there: chromolib predict"
+            )
 
     def train_config(self, **overrides: Any) -> TrainConfig:
         """The paper's recipe with this profile's departures, then `overrides`."""

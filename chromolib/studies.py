@@ -95,10 +95,11 @@ def study(profile: str | os.PathLike[str], budget: str = "profile", seed: int = 
     Raises
     ------
     InputError
-        Another word than these two; a cell type that does not exist; or a budget that names a cell type, fold or peer that does not exist or twice, or no cell
-        type or fold at all.
+        Another word than these two; a cell type that does not exist; a budget that names a cell type, fold or peer that does not
+        exist or twice, or no cell type or fold at all; or a profile without expression.
     """
     record = load_profile(profile)
+    record.check_measured()
     if budget not in ("profile", "full"):
         raise InputError(f"budget {budget!r}, expected profile or full")
     limits, folds = Budget() if budget == "full" else record.budget, profile_genome(record).fold_ids

@@ -34,6 +34,7 @@ from .dataset import READ, GeneDataset, resolve_device
 from .embedded import EmbeddedDataset
 from .evaluation import classification_metrics, regression_metrics
 from .files import write_whole
+from .inputs.parts import NOT_MEASURED
 from .integrity import one_line
 from .model import Chromoformer
 
@@ -114,6 +115,7 @@ def fit(
     model_config = model_config or network_for(train)
     for data in (train, held_out):
         check_fits(model_config, data)
+        _check_measured(data.targets, data)
     _check_start(initial, model_config, config)
     dtype = torch.float16 if config.signal == "float16" else None  # None: as it is
     train, held_out = train.to(device, dtype), held_out.to(device, dtype)
@@ -333,8 +335,9 @@ def task_loss(out: Tensor, target: Tensor, task: Task) -> Tensor:
 
 
 def evaluate(model: Network, data: Dataset, precision: str = "float32") -> dict[str, float]:
-    """Loss and metrics over all genes of `data`, as plain floats."""
+    """Loss and metrics over all genes of `data`, as plain floats. Raises InputError where their expression is not known."""
     out, target = _outputs(model, data, precision)
+    _check_measured(target, data)
     task = data.task
     loss = float(task_loss(out, target, task))
     out, target = out.cpu().numpy(), target.cpu().numpy()
@@ -352,7 +355,8 @@ def predict(model: Network, data: Dataset, precision: str = "float32") -> pd.Dat
     -------
     DataFrame
         gene_id; clf: logit_off, logit_on, probability of "on"; reg: expression, log2(RPKM + 1);
-        diff: log2_fold_change and, where the network predicts them, expression_1, expression_2; then target, what was measured.
+        diff: log2_fold_change and, where the network predicts them, expression_1, expression_2; then target, what was measured,
+        NaN where nothing was.
     """
     task = model.config.task
     if task != data.task:
@@ -365,7 +369,19 @@ def predict(model: Network, data: Dataset, precision: str = "float32") -> pd.Dat
     if task == "clf":
         table["probability"] = out.softmax(-1)[:, 1].numpy()
     table["target"] = (target[:, 0] if task == "diff" else target).cpu().numpy()
+    if (is_unknown := _is_unknown(target, task).cpu().numpy()).any():
+        table["target"] = table["target"].mask(is_unknown)
     return table
+
+
+def _is_unknown(target: Tensor, task: Task) -> Tensor:
+    """Which genes have no measured expression, (gene,)."""
+    return target == NOT_MEASURED if task == "clf" else target.isnan().reshape(len(target), -1).any(1)
+
+
+def _check_measured(target: Tensor, data: Dataset) -> None:
+    if n := int(_is_unknown(target, data.task).sum()):
+        raise InputError(f"{data.cell_type}: {n:,} of {len(target):,} genes have no measured expression, expected it of all; name it in the profile, or only predict")
 
 
 def check_fits(config: ModelConfig | PeerConfig, data: Dataset) -> None:

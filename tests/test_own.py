@@ -12,7 +12,7 @@ import pyBigWig
 import pysam
 import pytest
 
-from chromolib import InputError, features, inputs, load_profile, readers
+from chromolib import InputError, Run, ensure, evaluate, features, fit, inputs, load_profile, load_weights, readers
 from chromolib.config import ROOT
 from chromolib.dataset import load_dataset
 from chromolib.genome import Genome, deal_folds, load_genome, profile_genome, read_sizes
@@ -70,6 +70,39 @@ def test_depth_of_own_reads_is_their_count_by_hand(own):
     gene = store["gene_id"].values.tolist().index("g0")  # TSS at 20,000
     depth = store["promoter"].values[gene, :, 0]
     assert store["bin_start"].values[np.flatnonzero(depth)].tolist() == [0] and depth.sum() == np.float32(0.72)
+
+
+def test_cells_without_expression_are_predicted_and_nothing_else(own, tmp_path):
+    """By a network of the same marks that was trained on the same genes, where their expression is known."""
+    run = Run(profile=str(own), cell_type="C1", fold=1)
+    ensure([run])
+    with_expression = pd.read_csv(_predicted(own, run, tmp_path / "with.csv"))
+    (bare := own.with_name("bare.yml")).write_text(own.read_text())
+    change(bare, "  expression: expression.csv            # leave out for cells to predict only, by networks that are there\n", "")
+    change(bare, "name: my-cells ", "name: bare ")
+    found, notes = check(bare)
+    assert found == [] and "40 genes of genes.csv; no expression, so these cells can be predicted and nothing be trained on them" in notes
+    store = features.load(features.ensure(load_profile(bare), "T1"))
+    assert np.isnan(store["expression"].values).all() and (store["label"].values == -1).all() and store.sizes["gene"] == N_GENES
+    table = pd.read_csv(_predicted(bare, run, tmp_path / "bare.csv"))
+    assert table[["rpkm", "target"]].isna().all(axis=None) and table["fold"].unique().tolist() == [1]
+    pd.testing.assert_series_equal(table["probability"], with_expression["probability"])
+    for task in ("clf", "reg"):
+        data = load_dataset(load_profile(bare), "T1", task=task)
+        with pytest.raises(InputError, match="T1: .* have no measured expression, expected it of all; name it in the profile, or only predict"):
+            fit(*data.fold(1))
+    with pytest.raises(InputError, match="T1: 40 of 40 genes have no measured expression"):
+        evaluate(load_weights(run.folder), load_dataset(load_profile(bare), "T1"))
+    for command in (["book"], ["train"], ["notebook", "01_preprocess"]):
+        done = subprocess.run(["chromolib", command[0], str(bare), *command[1:]], check=False, capture_output=True, text=True)
+        assert done.returncode == 1 and done.stderr.startswith("chromolib: profile bare: found no inputs.expression, expected a table of it to train on")
+    assert subprocess.run(["chromolib", "check", str(bare)], check=False, capture_output=True).returncode == 0
+
+
+def _predicted(path, run, out):
+    command = ["chromolib", "predict", "--weights", run.folder, "--profile", path, "--cell-type", "T1", "--out", out]
+    subprocess.run(command, check=True, capture_output=True)
+    return out
 
 
 def test_replicates_are_put_together(own):

@@ -35,7 +35,7 @@ def others_expression(profile: Profile, cell_type: str) -> pd.DataFrame | None:
     Raw inputs: the profile's other cell types. Published ones: `other_cell_types` of the profile.
     """
     if isinstance(profile.inputs, (RawInputs, OwnInputs)):
-        others = [name for name in profile.cell_types if name != profile.check_cell_type(cell_type)]
+        others = [name for name in profile.cell_types if name != profile.check_cell_type(cell_type) and profile.is_measured]
         table = raw.read_expression(profile, others).set_index("gene_id") if others else None
     else:
         ids = sources.other_targets(profile, cell_type)

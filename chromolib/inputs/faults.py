@@ -205,6 +205,8 @@ def _length_faults(path: Path, found: Mapping[str, int], genome: Genome) -> list
 
 def _expression(profile: Profile, faults: list[str]) -> dict[Path, pd.DataFrame]:
     """Each file with expression and its genes, as far as it can be read."""
+    if not profile.is_measured:
+        return {}
     paths = expression_files(profile, profile.cell_types)
     if profile.inputs.expression_format == "table":
         found = {path: _tried(faults, readers.read_expression_table, path, names, faults) for path, names in paths.items()}
@@ -220,11 +222,14 @@ def _check_genes(
     inputs, here = profile.inputs, profile.folder
     annotation, gene_info = here / inputs.annotation, inputs.gene_info and here / inputs.gene_info
     read = _tried(faults, raw.read_annotation, profile, annotation, gene_info, genome, faults)
-    if read is None or not expression:
+    if read is None or (profile.is_measured and not expression):
         return None
     for reason, n in read[0].attrs["dropped"].items():
         notes.append(f"{annotation}: {n:,} rows are left out: {reason}")
-    with_tss, tss = set((read[0] if read[1] is None else read[1])["gene_id"]), None
+    with_tss, tss = set(raw.known_genes(*read)), None
+    if not profile.is_measured:
+        tss = raw.tss_of(profile, *read, with_tss)
+        notes.append(f"{tss['gene_id'].nunique():,} genes of {annotation}; no expression, so these cells can be predicted and nothing be trained on them")
     for path, table in expression.items():
         with_expression = set(table["gene_id"])
         tss = raw.tss_of(profile, *read, with_expression)
@@ -237,8 +242,9 @@ def _check_genes(
             faults.append(f"{counts} (found {found}), expected the same ids; {hint}")
             return None
         notes.append(counts)
-    (first, genes), *others = ((path, set(table["gene_id"])) for path, table in expression.items())
-    for path, found in others:
+    of_files = [(path, set(table["gene_id"])) for path, table in expression.items()]
+    for path, found in of_files[1:]:
+        first, genes = of_files[0]
         if differing := genes ^ found:
             faults.append(
                 f"{path}: {len(differing):,} genes stand only here or only in {first.name}, the first is {min(differing)}; expected "

@@ -29,7 +29,7 @@ class Files(NamedTuple):
     """The raw files of one cell type."""
 
     samples: list[Sample]  # of each mark and other signal of the profile, in its order; several of one are replicates
-    expression: Path
+    expression: Path | None  # none: cells to predict only
     annotation: Path
     gene_info: Path | None
     contacts: list[Path]
@@ -66,7 +66,7 @@ def files_of(profile: Profile, cell_type: str) -> Files:
         samples = [Sample(mark, place(text), inputs.reads_format, inputs.scale) for mark, texts in named.items() for text in texts]
     return Files(
         samples,
-        fill(inputs.expression),
+        inputs.expression and fill(inputs.expression),
         fill(inputs.annotation),
         inputs.gene_info and fill(inputs.gene_info),
         [fill(pattern) for pattern in inputs.contacts],

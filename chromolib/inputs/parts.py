@@ -29,10 +29,14 @@ class Parts(NamedTuple):
     domains: pd.DataFrame | None = None  # chrom, start, end of TADs
 
 
+NOT_MEASURED = -1  # label of a gene whose expression is not known
+
+
 def labels(expression: pd.Series, rule: str = "at-or-above") -> pd.Series:
-    """1 for expression at or above the median, or, by the rule "above", only above it; else 0."""
+    """1 for expression at or above the median, or, by the rule "above", only above it; else 0; NOT_MEASURED where it is NaN."""
     median = expression.median()
-    return ((expression >= median) if rule == "at-or-above" else (expression > median)).astype(int)
+    is_on = (expression >= median) if rule == "at-or-above" else (expression > median)
+    return is_on.astype(int).where(expression.notna(), NOT_MEASURED)
 
 
 def turn_minus(signal: np.ndarray, strand: pd.Series) -> np.ndarray:

@@ -24,9 +24,7 @@ Counts = dict[str, dict[str, int]]  # what -> reason -> rows
 
 def read(profile: Profile, cell_type: str, genome: Genome) -> Parts:
     files = files_of(profile, cell_type)
-    expression = read_expression(profile, [cell_type]).rename(columns={cell_type: "expression"})
-    tss, dropped = read_tss(profile, files, genome, expression["gene_id"])
-    genes = tss[tss["order"] == 0].merge(expression, on="gene_id")
+    tss, dropped, genes = _genes(profile, files, genome, cell_type)
     genes["label"] = labels(genes["expression"], profile.rules.label)
     tables = read_contacts(profile, files.contacts, genome, cell_type)
     pairs, of_pairs = pairs_of(profile, list(tables.values()), tss)
@@ -47,6 +45,17 @@ def read(profile: Profile, cell_type: str, genome: Genome) -> Parts:
     return Parts(genes, pairs, read_bins, dropped, scale=files.samples[0].scale, domains=domains)
 
 
+def _genes(profile: Profile, files: Files, genome: Genome, cell_type: str) -> tuple[pd.DataFrame, Counts, pd.DataFrame]:
+    """TSSs of the genes with expression, or where none is known of all genes, what was dropped, and a row per gene with its
+    expression, NaN where none is known."""
+    if files.expression is None:
+        tss, dropped = read_tss(profile, files, genome)
+        return tss, dropped, tss[tss["order"] == 0].assign(expression=np.nan).reset_index(drop=True)
+    expression = read_expression(profile, [cell_type]).rename(columns={cell_type: "expression"})
+    tss, dropped = read_tss(profile, files, genome, expression["gene_id"])
+    return tss, dropped, tss[tss["order"] == 0].merge(expression, on="gene_id")
+
+
 def read_expression(profile: Profile, cell_types: Sequence[str]) -> pd.DataFrame:
     """Expression of some cell types: gene_id and a column each. Genes that one of several files lacks are left out."""
     read_from = {
@@ -65,15 +74,17 @@ def read_expression(profile: Profile, cell_types: Sequence[str]) -> pd.DataFrame
 
 
 def read_tss(
-    profile: Profile, files: Files, genome: Genome, gene_ids: pd.Series
+    profile: Profile, files: Files, genome: Genome, gene_ids: pd.Series | None = None
 ) -> tuple[pd.DataFrame, Counts]:
-    """TSSs of the genes with expression, as `contacts.all_tss` gives them, and what was dropped."""
+    """TSSs of the genes with expression, `gene_ids`, or of all genes, as `contacts.all_tss` gives them, and what was dropped."""
     transcripts, gene_info = read_annotation(profile, files.annotation, files.gene_info, genome)
+    if gene_ids is None:
+        gene_ids = known_genes(transcripts, gene_info)
     tss = tss_of(profile, transcripts, gene_info, gene_ids)
     if tss.empty:
-        known = gene_info if gene_info is not None else transcripts
+        known = known_genes(transcripts, gene_info)
         raise InputError(
-            f"{files.annotation}: none of its {known['gene_id'].nunique():,} genes ({known['gene_id'].min()}, ...) is one of the "
+            f"{files.annotation}: none of its {len(known):,} genes ({known.min()}, ...) is one of the "
             f"{len(gene_ids):,} of {files.expression} ({gene_ids.min()}, ...); expected the same ids; rename one side"
         )
     dropped = {"transcripts": transcripts.attrs["dropped"], "genes with expression": tss.attrs["dropped"]}
@@ -94,6 +105,11 @@ def read_annotation(
     if gene_info is None:
         return transcripts.assign(gene_id=transcripts["symbol"]), None
     return transcripts, readers.read_gene_info(gene_info)
+
+
+def known_genes(transcripts: pd.DataFrame, gene_info: pd.DataFrame | None) -> pd.Series:
+    """The ids that an annotation knows, each once."""
+    return (transcripts if gene_info is None else gene_info)["gene_id"].drop_duplicates()
 
 
 def tss_of(
