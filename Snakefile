@@ -27,6 +27,7 @@ if workflow.is_main_process:  # jobs of a cluster read what it has found
 steps = json.loads(STEPS.read_text())
 WORK = Path(steps["work_dir"])
 PAGES = WORK / "pages"
+KEPT = sorted((ROOT / "data" / "results").rglob("*.csv"))  # which the page of claims and numbers in chapters are read from
 
 # On this machine a step takes a free GPU by itself; on a cluster it finds the one that the scheduler gave it.
 NEEDS_GPU = 1 if steps["gpus"] else 0
@@ -104,6 +105,7 @@ rule notebook:
         features=ancient(features_of(steps["features"])),
         runs=lambda wanted: records_of(steps["notebooks"][wanted.notebook]["runs"]),
         pages=lambda wanted: [PAGES / f"{name}.ipynb" for name in steps["notebooks"][wanted.notebook]["after"]],
+        kept=lambda wanted: KEPT if wanted.notebook == "claims" else [],
     output: PAGES / "{notebook}.ipynb"
     log: WORK / "batch" / "logs" / "notebook" / "{notebook}.log"
     params: code=steps["code"]
@@ -116,8 +118,7 @@ rule notebook:
 rule html:
     input:
         rules.pages.input, ROOT / "_config.yml", ROOT / "_toc.yml", ROOT / "benchmarks" / "README.md",
-        # Chapters, and the kept tables that their numbers are read from.
-        [path for folder in ("book", "data/results") for path in sorted((ROOT / folder).rglob("*.*")) if "executed" not in path.parts],
+        sorted([*(ROOT / "book").glob("*.*"), *(ROOT / "book" / "own-data").iterdir()]), KEPT,
     output: rules.book.input
     log: WORK / "batch" / "logs" / "html.log"
     shell: "{CHROMOLIB} book {PROFILE:q} --pages {PAGES:q} > {log:q} 2>&1"

@@ -43,7 +43,7 @@ _MEANING = {
     "strand": ("strand", "+ or -"),
     "fold": ("fold in which the gene is held out", "1"),
     "expression": ("expression", "RPKM"),
-    "label": ("1 if expression is high for the cell type, else 0", "1"),
+    "label": ("1 if expression is high for the cell type, else 0, -1 if it is not known", "1"),
 }
 _OF_DOMAINS = {"is_intra_tad": ("whether a pCRE lies in the domain (TAD) of its gene's TSS", "1")}  # where domains are known
 

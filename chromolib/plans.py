@@ -228,9 +228,10 @@ def _product(rows: pd.DataFrame) -> str:
 
 
 class Pace(NamedTuple):
-    """What a finished training took: genes that it was trained on, seconds for an update, genes of an update."""
+    """What a finished training took: genes that it was trained on, updates, seconds for one, genes of one."""
 
     n_train: int
+    n_updates: int
     update_s: float
     batch_size: int
 
@@ -242,20 +243,24 @@ def _seconds(runs: Iterable[Run], done: set[Run], records: Mapping[str, Profile]
     alike: dict[tuple, list[Pace]] = {}
     for run, (_, pace) in took.items():
         alike.setdefault(_kind(run), []).append(pace)
-        alike.setdefault((run.model,), []).append(pace)
+        if not (run.n_genes or run.frozen):  # of which another run of the model says nothing
+            alike.setdefault((run.model,), []).append(pace)
     return {run: (took[run][0], OWN_RUNS) if run in took else _estimate(run, alike, records[run.profile]) for run in runs}
 
 
 def _estimate(run: Run, alike: Mapping[tuple, list[Pace]], record: Profile) -> tuple[float | None, str]:
-    paces = alike.get(_kind(run)) or alike.get((run.model,))
+    own = alike.get(_kind(run))
+    paces = own or alike.get((run.model,))
     config, n_train = recipe_of(run, record), _n_train(run, paces, record)
-    if n_train is None:
+    n_passed = _expected(record, run.fold) if run.n_genes and not run.start else n_train  # few genes make as many updates as all
+    n_updates = float(np.median([pace.n_updates for pace in own])) if own else n_passed and _updates(config, n_passed)
+    if n_train is None or n_updates is None:
         return None, ""
     if paces:
         update_s = float(np.median([pace.update_s * _size(config, n_train) / pace.batch_size for pace in paces]))
-        return update_s * _updates(config, n_train), OWN_RUNS
+        return update_s * n_updates, OWN_RUNS
     update_s = _benchmarked(run, record, config, n_train)
-    return (None, "") if update_s is None else (update_s * _updates(config, n_train), BENCHMARKS)
+    return (None, "") if update_s is None else (update_s * n_updates, BENCHMARKS)
 
 
 def _kind(run: Run) -> tuple:
@@ -267,7 +272,7 @@ def _read(run: Run, record: Profile) -> tuple[float, Pace]:
     folder = run_folder(run, record)
     used, scores, kept = (json.loads((folder / name).read_text()) for name in ("record.json", "metrics.json", "config.json"))
     config, n = TrainConfig(**kept["training"]), scores["n_train"]
-    return used["seconds"], Pace(n, used["seconds"] / _updates(config, n), _size(config, n))
+    return used["seconds"], Pace(n, _updates(config, n), used["seconds"] / _updates(config, n), _size(config, n))
 
 
 def _size(config: TrainConfig, n_train: int) -> int:
@@ -281,9 +286,9 @@ def _updates(config: TrainConfig, n_train: int) -> int:
 
 
 def _n_train(run: Run, paces: Sequence[Pace] | None, record: Profile) -> int | None:
-    """About how many genes a run passes over in an epoch: as finished runs did, else as the profile says; None where it does
-    not."""
-    if run.start and run.n_genes:
+    """About how many genes a run is trained on: as it says, else as finished runs were, else as the profile says; None where it
+    does not."""
+    if run.n_genes:
         return run.n_genes
     if paces:
         return round(float(np.median([pace.n_train for pace in paces])))

@@ -263,7 +263,7 @@ def _card(profile: Profile, model: Network, about: dict[str, Any]) -> str:
         _unseen(about),
         "\n".join(["| held-out metric | value |", "|---|---|", *shown]),
         "## How to use it",
-        "```sh\nchromolib predict --weights FOLDER --profile my.yml --out predictions.csv\n```",
+        "```sh\nchromolib predict --weights FOLDER --profile my.yml --cell-type T1 --out predictions.csv\n```",
         "```python\nimport chromolib as cl\nnetwork = cl.from_pretrained(\"FOLDER\")\ncl.predict(network.model, data)\n```",
         "## Made with",
         ", ".join(f"{name} {about['record'][name]}" for name in ("chromolib", "torch", "python", "commit", "finished", "device") if about["record"][name]) + ".",

@@ -56,8 +56,8 @@ def steps(profile: str | os.PathLike[str], budget: str = "profile") -> dict[str,
 
 def _code() -> list[Path]:
     """What decides a page beside its notebook and its trainings: files of the package, and the claims."""
-    package = [path for path in (ROOT / "chromolib").rglob("*.*") if path.is_file() and path.suffix != ".pyc"]
-    return [*sorted(package), ROOT / "data" / "paper.yml"]
+    package = sorted(path for path in (ROOT / "chromolib").rglob("*.*") if path.suffix in (".py", ".js", ".css"))
+    return [*package, ROOT / "data" / "paper.yml"]
 
 
 def _of_run(run: Run, record: Profile) -> dict[str, Any]:

@@ -129,6 +129,10 @@ def test_species_are_compared_on_the_genes_that_both_may_predict():
     other = scores_of({"H": target + 2 * rng.normal(size=60)}, target, 1, "M", is_across=True).iloc[:40]
     row, = cross.across_species(pd.concat([own, other])).itertuples()
     assert (row.cell_type, row.source, row.n, row.own) == ("M", "H", 40, 1.0) and row.across < 1 and row.high < 0
+    two = pd.concat([own, other])
+    two["fold"] = two["gene_id"].map({gene: 1 + i // 2 % 2 for i, gene in enumerate(own["gene_id"])})
+    apart = two.assign(score=two["score"] + 10 * two["fold"])                    # networks of two folds whose scores lie apart
+    pd.testing.assert_frame_equal(cross.across_species(two), cross.across_species(apart))
 
 
 def dataset(seed=0, shift=0.0):

@@ -196,6 +196,12 @@ def test_label_is_the_most_frequent_and_expression_the_median_of_the_genes_of_a_
     }
 
 
+def test_label_of_a_node_is_not_known_where_no_expression_is():
+    table = genes(*((f"G{i}", "chr1", tss, np.nan, -1) for i, tss in enumerate((1_000, 2_000, 11_000))))
+    found, _ = graph.label_nodes(table, BINS, graph.wire(pairs((0, 1, 5)), BINS)[0])
+    assert found["label"].tolist() == [-1, -1] and found["expression"].isna().all() and found["n_other"].tolist() == [0, 0]
+
+
 def test_genes_and_their_order_are_those_of_the_store(whole, smoke):
     store = open_store(smoke, "S01")
     listed = pd.Index(store["gene_id"].values).get_indexer(whole.genes["gene_id"])

@@ -181,7 +181,12 @@ def test_runs_by_few_genes_are_seen_as_done_and_tell_how_fast_they_are():
     training = json.loads((run.folder / "config.json").read_text())["training"]
     seconds, pace = plans._read(run, record)
     n_updates = training["epochs"] * training["epoch_updates"]                   # as many as all genes would have, of 20 each
-    assert pace.n_train == 20 and pace.update_s == pytest.approx(seconds / n_updates)
+    assert (pace.n_train, pace.n_updates) == (20, n_updates) and pace.update_s == pytest.approx(seconds / n_updates)
+    other = replace(run, fold=2)
+    assert plans._estimate(other, {plans._kind(other): [pace]}, record) == (pytest.approx(seconds), plans.OWN_RUNS)
+    of_model = {(run.model,): [plans.Pace(72, 8, 4 / 8, 16)]}                     # of all genes, 2 epochs of 4 batches
+    told, few = (plans._estimate(replace(other, n_genes=n), of_model, record)[0] for n in (None, 8))
+    assert (told, few) == (4, 2)                                                 # as many updates, of 8 genes in place of 16
     assert not is_there(replace(run, n_genes=21), load_profile("smoke"))
     shutil.rmtree(run.folder)
 
@@ -190,7 +195,7 @@ def test_time_is_that_of_finished_runs_by_updates():
     # 2 epochs of 72 genes in batches of 16, the last one dropped: 8 updates in 4 s; another fold trains as many.
     study = studies.study("smoke")
     done, alike = (Run(profile="smoke", cell_type=name, fold=1) for name in ("S01", "S02"))
-    pace = {plans._kind(done): [plans.Pace(72, 4 / 8, 16)], ("chromoformer",): [plans.Pace(72, 4 / 8, 16)]}
+    pace = {plans._kind(done): [plans.Pace(72, 8, 4 / 8, 16)], ("chromoformer",): [plans.Pace(72, 8, 4 / 8, 16)]}
     assert plans._estimate(alike, pace, study.record) == (4.0, plans.OWN_RUNS)
     # Twice the epochs, in batches of 32: 2 x 2 updates an epoch become 4 x 2, each of twice the genes.
     other = study.record.model_copy(update={"training": study.record.training.model_copy(update={"epochs": 4, "batch_size": 32})})

@@ -89,9 +89,12 @@ def test_levels_hold_each_model_against_what_was_trained_on_the_others():
 
 def test_networks_of_two_folds_whose_scores_lie_apart_do_no_worse_for_it():
     noise = np.random.default_rng(1).normal(size=40)
-    table = scores(**{studies.AGNOSTIC: TARGET + noise, "Chromoformer of S": TARGET + 2 * noise}).assign(fold=np.tile([1, 2], 40))
-    apart = table.assign(score=table["score"] + 10 * table["fold"])
-    pd.testing.assert_frame_equal(transfer.levels(table), transfer.levels(apart))
+    table = scores(**{studies.AGNOSTIC: TARGET + noise, "Chromoformer of S": TARGET + 2 * noise}).assign(fold=np.tile([1, 1, 2, 2], 20))
+    apart, found = table.assign(score=table["score"] + 10 * table["fold"]), transfer.levels(table)
+    assert found["value"].between(0.5, 0.99).all() and found["low"].notna().all()
+    pd.testing.assert_frame_equal(found, transfer.levels(apart))
+    of_one_label = table.assign(fold=np.where(table["target"] == 1, 3, table["fold"]))  # fold 3 is all on, and the others all off
+    assert transfer.levels(of_one_label).empty
 
 
 def test_claims_get_what_saw_other_cell_types_alone_under_one_name():

@@ -98,6 +98,11 @@ def fold_changes(scores: pd.DataFrame, beside: str = OURS) -> pd.DataFrame:
     return table.assign(value=table["value"] - table["reference"]).drop(columns="reference").dropna(subset="value")
 
 
+def in_mixed_folds(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores of the folds that hold genes on and genes off, cell type by cell type: in others ROC-AUC means nothing."""
+    return scores[scores.groupby(["cell_type", "fold"])["target"].transform("nunique") == 2]
+
+
 def of_genes(scores: pd.DataFrame, subsets: Subsets) -> dict[str, pd.DataFrame]:
     """Scores of all genes, and of those of each subset, cell type by cell type; a subset without genes has no entry."""
     found = {"all": scores}

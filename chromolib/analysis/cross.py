@@ -237,7 +237,7 @@ def across_species(scores: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (cell_type, source), _ in scores[scores["is_across"]].groupby(["cell_type", "source"], sort=False):
         table = on_same_genes(scores, cell_type, [source, cell_type])
-        table = table[table.groupby("fold")["target"].transform("nunique") == 2]
+        table = ablations.in_mixed_folds(table)
         if table.empty:
             continue
         across, own = table["model"].unique()

@@ -27,6 +27,7 @@ from ..files import hold
 from ..genome import Genome, Region, profile_genome
 from ..inputs import raw
 from ..inputs.files import files_of
+from ..inputs.parts import NOT_MEASURED
 from ..profile import OwnInputs, Profile, RawInputs
 from ..readers.fragments import parse_fragments
 
@@ -463,17 +464,18 @@ def _median_by_distance(pairs: pd.DataFrame, bins: Bins) -> np.ndarray:
 def label_nodes(genes: pd.DataFrame, bins: Bins, adjacency: sparse.csr_array) -> tuple[pd.DataFrame, dict[str, Counts]]:
     """Nodes in which genes start, as `Graph.genes`, and what was left out: nodes without a neighbour, and their genes.
 
-    The label is the most frequent of the node's genes, 0 where both are as frequent; the expression is their median.
+    The label is the most frequent of the node's genes, 0 where both are as frequent, NOT_MEASURED where no expression is known; the
+    expression is their median.
     """
     genes = genes.assign(node_idx=bins.at(genes["chrom"], genes["tss"]))
     is_inside = genes["node_idx"] >= 0
     by_node = genes[is_inside].groupby("node_idx")
     n_genes, n_on = by_node["label"].size(), by_node["label"].sum()
-    label = (2 * n_on > n_genes).astype(np.int64)
+    expression, label = by_node["expression"].median(), (2 * n_on > n_genes).astype(np.int64)
     n_other = n_on.where(label == 0, n_genes - n_on)
-    nodes = pd.DataFrame(
-        {"expression": by_node["expression"].median(), "label": label, "n_genes": n_genes, "n_other": n_other}
-    )
+    is_known = expression.notna()
+    label, n_other = label.where(is_known, NOT_MEASURED), n_other.where(is_known, 0)
+    nodes = pd.DataFrame({"expression": expression, "label": label, "n_genes": n_genes, "n_other": n_other})
     first = genes[is_inside].drop_duplicates("node_idx")
     labelled = first.drop(columns=["expression", "label"]).join(nodes, on="node_idx")
     has_neighbour = np.diff(adjacency.indptr)[labelled["node_idx"]] > 0

@@ -103,6 +103,8 @@ def _check_second_species(profile: Profile, faults: list[str], notes: list[str])
     named = profile.second_species
     other, wrong = try_profile(named.profile)
     faults += [f"profile {profile.name}: second_species: {fault}" for fault in wrong]
+    if other:
+        _tried(faults, other.check_measured)
     for setting in ("marks", "frame_bp", "bin_bp", "log_base") if other else ():
         here, there = getattr(profile, setting), getattr(other, setting)
         if here != there:
@@ -252,7 +254,9 @@ def _check_genes(
             )
     in_fold = tss[tss["order"] == 0]["chrom"].map(genome.folds).value_counts()
     notes.append("genes by fold: " + ", ".join(f"{fold}: {in_fold.get(fold, 0):,}" for fold in genome.fold_ids))
-    if empty := [str(fold) for fold in genome.fold_ids if not in_fold.get(fold, 0)]:
+    if not len(in_fold):
+        faults.append(f"{annotation}: no gene on a chromosome of a fold, expected some on {', '.join(list(genome.folds)[:3])}, ...; set folds in the profile")
+    elif profile.is_measured and (empty := [str(fold) for fold in genome.fold_ids if not in_fold.get(fold, 0)]):
         faults.append(f"profile {profile.name}: no gene in fold {', '.join(empty)}, expected some in each; set folds in the profile")
     return tss
 

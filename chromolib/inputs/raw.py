@@ -85,9 +85,10 @@ def read_tss(
         known = known_genes(transcripts, gene_info)
         raise InputError(
             f"{files.annotation}: none of its {len(known):,} genes ({known.min()}, ...) is one of the "
-            f"{len(gene_ids):,} of {files.expression} ({gene_ids.min()}, ...); expected the same ids; rename one side"
+            f"{len(gene_ids):,} of {files.expression or files.gene_info} ({gene_ids.min()}, ...); expected the same ids; rename one side"
         )
-    dropped = {"transcripts": transcripts.attrs["dropped"], "genes with expression": tss.attrs["dropped"]}
+    genes = "genes with expression" if files.expression else "genes"
+    dropped = {"transcripts": transcripts.attrs["dropped"], genes: tss.attrs["dropped"]}
     return tss, dropped | ({} if gene_info is None else {"names of genes": gene_info.attrs["dropped"]})
 
 
