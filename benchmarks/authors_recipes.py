@@ -2,8 +2,8 @@
 
     python benchmarks/authors_recipes.py [--models deepchrome ...] [--folds 1 2 3 4] [--task clf]
 
-Runs that are on disk are read, the others are trained, on a CPU one at a time: DeepChrome's 100 epochs of single genes take
-most of it, about an hour for each fold. Every model reads the whole 10-kb window; metrics are of held-out genes, pooled over
+Runs that are on disk are read, the others are trained, by default one at a time: DeepChrome's 100 epochs of single genes take
+most of it, half an hour for each fold. Every model reads the whole 10-kb window; metrics are of held-out genes, pooled over
 folds, with 95 % bootstrap intervals over genes. `gain`: ROC-AUC (clf) or Pearson r (reg) above gradient boosting on the same
 genes, with its interval.
 """
@@ -82,7 +82,7 @@ def main() -> None:
     with report.one_line_errors("authors_recipes.py"):
         runs = grid(options.models, options.folds, options.task)
         results = ensure(studies.runs_of(runs), devices=[options.device])
-        table = summarised(scored(runs, results, options.task), studies.costs(runs, results), options.task)
+        table = summarised(scored(runs, results, options.task), studies.costs(results, runs), options.task)
     report.finish("authors_recipes" + ("" if options.task == "clf" else "_reg"), table, options, notes=NOTES)
 
 
