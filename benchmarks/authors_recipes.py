@@ -78,10 +78,11 @@ def main() -> None:
     made.add_argument("--models", nargs="+", default=list(WINDOW_PEERS), choices=WINDOW_PEERS, help="peers (all)")
     made.add_argument("--folds", nargs="+", type=int, default=[1, 2, 3, 4], help="held-out folds (1 2 3 4)")
     made.add_argument("--task", default="clf", choices=("clf", "reg"))
+    made.add_argument("--per-device", type=int, default=1, help="trainings at a time (1); on a CPU each has its share of the threads")
     options = report.options_of(made)
     with report.one_line_errors("authors_recipes.py"):
         runs = grid(options.models, options.folds, options.task)
-        results = ensure(studies.runs_of(runs), devices=[options.device])
+        results = ensure(studies.runs_of(runs), devices=[options.device], per_device=options.per_device)
         table = summarised(scored(runs, results, options.task), studies.costs(results, runs), options.task)
     report.finish("authors_recipes" + ("" if options.task == "clf" else "_reg"), table, options, notes=NOTES)
 
