@@ -78,7 +78,7 @@ def test_cells_without_expression_are_predicted_and_nothing_else(own, tmp_path):
     ensure([run])
     with_expression = pd.read_csv(_predicted(own, run, tmp_path / "with.csv"))
     (bare := own.with_name("bare.yml")).write_text(own.read_text())
-    change(bare, "  expression: expression.csv            # leave out for cells to predict only, by networks that are there\n", "")
+    change(bare, "  expression: expression.csv            # leave out for cells to predict only\n", "")
     change(bare, "name: my-cells ", "name: bare ")
     found, notes = check(bare)
     assert found == [] and "40 genes of genes.csv; no expression, so these cells can be predicted and nothing be trained on them" in notes

@@ -80,20 +80,19 @@ def simulate_features(path: Path, profile: Profile, cell_type: str, n_genes: int
 
 
 def read_truth(profile: Profile, name: str, cell_type: str) -> pd.DataFrame:
-    """A table of what was planted in a simulated cell type: genes, pcres, regions or best_scores; columns as in truth.py.
+    """A table of what was planted in a simulated cell type: genes, pcres, regions or best_scores; columns as in truth.py. Writes the
+    raw files first where they are missing or out of date.
 
     Raises
     ------
     InputError
-        The profile is not simulated, its raw files are not there, or the table or the cell type is unknown.
+        The profile is not simulated, or the table or the cell type is unknown.
     """
+    if name not in TRUTH:
+        raise InputError(f"read_truth: unknown table {name!r}, expected one of {', '.join(TRUTH)}")
     cohort = cohort_of(profile)
-    path = cohort.raw_dir / ("" if cohort is profile else MOUSE) / "truth" / f"{name}.csv"
-    if not path.is_file():
-        raise InputError(
-            f"{path}: not there, expected one of {', '.join(TRUTH)} after `chromolib preprocess {profile.name}`"
-        )
-    table = pd.read_csv(path)
+    ensure_raw(profile)
+    table = pd.read_csv(cohort.raw_dir / ("" if cohort is profile else MOUSE) / "truth" / f"{name}.csv")
     return (
         table[table["cell_type"] == profile.check_cell_type(cell_type)].drop(columns="cell_type").reset_index(drop=True)
     )
