@@ -185,7 +185,7 @@ def test_gene_without_expression_elsewhere_is_named(profile, monkeypatch):
     gene = data.genes["gene_id"][5]
     table = fold_change.remaining(profile, data).drop(index=gene)
     monkeypatch.setattr(fold_change, "others_expression", lambda *_: table)
-    with pytest.raises(InputError, match=f"smoke: {gene} has no expression in T03, T04, T05; drop it or correct"):
+    with pytest.raises(InputError, match=f"smoke: {gene} has no expression in T03, T04, T05; leave the gene out or correct"):
         fold_change.remaining(profile, data)
 
 
