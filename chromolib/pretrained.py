@@ -33,14 +33,11 @@ from .train import OUTPUTS, Dataset, Network, check_fits, described, load_weight
 FILES = ("model.safetensors", "config.json", "README.md")
 # Names of builds of one species: its chromosomes have the same names and genes in each.
 SPECIES = {
-    name: re.compile(pattern, re.IGNORECASE)
-    for name, pattern in {
-        "human": r"hg\d|GRCh\d|b37|hs37|hs38|hs1$|human|(T2T-)?CHM13", "mouse": r"mm\d|GRCm\d|mouse", "rat": r"rn\d|mRatBN|rat",
-        "macaque": r"rheMac|Mmul", "chimpanzee": r"panTro", "dog": r"canFam|CanFam", "cow": r"bosTau|ARS-UCD", "pig": r"susScr|Sscrofa",
-        "chicken": r"galGal|GRCg", "frog": r"xenTro", "zebrafish": r"danRer|GRCz", "fly": r"dm\d|BDGP", "worm": r"ce\d|WBcel",
-        "yeast": r"sacCer|R64", "cress": r"TAIR|araTha",
-        "sim": r"sim[AS]$", "sim-mouse": r"sim[BT]$",  # of the simulated cohorts, in data/genomes.yml
-    }.items()
+    "human": r"hg\d|GRCh\d|b37|hs37|hs38|hs1$|human|(T2T-)?CHM13", "mouse": r"mm\d|GRCm\d|mouse", "rat": r"rn\d|mRatBN|rat",
+    "macaque": r"rheMac|Mmul", "chimpanzee": r"panTro", "dog": r"canFam", "cow": r"bosTau|ARS-UCD", "pig": r"susScr|Sscrofa",
+    "chicken": r"galGal|GRCg", "frog": r"xenTro", "zebrafish": r"danRer|GRCz", "fly": r"dm\d|BDGP", "worm": r"ce\d|WBcel",
+    "yeast": r"sacCer|R64", "cress": r"TAIR|araTha",
+    "sim": r"sim[AS]$", "sim-mouse": r"sim[BT]$",  # of the simulated cohorts, in data/genomes.yml
 }  # fmt: skip
 RELEASED = "hg19"  # build of the release's genes
 _HUB_NAME = re.compile(r"^(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?$")
@@ -323,8 +320,12 @@ def is_foreign(network: Pretrained, genome: str) -> bool | None:
     where a name does not tell."""
     if network.genome in (None, genome):
         return False
-    ours, theirs = (next((name for name, pattern in SPECIES.items() if pattern.match(build)), None) for build in (network.genome, genome))
+    ours, theirs = _species(network.genome), _species(genome)
     return None if None in (ours, theirs) else ours != theirs
+
+
+def _species(build: str) -> str | None:
+    return next((name for name, pattern in SPECIES.items() if re.match(pattern, build, re.IGNORECASE)), None)
 
 
 def genes_for(network: Pretrained, profile: Profile, cell_type: str) -> Dataset:

@@ -236,8 +236,7 @@ def across_species(scores: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (cell_type, source), _ in scores[scores["is_across"]].groupby(["cell_type", "source"], sort=False):
-        table = on_same_genes(scores, cell_type, [source, cell_type])
-        table = ablations.in_mixed_folds(table)
+        table = ablations.in_mixed_folds(on_same_genes(scores, cell_type, [source, cell_type]))
         if table.empty:
             continue
         across, own = table["model"].unique()
@@ -260,10 +259,6 @@ def species_folds(scores: pd.DataFrame, first: str) -> pd.DataFrame:
 
 def _with_orthologue(scores: pd.DataFrame, cell_type: str, source: str) -> pd.Series:
     return scores.loc[(scores["cell_type"] == cell_type) & (scores["source"] == source) & (scores["kind"] == ONE), "gene_id"]
-
-
-def _has_both(table: pd.DataFrame) -> bool:
-    return table["target"].nunique() == 2
 
 
 def example_pair(data: Sequence[GeneDataset], orthologues: pd.DataFrame, gene: str = "") -> pd.Series:
@@ -372,8 +367,8 @@ def relative(scores: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) ->
             if source == cell_type:
                 rows.append((cell_type, source, 1.0, np.nan, np.nan, np.nan, np.nan))
                 continue
-            table = on_same_genes(scores, cell_type, [source, cell_type])
-            parts = [list(_by_model(part)) for _, part in table.groupby("fold") if _has_both(part)]
+            table = ablations.in_mixed_folds(on_same_genes(scores, cell_type, [source, cell_type]))
+            parts = [list(_by_model(part)) for _, part in table.groupby("fold")]
             if not parts:
                 continue
             values, n = of_parts(parts, METRIC, n_resamples, seed)                          # (1 + b, fold, 2)

@@ -82,7 +82,7 @@ def curve(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str] | N
     if pair is None:
         return pd.DataFrame(columns=columns)
     scores = ablations.in_mixed_folds(scores)
-    rows = [{"way": UNTOUCHED, "n_genes": 0, **_level(as_it_was(crossed, pair))}]
+    rows = [{"way": UNTOUCHED, "n_genes": 0, **_level(ablations.in_mixed_folds(as_it_was(crossed, pair)))}]
     for name in scores["model"].unique():
         way, n_genes = name.removesuffix(" genes").split(", ")
         row = {"way": way, "n_genes": n_all if n_genes == "all" else int(n_genes), **_level(scores[scores["model"] == name])}
@@ -104,7 +104,7 @@ def as_it_was(crossed: pd.DataFrame, pair: tuple[str, str] | None) -> pd.DataFra
 
 
 def _level(scores: pd.DataFrame) -> dict[str, float]:
-    return ablations.levels(ablations.in_mixed_folds(scores)).iloc[0].drop("model").to_dict()
+    return ablations.levels(scores).iloc[0].drop("model").to_dict()
 
 
 # No gene: cell types that networks have not seen
