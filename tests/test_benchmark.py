@@ -1,5 +1,6 @@
 """Tables of the benchmark: recipes beside their authors', intervals that agree with the slow ones, verdicts by hand."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -100,6 +101,35 @@ def test_points_are_named_by_the_symbols_of_both_cell_types_and_keep_their_order
     table = benchmark.named(study, scores)
     assert table["symbol"].tolist()[:3] == genes["symbol"].tolist() and pd.isna(table["symbol"].iloc[3])
     assert table[["gene_id", "score"]].equals(scores)
+
+
+# Epoch by epoch
+
+
+def epochs():
+    """Of a classifier in two folds, and of a regressor in one, whose predictions do not vary after its first epoch."""
+    clf = studies.study("smoke").runs(("clf",))[0]
+    other, reg = replace(clf, fold=2), replace(clf, task="reg", model="hm-crnn")
+    history = pd.DataFrame({
+        "run": [clf.id] * 3 + [other.id] * 3 + [reg.id] * 2, "task": ["clf"] * 6 + ["reg"] * 2, "epoch": [1, 2, 3, 1, 2, 3, 1, 2],
+        "roc_auc": [0.5, 0.9, 0.6, 0.7, 0.7, 0.8, np.nan, np.nan], "pearson": [np.nan] * 7 + [0.4],
+    })  # fmt: skip
+    return benchmark.by_epoch(Results(history, *[pd.DataFrame()] * 4), {OURS: [clf, other]}, {"HM-CRNN": [reg]}, {studies.RATIO: [clf]})
+
+
+def test_metric_of_an_epoch_is_the_mean_over_the_trainings_of_a_model():
+    table = epochs()
+    np.testing.assert_allclose(table.query("model == @OURS")["value"], [0.6, 0.8, 0.7])
+    assert table.query("model == @OURS")[["metric", "n"]].drop_duplicates().values.tolist() == [["roc_auc", 2]]
+    assert table.query("model == 'HM-CRNN'")[["task", "epoch", "metric", "value", "n"]].values.tolist() == [["reg", 2, "pearson", 0.4, 1]]
+    assert set(table["model"]) == {OURS, "HM-CRNN"}                            # what is made of others has no epochs of its own
+
+
+def test_last_epoch_stands_beside_the_best():
+    table = benchmark.last_and_best(epochs()).set_index("model")
+    assert table.loc[OURS, ["last_epoch", "best_epoch", "n"]].tolist() == [3, 2, 2]
+    np.testing.assert_allclose(table.loc[OURS, ["last", "best"]].astype(float), [0.7, 0.8])
+    assert table.loc["HM-CRNN", ["last_epoch", "best_epoch"]].tolist() == [2, 2]
 
 
 # How well they do

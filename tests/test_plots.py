@@ -390,6 +390,15 @@ def test_history_shows_each_run_and_their_mean():
     assert ax.lines[-1].get_linestyle() == "--" and ax.lines[-1].get_ydata().tolist() == [4, 1.5]  # training's mean
 
 
+def test_epochs_have_a_panel_per_task_and_a_line_per_model():
+    table = pd.DataFrame({"task": ["clf"] * 3 + ["reg"], "model": ["Chromoformer"] * 2 + ["DeepChrome", "DeepChrome"], "epoch": [1, 2, 1, 1],
+                          "metric": ["roc_auc"] * 3 + ["pearson"], "value": [0.5, 0.7, 0.6, 0.4], "n": 4})  # fmt: skip
+    axes = plots.plot_epochs(table, Figure().subplots(1, 2))
+    assert [[line.get_ydata().tolist() for line in ax.lines] for ax in axes] == [[[0.5, 0.7], [0.6]], [[0.4]]]
+    assert [ax.get_ylabel() for ax in axes] == ["held-out ROC-AUC", "held-out Pearson r"]
+    assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["Chromoformer", "DeepChrome"]
+
+
 def test_roc_curve_passes_through_the_rates_of_each_threshold():
     scores = pd.DataFrame({"model": "Chromoformer", "target": [0, 0, 1, 1], "score": [0.1, 0.6, 0.4, 0.9]})
     intervals = pd.DataFrame({"model": ["Chromoformer"], "value": [0.75], "low": [0.5], "high": [1.0], "n": [4]})

@@ -113,6 +113,38 @@ def left_out(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["figure", "what", "why"])
 
 
+# Epoch by epoch
+
+
+def by_epoch(results: Results, *grids: Grid) -> pd.DataFrame:
+    """First metric of a task on held-out genes after each epoch, mean over trainings: task, model, epoch, metric, value, n (trainings).
+
+    Means leave out trainings whose metric is not defined, as the correlation of predictions that do not vary.
+    """
+    names = {run.id: name for grid in grids for name, runs in grid.items() if name not in studies.OF_TWO for run in runs}
+    history = results.history.assign(model=results.history["run"].map(names)).dropna(subset="model")
+    history["metric"] = history["task"].map(evaluation.FIRST_METRIC)
+    history["value"] = [row[row["metric"]] for _, row in history.iterrows()]
+    means = history.groupby(["task", "model", "epoch", "metric"], sort=False)["value"].agg(value="mean", n="count")
+    return means.reset_index().dropna(subset="value")
+
+
+def last_and_best(epochs: pd.DataFrame) -> pd.DataFrame:
+    """The last epoch, which counts, beside the one that is best on the held-out genes themselves, which flatters; from `by_epoch`.
+
+    Returns
+    -------
+    DataFrame
+        task, model, metric, last_epoch, last, best_epoch, best, n (trainings).
+    """
+    epochs = epochs.sort_values("epoch", kind="stable")
+    last = epochs.drop_duplicates(["task", "model"], keep="last")
+    best = epochs.sort_values("value", ascending=False, kind="stable").drop_duplicates(["task", "model"])
+    keys = ["task", "model", "metric"]
+    columns = {"epoch_last": "last_epoch", "value_last": "last", "epoch_best": "best_epoch", "value_best": "best", "n_last": "n"}
+    return last.merge(best, on=keys, suffixes=("_last", "_best")).rename(columns=columns)[[*keys, *columns.values()]]
+
+
 # Simple models on the same genes
 
 

@@ -47,6 +47,19 @@ def plot_history(history: pd.DataFrame, ax: Axes, *, metric: str, label: str) ->
     return ax
 
 
+def plot_epochs(epochs: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
+    """A held-out metric by epoch, on a scale of ratios: one axis per task, a line per model; from `benchmark.by_epoch`."""
+    for ax, (_, table) in zip(axes, epochs.groupby("task", sort=False), strict=True):
+        for model, rows in table.groupby("model", sort=False):
+            ax.plot(rows["epoch"], rows["value"], color=model_colour(model), lw=1.4, marker="o", markevery=[-1], ms=4, label=model)
+        ax.set_xscale("log")
+        ax.set_xlabel("epoch")
+        metric = table["metric"].iloc[0]
+        ax.set_ylabel(f"held-out {COLUMN_NAMES.get(metric, metric)}")
+        ax.legend(fontsize=7, loc="lower right")
+    return axes
+
+
 def plot_roc(predictions: pd.DataFrame, ax: Axes, *, intervals: pd.DataFrame) -> Axes:
     """ROC curves of held-out genes, one per model; columns model, target, score. `intervals`: model, value, low, high, n."""
     ax.plot([0, 1], [0, 1], color="#bbbbbb", lw=0.8, ls="--")
