@@ -116,19 +116,22 @@ def interval(draws: np.ndarray) -> tuple[float, float, float]:
     Resamples in which it means nothing, such as those of one label, are left out; there is no interval, NaN, where they are more
     than MOST_EMPTY of all.
     """
-    told = draws[1:][~np.isnan(draws[1:])]
-    if len(told) < (1 - MOST_EMPTY) * len(draws[1:]):
-        return draws[0], np.nan, np.nan
-    return draws[0], *np.quantile(told, (0.025, 0.975))
+    told = _told(draws[1:])
+    return draws[0], *(np.quantile(told, (0.025, 0.975)) if len(told) else (np.nan, np.nan))
+
+
+def _told(draws: np.ndarray) -> np.ndarray:
+    """Resamples in which a value means something; none where those in which it does not are more than MOST_EMPTY."""
+    told = draws[~np.isnan(draws)]
+    return told if len(told) >= (1 - MOST_EMPTY) * len(draws) else told[:0]
 
 
 def two_sided_p(draws: np.ndarray, beside: float = 0.0) -> float:
     """Two-sided p of a value, from what resamples have in its place, (b,): twice the share on the rarer side of `beside`, with the
-    value itself counted along; NaN where a resample has none."""
-    if np.isnan(draws).any():
-        return float("nan")
-    n_short = min((draws <= beside).sum(), (draws >= beside).sum())
-    return min(1.0, 2 * (1 + n_short) / (1 + len(draws)))
+    value itself counted along. Resamples in which it means nothing are treated as by `interval`."""
+    told = _told(draws)
+    n_short = min((told <= beside).sum(), (told >= beside).sum())
+    return min(1.0, 2 * (1 + n_short) / (1 + len(told))) if len(told) else float("nan")
 
 
 def of_parts(parts: Sequence[Sequence[pd.DataFrame]], metric: str, n_resamples: int, seed: int) -> tuple[np.ndarray, int]:

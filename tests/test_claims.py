@@ -142,7 +142,7 @@ def test_verdict_follows_the_interval_and_the_claimed_side(monkeypatch, sim, dir
     target, scores = noisy(A=a, B=b)
     row = judged(monkeypatch, sim, table_of(target, **scores), direction=direction)
     assert (row["verdict"], row["why"]) == (verdict, why)
-    assert (row["p"] < 0.05) == (verdict == "seen")
+    assert (row["p"] < 0.05) == ("holds" not in why)                           # two-sided: on either side
 
 
 def test_difference_below_a_threshold_is_not_seen(monkeypatch, sim):
@@ -172,6 +172,37 @@ def test_no_difference_is_seen_rarely(monkeypatch, sim):
         target, scores = noisy(n=80, seed=seed, A=1, B=1)
         seen += judged(monkeypatch, sim, table_of(target, **scores))["verdict"] == "seen"
     assert seen <= 5  # 1.5 expected; more than 5 in 1 of 250 such tests, and the seeds are fixed
+
+
+# Folds
+
+
+def test_metric_is_the_mean_over_folds_that_need_not_agree(monkeypatch, sim):
+    target, scores = noisy(A=1, B=2)
+    table = table_of(target, **scores)
+    table["fold"] = 1 + table["gene_id"].str[1:].astype(int) // 2 % 2
+    row = judged(monkeypatch, sim, table)
+    each = [judged(monkeypatch, sim, part)["value"] for _, part in table.groupby("fold")]
+    assert row["value"] == pytest.approx(np.mean(each)) and (row["n"], row["cell_types"]) == (400, 1)
+    shifted = table.assign(score=table["score"] + 9 * (table["fold"] == 2) * (table["model"] == "A"))  # as if another network spoke
+    assert judged(monkeypatch, sim, shifted)[["value", "low", "high"]].tolist() == row[["value", "low", "high"]].tolist()
+    pooled = judged(monkeypatch, sim, shifted.drop(columns="fold"))
+    assert pooled["value"] < row["value"] - 0.1                                # which without folds counts against it
+
+
+def test_mean_of_a_score_is_that_of_all_genes(monkeypatch, sim):
+    table = table_of(np.zeros(40), task="reg", A=np.r_[np.ones(30), np.full(10, 5.0)], B=np.zeros(40))
+    table["fold"] = 1 + (table["score"] == 5)
+    assert judged(monkeypatch, sim, table, task="reg", metric="mean")["value"] == 2
+
+
+def test_fold_of_one_class_is_left_out_and_named(monkeypatch, sim):
+    target, scores = noisy(A=1, B=2)
+    table = table_of(target, **scores)
+    table["fold"] = 1 + ((table["target"] == 1) & (table["gene_id"] > "G0379"))
+    row = judged(monkeypatch, sim, table)
+    assert (row["why"], row["n"]) == ("fold 2 of E1: genes of one class, left out", 390)
+    assert row["value"] == judged(monkeypatch, sim, table[table["fold"] == 1])["value"]
 
 
 # Cell types

@@ -81,3 +81,4 @@ def test_p_is_twice_the_share_on_the_rarer_side_with_the_value_itself():
     assert resampling.two_sided_p(draws) == 2 * (1 + 1) / 10
     assert resampling.two_sided_p(draws, beside=3.5) == 1.0                  # 4 below, 5 above
     assert np.isnan(resampling.two_sided_p(np.array([1.0, np.nan])))
+    assert resampling.two_sided_p(np.r_[np.nan, np.ones(39)]) == 2 / 40       # one in forty may tell nothing

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -18,7 +18,7 @@ from ..config import MARKS, InputError, Task
 from ..dataset import GeneDataset
 from ..evaluation import METRIC_NAMES, adjusted
 from ..profile import Profile
-from ..resampling import of_parts
+from ..resampling import interval, of_parts, two_sided_p
 from . import pcres
 from .comparison import published
 
@@ -139,7 +139,10 @@ class Measured(NamedTuple):
     change: np.ndarray      # (1 + resample, cell type, member)   on all genes, then on resamples; one cell type: the mean
     n: int                  # genes
     cell_types: list[str]
-    left_out: list[str]     # cell types without what the claim is about, and what they lack
+    left_out: list[str]     # cell types and folds without what the claim is about, and what they lack
+
+
+Part = tuple[str, int]  # a cell type and a held-out fold of it, 0: of all its genes
 
 
 class _Untestable(Exception):
@@ -207,9 +210,10 @@ def evaluate(
 ) -> pd.DataFrame:  # fmt: skip
     """A verdict on each claim of a notebook, from scores of held-out genes.
 
-    Intervals (95 %, percentile) come from resampling genes, all cell types at once: a gene that is drawn twice counts twice
-    in each. Scores of different folds are pooled as they are. Of one cell type, a difference is that of
-    `evaluation.difference`.
+    A metric is the mean over the held-out folds of a cell type, whose scores are those of different networks; a mean of scores,
+    and a metric of scores without a fold, is that of all genes. A fold in which a metric means nothing is left out, and named.
+    Intervals (95 %, percentile) come from resampling genes, all cell types and folds at once: a gene that is drawn twice counts
+    twice in each.
     "Seen" is a statement on these genes and these trained networks. It holds neither what another seed would change, nor
     that neighbouring genes are alike, nor that the one to compare with was picked by the same genes; and each claim is
     tested as if it were the only one, for which q makes up. It need not be large, and "not seen" does not say that a claim
@@ -218,7 +222,8 @@ def evaluate(
     Parameters
     ----------
     scores : DataFrame
-        cell_type, task, model, gene_id, score, target; one row per model and gene, other columns are passed over.
+        cell_type, task, model, gene_id, score, target, and fold where there are folds; one row per model and gene, other columns are
+        passed over.
     subsets : mapping, optional
         Name that claims use ("with contacts", ...) -> ids of its genes, for each cell type where they differ: see
         `by_contacts`. A cell type without any is left out of the claim, and named; so is one without scores of a model that
@@ -228,9 +233,9 @@ def evaluate(
     -------
     DataFrame
         id, figure, claim, statistic (in words), first, second, threshold, paper, value, low, high, n (genes), cell_types
-        (number), p (two-sided), verdict (seen, not seen, not testable), why, q (p adjusted over the claims of the table).
-        Of a claim on each of several (peers, marks, cell types), the row shows the one whose interval reaches furthest to the
-        wrong side, and p is the largest.
+        (number), p (two-sided, of the threshold), verdict (seen, not seen, not testable), why, q (p adjusted over the claims of the
+        table). Of a claim on each of several (peers, marks, cell types), the row shows the one whose interval reaches furthest to
+        the wrong side, and p is the largest.
 
     Raises
     ------
@@ -274,13 +279,10 @@ def _named(claim: Claim, member: str) -> dict[str, Any]:
 
 def _judged(claim: Claim, profile: Profile, measured: Measured) -> dict[str, Any]:
     """Columns of a claim that could be tested: of all that it says, what is least certain."""
-    value, draws = measured.change[0], measured.change[1:]
-    low, high = np.quantile(draws, (0.025, 0.975), axis=0)                                   # (cell type, member)
+    value, low, high = np.apply_along_axis(interval, 0, measured.change)                     # (cell type, member)
+    p = np.apply_along_axis(two_sided_p, 0, measured.change[1:], claim.threshold)
     above, below = low - claim.threshold, claim.threshold - high  # how far beyond the threshold an interval begins
     margin = {"above": above, "below": below, "either": np.maximum(above, below)}[claim.direction]
-    short = {"above": draws <= claim.threshold, "below": draws >= claim.threshold}
-    n_short = {name: (1 + wrong.sum(0)) / (1 + len(draws)) for name, wrong in short.items()}
-    n_short["either"] = np.minimum(n_short["above"], n_short["below"])
     least = np.unravel_index(margin.argmin(), margin.shape)
     why = [
         f"shown: {measured.cell_types[least[0]]}" if claim.cell_types == "each" else "",
@@ -291,7 +293,7 @@ def _judged(claim: Claim, profile: Profile, measured: Measured) -> dict[str, Any
     return _named(claim, claim.members(profile)[least[1]]) | {
         "value": value[least], "low": low[least],
         "high": high[least], "n": measured.n, "cell_types": len(measured.cell_types),
-        "p": min(1.0, 2 * n_short[claim.direction].max()), "verdict": SEEN if (margin > 0).all() else NOT_SEEN,
+        "p": p.max(), "verdict": SEEN if (margin > 0).all() else NOT_SEEN,
         "why": "; ".join(filter(None, why)),
     }  # fmt: skip
 
@@ -342,15 +344,36 @@ def _measured(
     """The claim's contrasts on all genes and on resamples; _Untestable where scores do not suffice."""
     contrasts = [_terms(claim, member) for member in claim.members(profile)]
     terms = list(dict.fromkeys(term for pairs in contrasts for _, term in pairs))
-    parts, left_out = _parts(claim, by_model, subsets, terms)
-    if claim.cell_types == "each" and len(parts) < 2:
-        raise _Untestable(f"it is a claim on each of several cell types, there are scores of {', '.join(parts)} only")
-    values, n_genes = of_parts(list(parts.values()), claim.metric, n_resamples, seed)        # (1 + b, cell type, term)
+    parts, left_out = _meaningful(claim, *_parts(claim, by_model, subsets, terms))
+    cell_types = list(dict.fromkeys(cell_type for cell_type, _ in parts))
+    if claim.cell_types == "each" and len(cell_types) < 2:
+        raise _Untestable(f"it is a claim on each of several cell types, there are scores of {', '.join(cell_types)} only")
+    values, n_genes = of_parts(list(parts.values()), claim.metric, n_resamples, seed)        # (1 + b, part, term)
     sign = np.array([[sum(s for s, other in pairs if other == term) for term in terms] for pairs in contrasts])
-    _check_meaningful(claim, values)
-    change = values @ sign.T                                                                 # (1 + b, cell type, member)
+    owner = np.array([cell_type for cell_type, _ in parts])
+    change = np.stack([(values[:, owner == name] @ sign.T).mean(1) for name in cell_types], axis=1)  # (1 + b, cell type, member)
     change = change if claim.cell_types == "each" else change.mean(axis=1, keepdims=True)
-    return Measured(change, n_genes, list(parts), left_out)
+    if np.isnan(np.apply_along_axis(interval, 0, change)).any():
+        n_empty = np.isnan(change[1:]).any(axis=(1, 2)).sum()
+        raise _Untestable(f"{n_empty} of {n_resamples:,} resamples hold {_nothing(claim)}")
+    return Measured(change, n_genes, cell_types, left_out)
+
+
+def _meaningful(
+    claim: Claim, parts: dict[Part, list[pd.DataFrame]], left_out: list[str]
+) -> tuple[dict[Part, list[pd.DataFrame]], list[str]]:
+    """The parts in which the metric means something, and why others are left out; _Untestable where a cell type has none."""
+    values, _ = of_parts(list(parts.values()), claim.metric, 0, 0)                           # (1, part, term)
+    is_told = dict(zip(parts, ~np.isnan(values[0]).any(1), strict=True))
+    told = {part: tables for part, tables in parts.items() if is_told[part]}
+    if {cell_type for cell_type, _ in told} != {cell_type for cell_type, _ in parts}:
+        raise _Untestable(f"{claim.metric} means nothing of {_nothing(claim)}")
+    return told, [*left_out, *(f"fold {fold} of {cell_type}: {_nothing(claim)}" for cell_type, fold in parts if not is_told[cell_type, fold])]
+
+
+def _nothing(claim: Claim) -> str:
+    """Of what a metric means nothing."""
+    return "genes of one class" if claim.task == "clf" else "a score or target that does not vary"
 
 
 def _terms(claim: Claim, member: str) -> list[tuple[int, Term]]:
@@ -361,26 +384,26 @@ def _terms(claim: Claim, member: str) -> list[tuple[int, Term]]:
 
 
 def _by_model(scores: pd.DataFrame) -> dict[tuple[str, str, str], pd.DataFrame]:
-    """Task, cell type and model -> score and target by gene id, sorted."""
+    """Task, cell type and model -> score, target and fold (0: none) by gene id, sorted."""
     if absent := [column for column in SCORES if column not in scores]:
         raise InputError(f"claims: scores have no column {absent[0]!r}, expected {', '.join(SCORES)}")
     found = {}
     for key, table in scores.groupby(["task", "cell_type", "model"], sort=False):
-        table = table.set_index("gene_id")[["score", "target"]].sort_index()
+        table = table.set_index("gene_id").reindex(columns=["score", "target", "fold"]).sort_index()
         where = f"claims: {key[2]!r} of {key[1]}, task {key[0]}"
         if table.index.has_duplicates:
             gene = table.index[table.index.duplicated()][0]
             raise InputError(f"{where}: two scores of {gene}, expected one; give each run a name")
-        if table.isna().any(axis=None):
-            raise InputError(f"{where}: {table.index[table.isna().any(axis=1)][0]} has no score or no target; leave no gene empty")
-        found[key] = table
+        if (is_empty := table[["score", "target"]].isna().any(axis=1)).any():
+            raise InputError(f"{where}: {table.index[is_empty][0]} has no score or no target; leave no gene empty")
+        found[key] = table.fillna({"fold": 0})
     return found
 
 
 def _parts(
     claim: Claim, by_model: dict, subsets: Subsets, terms: list[Term]
-) -> tuple[dict[str, list[pd.DataFrame]], list[str]]:
-    """Score and target that each term is measured on, by cell type; and why other cell types are left out."""
+) -> tuple[dict[Part, list[pd.DataFrame]], list[str]]:
+    """Score and target that each term is measured on, by cell type and fold; and why other cell types are left out."""
     cell_types = list(dict.fromkeys(cell_type for task, cell_type, _ in by_model if task == claim.task))
     if not cell_types:
         raise _Untestable(f"no scores of task {claim.task}")
@@ -392,10 +415,21 @@ def _parts(
             continue
         row = [_part(claim, by_model, cell_type, term, chosen[term.genes]) for term in terms]
         _check_same_genes(cell_type, terms, row)
-        parts[cell_type] = row
+        parts |= {(cell_type, fold): part for fold, part in _by_fold(claim, row)}
     if not parts:
         raise _Untestable("; ".join(left_out))
     return parts, left_out
+
+
+def _by_fold(claim: Claim, row: list[pd.DataFrame]) -> Iterator[tuple[int, list[pd.DataFrame]]]:
+    """The tables of one cell type fold by fold, of folds of which each has genes; as they are where the claim is on a mean of scores,
+    or some have no folds."""
+    folds = [set(table["fold"]) for table in row]
+    if claim.metric == "mean" or any(0 in found for found in folds):
+        yield 0, row
+        return
+    for fold in sorted(set.intersection(*folds)):
+        yield int(fold), [table[table["fold"] == fold] for table in row]
 
 
 def _lacking(claim: Claim, by_model: dict, cell_type: str, terms: list[Term], chosen: dict) -> str:
@@ -444,11 +478,3 @@ def _check_same_genes(cell_type: str, terms: list[Term], row: list[pd.DataFrame]
                 f"claims: {a.index[differs][0]} of {cell_type} has another target beside {one.model!r} than beside {other.model!r}; "
                 "compare models on the same targets"
             )
-
-
-def _check_meaningful(claim: Claim, values: np.ndarray) -> None:
-    why = "genes of one class" if claim.task == "clf" else "a score or target that does not vary"
-    if np.isnan(values[0]).any():
-        raise _Untestable(f"{claim.metric} means nothing of {why}")
-    if n := np.isnan(values).any(axis=(1, 2)).sum():
-        raise _Untestable(f"{n} of {len(values) - 1:,} resamples hold {why}")
