@@ -448,10 +448,12 @@ def paired_tests(
     ratio = 1 / (n_folds - 1) if held_out_per_training is None and n_folds > 1 else held_out_per_training
     pairs = [(first, model) for model in models if model != first] if first else list(itertools.combinations(models, 2))
     rows = [{"first": a, "second": b, **_tests((wide[a] - wide[b]).to_numpy(), ratio)} for a, b in pairs]
-    table = pd.DataFrame(rows, columns=["first", "second", *_tests(np.empty(0), ratio)])
-    for name in ("t", "corrected", "wilcoxon"):
-        table[f"q_{name}"] = adjusted(table[f"p_{name}"])
-    return table
+    return adjusted_together(pd.DataFrame(rows, columns=["first", "second", *_tests(np.empty(0), ratio)]))
+
+
+def adjusted_together(table: pd.DataFrame) -> pd.DataFrame:
+    """Tables of `paired_tests` in one, each q adjusted over all of its rows."""
+    return table.assign(**{f"q_{name}": adjusted(table[f"p_{name}"].astype(float)) for name in ("t", "corrected", "wilcoxon")})
 
 
 def adjusted(p: pd.Series) -> pd.Series:

@@ -9,11 +9,11 @@ from chromolib import load_profile, plots
 from chromolib.analysis import claims, ledger
 
 CLAIM = next(claim for claim in claims.of_notebook("04_window_size") if (claim.direction, claim.threshold) == ("above", 0))
-HEAD = "id,figure,first,second,value,low,high,n,p,verdict,why\n"
+HEAD = "id,figure,first,second,value,low,high,n,p,q,verdict,why\n"
 
 
-def row(verdict, value=0.1, *, name=CLAIM.id):
-    numbers = "," * 4 if verdict == "not testable" else f"{value},{value - 0.05},{value + 0.05},40,0.01"
+def row(verdict, value=0.1, *, q=0.02, name=CLAIM.id):
+    numbers = "," * 5 if verdict == "not testable" else f"{value},{value - 0.05},{value + 0.05},40,0.01,{q}"
     return f"{name},3a,Chromoformer,,{numbers},{verdict},\n"
 
 
@@ -47,8 +47,8 @@ def of_claim(found):
 
 
 def test_own_profile_is_read_from_this_machine_and_all_others_as_kept(kept):
-    for name in ("sim", "h1-demo", "h1-demo/full"):
-        keep(kept / name, row("not seen", 0.01))
+    for name, value in (("sim", 0.01), ("h1-demo", 0.01), ("h1-demo/full", 0.02)):
+        keep(kept / name, row("not seen", value))
     make("sim", row("seen"))
     make("h1-demo", row("seen"))                                                 # another one's, on this page
     found = collect()
@@ -77,6 +77,34 @@ def test_what_lies_on_the_other_side_is_ruled_out(direction, value, verdict):
     assert ledger._verdict(found, claim) == verdict
 
 
+def test_short_of_a_threshold_of_ours_is_not_ruled_out():
+    claim = CLAIM.model_copy(update={"direction": "above", "threshold": 0.2, "nothing": 0.0})
+    rows = pd.DataFrame({"verdict": ["not seen"] * 2, "low": [-0.1, -0.2], "high": [0.1, -0.1]}).itertuples()
+    assert [ledger._verdict(row, claim) for row in rows] == ["not seen", "ruled out"]
+
+
+def test_full_budget_that_says_the_same_is_no_second_column(kept):
+    keep(kept / "h1-demo", row("seen"))
+    keep(kept / "h1-demo" / "full", row("seen"))
+    assert collect().verdicts["column"].unique().tolist() == ["h1-demo"]
+
+
+def test_controls_are_held_against_what_is_seen_and_ruled_out(kept):
+    keep(kept / "h1-demo", row("seen"))
+    keep(kept / "null", row("seen"))
+    assert "1 are seen wherever they could be tested (1 of these also on `null`" in ledger.in_words(collect().verdicts)
+    for name in ("h1-demo", "sim"):
+        keep(kept / name, row("not seen", -0.1))
+    assert "1 are ruled out on at least one (1 of these also on `sim`" in ledger.in_words(collect().verdicts)
+
+
+def test_seen_alone_but_not_among_all_claims_has_its_q_beside_it(kept):
+    keep(kept / "h1-demo", row("seen", q=0.07))
+    keep(kept / "pilot-40kb", row("seen", q=0.03))
+    numbers = ledger.in_numbers(collect().verdicts).set_index("id").loc[CLAIM.id]
+    assert numbers[["h1-demo", "pilot-40kb"]].tolist() == ["seen: 0.100 [0.050, 0.150], q 0.07", "seen: 0.100 [0.050, 0.150]"]
+
+
 def test_nothing_kept_and_nothing_made_is_an_empty_page(kept):
     found = collect()
     assert found.profiles == [] and found.verdicts.empty and found.files.empty
@@ -102,8 +130,8 @@ def test_words_and_numbers_say_what_real_profiles_saw(kept):
     found = ledger.of_paper(collect().verdicts)
     n = found["id"].nunique()
     assert ledger.in_words(found) == (
-        f"Of {n} claims, real data could test 1: 0 are seen wherever they could be tested, 1 on some profiles and not on others, 0 on none; "
-        "1 are ruled out on at least one."
+        f"Of {n} claims, real data could test 1: 0 are seen wherever they could be tested (0 of these also on `null`, without a cause), 1 on some profiles and not on others, 0 on none; "
+        "1 are ruled out on at least one (0 of these also on `sim`, where most were planted)."
     )
     numbers = ledger.in_numbers(found).set_index("id").loc[CLAIM.id]
     assert numbers[["h1-demo", "pilot-40kb"]].tolist() == ["ruled out: -0.100 [-0.150, -0.050]", "seen: 0.100 [0.050, 0.150]"]

@@ -123,8 +123,8 @@ def together(*tables: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_genes(scores: pd.DataFrame, subsets: Subsets, beside: str = OURS, models: Sequence[str] | None = None) -> pd.DataFrame:
-    """`changes` on all genes and on each subset, with the column genes in front."""
-    return _labelled({name: changes(table, beside, models) for name, table in of_genes(scores, subsets).items()})
+    """`changes` on all genes and on each subset, with the column genes in front, q adjusted over the rows of all."""
+    return together(_labelled({name: changes(table, beside, models) for name, table in of_genes(scores, subsets).items()}))
 
 
 def levels_by_genes(scores: pd.DataFrame, subsets: Subsets, models: Sequence[str]) -> pd.DataFrame:
@@ -133,8 +133,8 @@ def levels_by_genes(scores: pd.DataFrame, subsets: Subsets, models: Sequence[str
 
 
 def tests_by_genes(study: Study, scores: pd.DataFrame, subsets: Subsets, first: str, second: str) -> pd.DataFrame:
-    """`evaluation.paired_tests` of two models over folds and cell types, on all genes and on each subset: genes, ...; no rows
-    where the second has no scores."""
+    """`evaluation.paired_tests` of two models over folds and cell types, on all genes and on each subset: genes, ..., q adjusted over
+    the rows of all; no rows where the second has no scores."""
     ratio = study.held_out_per_training
     tables = {}
     for name, table in of_genes(with_model(scores, second), subsets).items():
@@ -142,7 +142,7 @@ def tests_by_genes(study: Study, scores: pd.DataFrame, subsets: Subsets, first: 
         tables[name] = evaluation.paired_tests(
             values[values["metric"] == METRIC], first=None if table.empty else first, held_out_per_training=ratio,
         )  # fmt: skip
-    return _labelled(tables)
+    return evaluation.adjusted_together(_labelled(tables))
 
 
 def levels_and_changes(levels: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:

@@ -230,8 +230,7 @@ def paired_tests(study: Study, values: pd.DataFrame, task: Task) -> pd.DataFrame
         both = chosen[chosen["model"].isin([OURS, model])]
         both = both[both.duplicated(["cell_type", "fold"], keep=False)]
         tables.append(evaluation.paired_tests(both, first=OURS, held_out_per_training=study.held_out_per_training))
-    table = pd.concat(tables, ignore_index=True)
-    return table.assign(**{f"q_{name}": evaluation.adjusted(table[f"p_{name}"]) for name in ("t", "corrected", "wilcoxon")})
+    return evaluation.adjusted_together(pd.concat(tables, ignore_index=True))
 
 
 def metrics(scores: pd.DataFrame) -> pd.DataFrame:

@@ -307,8 +307,8 @@ def compare(
         aic_additive, aic_switch: less that of no effect, so below 0 where a curve is worth its parameters
         value: AIC of the line less that of the switch, above 0 where the switch is better; low, high, p (two-sided)
         p_any: whether numbers have levels at all; p_additive, p_switch: whether levels tell more than the curve
-        q: p adjusted over the rows; verdict: "no effect" where p_any is 0.05 or more or no curve is worth its parameters,
-        "additive" or "switch" where the interval lies on one side of 0, else "not told apart"
+        q, q_any: p and p_any adjusted over the rows; verdict: "no effect" where q_any is 0.05 or more or no curve is worth its
+        parameters, "additive" or "switch" where the interval lies on one side of 0, else "not told apart"
     """
     rows = []
     for response, kind, given in _problems(values, table, promoter):
@@ -323,7 +323,8 @@ def compare(
                "midpoint_low", "midpoint_high", "width", "aic_additive", "aic_switch", "value", "low", "high", "p", "p_any",
                "p_additive", "p_switch"]  # fmt: skip
     found = pd.DataFrame(rows, columns=columns)
-    return found.assign(q=adjusted(found["p"].astype(float)), verdict=[_verdict(row) for row in found.itertuples()])
+    found = found.assign(q=adjusted(found["p"].astype(float)), q_any=adjusted(found["p_any"].astype(float)))
+    return found.assign(verdict=[_verdict(row) for row in found.itertuples()])
 
 
 def curves(values: Mapping[str, pd.DataFrame], table: pd.DataFrame, promoter: pd.DataFrame) -> pd.DataFrame:
@@ -497,7 +498,7 @@ def _against_levels(given: Problem, fits: Fits) -> dict[str, float]:
 
 
 def _verdict(row) -> str:
-    if row.p_any >= 0.05 or min(row.aic_additive, row.aic_switch) >= 0:
+    if row.q_any >= 0.05 or min(row.aic_additive, row.aic_switch) >= 0:
         return NOTHING
     return SWITCH if row.low > 0 else ADDITIVE if row.high < 0 else "not told apart"
 

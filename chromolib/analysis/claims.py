@@ -71,6 +71,7 @@ class Claim(Contrast):
     cell_types: Literal["together", "each"] = "together"  # the mean over them; or the claim is made of each of several
     direction: Literal["above", "below", "either"]  # either: what we have of the paper does not say which
     threshold: float = 0.0
+    nothing: float | None = None                    # no effect, where the threshold asks for more; None: the threshold itself
     paper: float | None
     note: str = ""                                  # on the paper's number; why there is none
     needs: Literal["contacts", "TADs", "CTCF", "compartments", "other cell types", "a second species"] | None = None  # besides the marks

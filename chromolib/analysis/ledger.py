@@ -6,6 +6,7 @@ profiles first. A table that is missing or damaged is named and stops nothing.
 
 from __future__ import annotations
 
+import filecmp
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,13 +23,15 @@ OURS = "beyond"  # figure of a claim that the paper does not make
 RULED_OUT, NOT_RUN = "ruled out", "not run"  # beside the verdicts of claims
 VERDICTS = (claims.SEEN, claims.NOT_SEEN, RULED_OUT, claims.NOT_TESTABLE, NOT_RUN)
 HERE, KEPT_TABLE = "this machine", "data/results"
-NUMBERS = ("value", "low", "high", "n", "p")
+ALPHA = 0.05
+PLANTED, UNPLANTED = "sim", "null"  # the controls: where most claims were planted, and where none was
+NUMBERS = ("value", "low", "high", "n", "p", "q")
 COLUMNS = ("column", "profile", "data", "budget", "notebook", "id", "figure", "first", "second", *NUMBERS, "verdict", "why", "from")
 FILES = ("profile", "data", "budget", "table", "from", "made", "state")
 
 
 class Ledger(NamedTuple):
-    """Columns are profiles, real ones first; one of budget "full" is a column of its own."""
+    """Columns are profiles, real ones first; one of budget "full" is a column of its own where its verdicts are others."""
 
     profiles: list[Profile]   # those of which there is any table
     verdicts: pd.DataFrame    # COLUMNS; a row for each column and claim of data/paper.yml, in the order of that file
@@ -47,7 +50,7 @@ class _Table(NamedTuple):
 def collect(record: Profile) -> Ledger:
     """Read the claims of `record` from its work folder, and those of all profiles, itself where it has none, from data/results.
 
-    "Ruled out" is a verdict of "not seen" whose interval lies wholly on the other side of the claim's threshold.
+    "Ruled out" is a verdict of "not seen" whose interval lies wholly on the other side of no effect (`claims.Claim.nothing`).
     """
     known = {claim.id: claim for claim in claims.of_notebook()}
     parts, files, shown = [], [], {}
@@ -94,21 +97,30 @@ def stated(of: str = "paper") -> pd.DataFrame:
 
 
 def in_words(verdicts: pd.DataFrame) -> str:
-    """How many of these claims real data could test, and with what outcome."""
+    """How many of these claims real data could test, with what outcome, and how many of them the controls do not bear out."""
     tested = verdicts[(verdicts["data"] == "real") & verdicts["verdict"].isin([claims.SEEN, claims.NOT_SEEN, RULED_OUT])]
-    kinds = [set(part) for _, part in tested.groupby("id")["verdict"]]
-    n_everywhere = sum(found == {claims.SEEN} for found in kinds)
-    n_some = sum(claims.SEEN in found and len(found) > 1 for found in kinds)
-    n_out = sum(RULED_OUT in found for found in kinds)
+    kinds = {name: set(part) for name, part in tested.groupby("id")["verdict"]}
+    everywhere = {name for name, found in kinds.items() if found == {claims.SEEN}}
+    some = {name for name, found in kinds.items() if claims.SEEN in found} - everywhere
+    out = {name for name, found in kinds.items() if RULED_OUT in found}
     return (
-        f"Of {verdicts['id'].nunique()} claims, real data could test {len(kinds)}: {n_everywhere} are seen wherever they could be tested, {n_some} on "
-        f"some profiles and not on others, {len(kinds) - n_everywhere - n_some} on none; {n_out} are ruled out on at least one."
+        f"Of {verdicts['id'].nunique()} claims, real data could test {len(kinds)}: {len(everywhere)} are seen wherever they could be tested "
+        f"({len(everywhere & _with_verdict(verdicts, UNPLANTED, claims.SEEN))} of these also on `{UNPLANTED}`, without a cause), {len(some)} on some profiles and not on "
+        f"others, {len(kinds) - len(everywhere) - len(some)} on none; {len(out)} are ruled out on at least one "
+        f"({len(out & _with_verdict(verdicts, PLANTED, RULED_OUT))} of these also on `{PLANTED}`, where most were planted)."
     )
 
 
+def _with_verdict(verdicts: pd.DataFrame, column: str, verdict: str) -> set[str]:
+    return set(verdicts.loc[(verdicts["column"] == column) & (verdicts["verdict"] == verdict), "id"])
+
+
 def in_numbers(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """A row per claim, figure and id, and a column per profile: verdict, value [low, high]."""
+    """A row per claim, figure and id, and a column per profile: verdict, value [low, high]; and q, where a claim is seen but would
+    not be, were all claims of its notebook counted together."""
     text = verdicts["verdict"].where(verdicts["value"].isna(), verdicts["verdict"] + ": " + in_brackets(verdicts))
+    is_alone = (verdicts["verdict"] == claims.SEEN) & (verdicts["q"] > ALPHA)
+    text = text.mask(is_alone, text + ", q " + verdicts["q"].map("{:.2f}".format))
     wide = verdicts.assign(text=text).pivot(index=["figure", "id"], columns="column", values="text")
     wide.columns.name = None
     order = pd.MultiIndex.from_frame(verdicts[["figure", "id"]].drop_duplicates())
@@ -116,7 +128,7 @@ def in_numbers(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tables(record: Profile) -> Iterator[_Table]:
-    """Those of `record` on this machine, else the kept ones, of each budget; real profiles first, then by name."""
+    """Those of `record` on this machine, else the kept ones, of each budget, where full differs; real profiles first, then by name."""
     profiles = {record.name: record}
     for name in profile_names():
         try:
@@ -129,8 +141,13 @@ def _tables(record: Profile) -> Iterator[_Table]:
                 name = f"{notebook.partition('_')[0]}_claims.csv"
                 made_here = profile.work_dir / "results" / name
                 path = made_here if profile.name == record.name and budget == "profile" and made_here.exists() else folder / name
-                if path.exists():
+                is_new = budget == "profile" or not _is_same(path, KEPT / profile.name / name)
+                if path.exists() and is_new:
                     yield _Table(profile, budget, notebook, path)
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return path.exists() and other.exists() and filecmp.cmp(path, other, shallow=False)
 
 
 def _read(path: Path, known: dict[str, claims.Claim]) -> tuple[pd.DataFrame | None, str]:
@@ -148,7 +165,8 @@ def _read(path: Path, known: dict[str, claims.Claim]) -> tuple[pd.DataFrame | No
 
 
 def _verdict(row: tuple, claim: claims.Claim) -> str:
-    is_ruled_out = {"above": row.high < claim.threshold, "below": row.low > claim.threshold, "either": False}[claim.direction]
+    nothing = claim.threshold if claim.nothing is None else claim.nothing
+    is_ruled_out = {"above": row.high < nothing, "below": row.low > nothing, "either": False}[claim.direction]
     return RULED_OUT if row.verdict == claims.NOT_SEEN and is_ruled_out else row.verdict
 
 

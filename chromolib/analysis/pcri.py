@@ -14,7 +14,6 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 from torch import Tensor
 
 from .. import companions, evaluation, resampling, studies
@@ -298,8 +297,8 @@ def by_label(table: pd.DataFrame, columns: Sequence[str] = BY_LABEL, *, n_resamp
     -------
     DataFrame
         cell_type, what (in words), on, off (medians), roc_auc: the chance that a gene that is on has more than one that is off,
-        mean over networks, which is the statistic of the test; low, high (95 % bootstrap interval over genes), p_wilcoxon (of
-        all networks' genes together, as if independent), n, parts
+        mean over networks, which is the statistic of the test; low, high (95 % bootstrap interval over genes), p (two-sided, of
+        0.5), n, parts, q (p adjusted over the rows)
     """
     rows = []
     for cell_type, part in table[table["n_pcres"] > 0].groupby("cell_type", sort=False):
@@ -309,16 +308,16 @@ def by_label(table: pd.DataFrame, columns: Sequence[str] = BY_LABEL, *, n_resamp
             on, off = (known.loc[known["label"] == label, what] for label in LABELS)
             found = _over_networks(known, what, "is_on", "roc_auc", n_resamples, seed, beside=0.5)
             rows.append({"cell_type": cell_type, "what": WORDS.get(what, what), "on": on.median(), "off": off.median(), "roc_auc": found["value"],
-                         "low": found["low"], "high": found["high"], "p_wilcoxon": stats.ranksums(on, off).pvalue if len(on) and len(off) else np.nan,
-                         "n": found["n"], "parts": found["parts"]})  # fmt: skip
-    return pd.DataFrame(rows, columns=["cell_type", "what", "on", "off", "roc_auc", "low", "high", "p_wilcoxon", "n", "parts"])
+                         "low": found["low"], "high": found["high"], "p": found["p"], "n": found["n"], "parts": found["parts"]})  # fmt: skip
+    table = pd.DataFrame(rows, columns=["cell_type", "what", "on", "off", "roc_auc", "low", "high", "p", "n", "parts"])
+    return table.assign(q=evaluation.adjusted(table["p"].astype(float)))
 
 
 def _over_networks(
     table: pd.DataFrame, score: str, target: str, metric: str, n_resamples: int, seed: int, beside: float = 0.0
 ) -> dict[str, float]:
     """A metric of two columns, mean over networks: value, low, high, p (of `beside`), n, parts. A network is passed over where the
-    metric means nothing of its genes, and in those resamples in which it does; NaN where none is left."""
+    metric means nothing of its genes; NaN where none is left."""
     parts = [
         [part.set_index("gene_id")[[score, target]].set_axis(["score", "target"], axis=1)]
         for _, part in table.groupby(["cell_type", "fold"])
@@ -327,11 +326,9 @@ def _over_networks(
     if not parts:
         return {"value": np.nan, "low": np.nan, "high": np.nan, "p": np.nan, "n": 0, "parts": 0}
     of_networks, n = resampling.of_parts(parts, metric, n_resamples, seed)
-    has_value = ~np.isnan(of_networks[..., 0])                                              # (1 + b, network)
-    draws = np.nanmean(of_networks[has_value.any(1), :, 0], axis=1)
-    low, high = np.quantile(draws[1:], (0.025, 0.975)) if n_resamples else (np.nan, np.nan)
-    p = resampling.two_sided_p(draws[1:], beside)
-    return {"value": draws[0], "low": low, "high": high, "p": p, "n": n, "parts": len(parts)}
+    draws = of_networks[..., 0].mean(1)                                                     # (1 + b,)
+    value, low, high = resampling.interval(draws)
+    return {"value": value, "low": low, "high": high, "p": resampling.two_sided_p(draws[1:], beside), "n": n, "parts": len(parts)}
 
 
 # The genes that are moved most
@@ -399,7 +396,7 @@ def with_marks(table: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.DataF
 
 
 def marks_by_label(carried: pd.DataFrame, chosen: pd.DataFrame, marks: Sequence[str]) -> pd.DataFrame:
-    """What pCREs of genes on and off carry: genes (top, all), then as `by_label` with a mark as what.
+    """What pCREs of genes on and off carry: genes (top, all), then as `by_label` with a mark as what, q over all rows.
 
     Parameters
     ----------
@@ -413,7 +410,7 @@ def marks_by_label(carried: pd.DataFrame, chosen: pd.DataFrame, marks: Sequence[
     known = [mark for mark in marks if mark in carried]
     tables = [by_label(part, known).assign(genes=name) for name, part in (("top", carried[is_chosen]), ("all", carried))]
     table = pd.concat(tables, ignore_index=True)
-    return table[["genes", *table.columns.drop("genes")]]
+    return table.assign(q=evaluation.adjusted(table["p"].astype(float)))[["genes", *table.columns.drop("genes")]]
 
 
 def around_pcres(data: GeneDataset, groups: Mapping[str, Sequence[str]], *, reach_bp: int = REACH_BP) -> pd.DataFrame:

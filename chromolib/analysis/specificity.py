@@ -134,8 +134,8 @@ def aberrant(
     Returns
     -------
     DataFrame
-        ranking, metric (roc_auc, average_precision), value, low, high (95 % bootstrap interval over genes), aberrant (how many of
-        the n genes are), n; no rows for a real profile, or where none of these genes is aberrant.
+        ranking, metric (roc_auc, average_precision), value, low, high (95 % bootstrap interval over genes; NaN where so few are
+        aberrant that many resamples hold none), aberrant (how many of the n genes are), n; no rows for a real profile, or where none of these genes is aberrant.
     """
     columns = ["ranking", "metric", "value", "low", "high", "aberrant", "n"]
     is_aberrant = np.zeros(len(table), bool)
@@ -146,8 +146,7 @@ def aberrant(
         scores = pd.DataFrame({"score": table[name].abs().to_numpy(), "target": is_aberrant.astype(int)}, index=table["gene_id"])
         for metric in ("roc_auc", "average_precision"):
             draws = resampling.of_parts([[scores]], metric, n_resamples, seed)[0][:, 0, 0]
-            ends = np.nanquantile(draws[1:], (0.025, 0.975))  # so few are aberrant that a resample may hold none
-            rows.append((ranking, metric, draws[0], *ends, int(is_aberrant.sum()), len(table)))
+            rows.append((ranking, metric, *resampling.interval(draws), int(is_aberrant.sum()), len(table)))
     return pd.DataFrame(rows, columns=columns)
 
 
