@@ -152,6 +152,15 @@ def test_levels_and_tests_are_of_the_genes_of_a_subset():
     assert ablations.tests_by_genes(SMOKE, scores, {}, OURS, "absent").empty
 
 
+def test_subsets_are_corrected_together():
+    scores = scores_of(200, worse=1.2)
+    subsets = {"some": {"T01": [f"G{i:03d}" for i in range(120)]}}
+    changes, tests = ablations.by_genes(scores, subsets), ablations.tests_by_genes(SMOKE, scores, subsets, OURS, "worse")
+    np.testing.assert_allclose(changes["q"], evaluation.adjusted(changes["p"]))
+    np.testing.assert_allclose(tests["q_corrected"], evaluation.adjusted(tests["p_corrected"]))
+    assert (changes["q"] > changes["p"]).any() and (tests["q_corrected"] > tests["p_corrected"]).any()
+
+
 # Rows and words
 
 

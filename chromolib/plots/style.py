@@ -78,7 +78,7 @@ COLUMN_NAMES = METRIC_NAMES | {
     "odds_ratio": "odds ratio", "pcre_marks": "marks at pCREs",
     "most": "most there is to lose", "change": "change of ROC-AUC",
     "window_kb": "window (kb)", "memory_gb": "memory (GB)", "not_told_apart": "not told apart",
-    "p_any": "p, any effect", "p_additive": "p, levels beside the line", "p_switch": "p, levels beside the switch",
+    "p_any": "p, any effect", "q_any": "q, any effect", "p_additive": "p, levels beside the line", "p_switch": "p, levels beside the switch",
     "aic_additive": "AIC, line", "aic_switch": "AIC, switch", "with_any": "genes with any",
     "n_genes": "genes trained on", "with_orthologue": "with orthologue", "change_low": "change, low", "change_high": "change, high",
     "q_t": "q, paired t-test", "q_corrected": "q, corrected t-test", "q_wilcoxon": "q, Wilcoxon",
