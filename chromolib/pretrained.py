@@ -138,7 +138,6 @@ def networks_of(
     InputError
         Nothing of that name could be had, or an option does not belong to it.
     """
-    path = Path(weights)
     if weights in released_cell_types():
         folds = load_genome(RELEASED).fold_ids if fold is None else [fold]
         found = [
@@ -147,17 +146,42 @@ def networks_of(
         ]
     elif fold is not None:
         raise InputError(f"fold {fold} with {weights}, expected it with a cell type of the authors only ({', '.join(released_cell_types())}); leave it out")
-    elif path.suffix == ".pt" or path.is_file():
-        found = [Pretrained(load_released(path), str(path), RELEASED)]
+    elif is_checkpoint(weights):
+        found = [Pretrained(load_released(weights), str(weights), RELEASED)]
     else:
         found = [from_pretrained(weights)]
     if task is not None and found[0].model.config.task != task:
         raise InputError(f"{weights}: predicts {found[0].model.config.task}, expected {task}; leave the task out, or name other weights")
     if held_out is None:
         return found
-    if any(network.held_out is not None for network in found) or not path.is_file():
+    if not is_checkpoint(weights):
         raise InputError(f"held-out {held_out} with {weights}, expected it with a checkpoint of the release (.pt) only, which does not tell; leave it out")
     return [replace(network, held_out=_chromosomes(RELEASED, held_out)) for network in found]
+
+
+def is_checkpoint(weights: str | Path) -> bool:
+    """Whether a user's word stands for a checkpoint of the release, which does not tell what it was not trained on."""
+    path = Path(weights)
+    return str(weights) not in released_cell_types() and (path.suffix == ".pt" or path.is_file())
+
+
+def folds_of(weights: Sequence[str], held_out: Sequence[int]) -> dict[str, int | None]:
+    """Weights -> the fold that a user says they were not trained on; None of all that tell themselves, or where none is said.
+
+    Raises
+    ------
+    InputError
+        Not one fold for each checkpoint of the release, which are taken in their order.
+    """
+    names = list(dict.fromkeys(weights))
+    files = [name for name in names if is_checkpoint(name)]
+    if held_out and len(held_out) != len(files):
+        raise InputError(
+            f"held-out {', '.join(map(str, held_out))}: {len(held_out)} for {len(files)} checkpoints of the release (.pt) among "
+            f"{', '.join(names)}, expected one for each in their order, since files do not tell, and none for other weights; "
+            "repeat --held-out, or leave it out"
+        )
+    return dict.fromkeys(names) | dict(zip(files, held_out, strict=False))
 
 
 def _of_run(folder: Path) -> Pretrained:

@@ -345,6 +345,29 @@ def test_networks_of_another_species_predict_every_gene_which_a_line_says(chromo
     assert status == 0 and lines[-2].startswith(f"{path}: trained on another genome than simS") and lines[-1].endswith(": 96 genes of S01")
 
 
+def test_each_checkpoint_has_its_own_held_out_fold(chromolib, demo_archive, tmp_path):
+    paths = [tmp_path / f"{fold}.pt" for fold in (1, 2)]
+    for seed, path in enumerate(paths):
+        path.write_bytes(peer.checkpoint(peer.network("clf", seed=seed)).getvalue())
+    out = tmp_path / "p.csv"
+    arguments = ["predict", "--profile", "h1-demo", "--out", out, "--weights", paths[0], "--weights", paths[1]]
+    for given in ((1,), (1, 2, 3)):
+        status, _, lines = chromolib(*arguments, *[part for fold in given for part in ("--held-out", fold)])
+        assert status != 0 and len(lines) == 1 and not out.exists()
+        assert f"held-out {', '.join(map(str, given))}: {len(given)} for 2 checkpoints of the release (.pt)" in lines[0]
+    assert chromolib(*arguments, "--held-out", 1, "--held-out", 2)[0] == 0
+    table, data = pd.read_csv(out), load_dataset(load_profile("h1-demo"), "E003")  # all of whose genes are of fold 1
+    np.testing.assert_allclose(table["probability"], predict(load_released(paths[0]), data)["probability"], rtol=1e-5)
+    assert (table["n_networks"] == 1).all() and not table["seen"].any()
+
+
+def test_folds_go_to_checkpoints_in_their_order_and_to_no_other_weights(export):
+    assert pretrained.folds_of(["b.pt", str(export), "a.pt", "b.pt"], [3, 4]) == {"b.pt": 3, str(export): None, "a.pt": 4}
+    assert pretrained.folds_of(["a.pt", "E003"], ()) == {"a.pt": None, "E003": None}
+    with pytest.raises(InputError, match="held-out 1: 1 for 0 checkpoints .* none for other weights; repeat --held-out, or leave it out"):
+        pretrained.folds_of([str(export)], [1])
+
+
 def test_predict_equals_the_release_on_its_own_genes(chromolib, demo_archive, tmp_path):
     theirs, path, out = peer.network("clf", seed=9), tmp_path / "released.pt", tmp_path / "p.csv"
     path.write_bytes(peer.checkpoint(theirs).getvalue())
