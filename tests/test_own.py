@@ -223,6 +223,38 @@ def test_rules_choose_label_width_and_whose_contacts_count(own):
         assert built(**rules)["contact"].values[0, 0] == contact  # of g0, whose first TSS touches the region less often
 
 
+def test_mostly_silent_genes_are_refused_since_all_would_be_on(own):
+    """25 of 40 genes at 0: the median is 0, and every gene is at or above it."""
+    silent = "".join(f"g{i},0,{1 + i}\n" for i in range(25)) + "".join(f"g{i},{i},{1 + i}\n" for i in range(25, 40))
+    (own.parent / "expression.csv").write_text("gene_id,T1,C1\n" + silent)
+    told = "expression.csv: T1: all 40 genes are labelled on (median 0), expected two classes; leave silent genes out, or choose rules: {label: above}"
+    assert check(own)[0] == [told]
+    with pytest.raises(InputError) as error:
+        features.build(load_profile(own), "T1")
+    assert str(error.value).endswith(told)
+    change(own, "inputs:", "rules: {label: above}\ninputs:")
+    found, notes = check(own)
+    assert found == [] and "expression.csv: T1: 38% of 40 genes are labelled on (median 0): many have the same value" in notes
+    assert features.build(load_profile(own), "T1")["label"].values.sum() == 15
+
+
+def test_genes_of_one_value_are_no_two_classes_by_either_rule(own):
+    text = (own.parent / "expression.csv").read_text()
+    (own.parent / "expression.csv").write_text(re.sub(r",\d+\.5,", ",3,", text))
+    assert "T1: all 40 genes are labelled on (median 3), expected two classes" in check(own)[0][0]
+    change(own, "inputs:", "rules: {label: above}\ninputs:")
+    assert "T1: all 40 genes are labelled off (median 3), expected two classes" in check(own)[0][0]
+
+
+def test_expression_that_looks_like_a_logarithm_is_noted(own):
+    rows = "".join(f"g{i},{i / 4},{100 + i}\n" for i in range(40))
+    (own.parent / "expression.csv").write_text("gene_id,T1,C1\n" + rows)
+    found, notes = check(own)
+    assert found == [] and [note for note in notes if "logarithm" in note] == [
+        "expression.csv: T1: the largest value is 9.75; is it a logarithm? expected amounts such as RPKM or TPM, whose logarithm is taken here"
+    ]
+
+
 # Genomes
 
 

@@ -20,6 +20,9 @@ from ..genome import Genome, profile_genome
 from ..profile import GO, OwnInputs, Profile, RawInputs, cohort_of, try_profile
 from . import raw
 from .files import Sample, expression_files, mixed, place_of
+from .parts import labels, one_class
+
+LARGE_AMOUNT = 25  # RPKM or TPM of some gene in any cells; log2 of one is hardly that large
 
 
 class Findings(NamedTuple):
@@ -244,6 +247,7 @@ def _check_genes(
             faults.append(f"{counts} (found {found}), expected the same ids; {hint}")
             return None
         notes.append(counts)
+        _check_levels(profile, path, table[table["gene_id"].isin(tss["gene_id"])], faults, notes)
     of_files = [(path, set(table["gene_id"])) for path, table in expression.items()]
     for path, found in of_files[1:]:
         first, genes = of_files[0]
@@ -259,6 +263,21 @@ def _check_genes(
     elif profile.is_measured and (empty := [str(fold) for fold in genome.fold_ids if not in_fold.get(fold, 0)]):
         faults.append(f"profile {profile.name}: no gene in fold {', '.join(empty)}, expected some in each; set folds in the profile")
     return tss
+
+
+def _check_levels(profile: Profile, path: Path, table: pd.DataFrame, faults: list[str], notes: list[str]) -> None:
+    """Does expression of the genes that are kept make two classes, and does it look as if it were on a scale of amounts?"""
+    for name in (name for name in profile.cell_types if name in table):
+        labelled = labels(table[name], profile.rules.label)
+        if fault := one_class(labelled, table[name]):
+            faults.append(f"{path}: {name}: {fault}")
+        elif not 0.4 <= (share := labelled.mean()) <= 0.6:
+            notes.append(f"{path}: {name}: {share:.0%} of {len(table):,} genes are labelled on (median {table[name].median():g}): many have the same value")
+        if table[name].max() < LARGE_AMOUNT:
+            notes.append(
+                f"{path}: {name}: the largest value is {table[name].max():g}; is it a logarithm? expected amounts such as RPKM or TPM, whose "
+                "logarithm is taken here"
+            )
 
 
 # Contacts

@@ -17,7 +17,7 @@ from ..config import PC1, InputError
 from ..genome import Genome, Region
 from ..profile import OwnInputs, Profile
 from .files import Files, Sample, expression_files, files_of
-from .parts import Parts, labels, no_pairs
+from .parts import Parts, labels, no_pairs, one_class
 
 Counts = dict[str, dict[str, int]]  # what -> reason -> rows
 
@@ -26,6 +26,8 @@ def read(profile: Profile, cell_type: str, genome: Genome) -> Parts:
     files = files_of(profile, cell_type)
     tss, dropped, genes = _genes(profile, files, genome, cell_type)
     genes["label"] = labels(genes["expression"], profile.rules.label)
+    if fault := one_class(genes["label"], genes["expression"]):
+        raise InputError(f"{files.expression}: {cell_type}: {fault}")
     tables = read_contacts(profile, files.contacts, genome, cell_type)
     pairs, of_pairs = pairs_of(profile, list(tables.values()), tss)
     of_contacts = {f"contacts of {path.name}": table.attrs["dropped"] for path, table in tables.items()}
