@@ -141,6 +141,18 @@ def test_fragments_give_the_gene_that_starts_in_one_the_other(own):
     assert store["contact"].values[gene].tolist() == [4, *[0] * 7]
 
 
+def test_a_tss_in_several_fragments_has_the_contacts_of_all_each_region_once(own):
+    """g0 starts at 20,000, in two fragments that overlap; both touch one region, each alone another; the own fragment counts."""
+    rows = [("18000-22000", "100000-105000", 3), ("19000-21000", "100000-105000", 4), ("18000-22000", "110000-115000", 2), ("19000-21000", "120000-125000", 5)]
+    rows.append(("18000-22000", "18000-22000", 2.5))
+    text = "".join(f"chrA:{first},chrA:{second},{frequency}\n" for first, second, frequency in rows)
+    (own.parent / "contacts.csv").write_text("frag1,frag2,frequency\n" + text)
+    store = features.build(load_profile(own), "T1").load()
+    gene = store["gene_id"].values.tolist().index("g0")
+    found = {store["region"].values[i]: c for i, c in zip(store["gene_pcre"].values[gene], store["contact"].values[gene], strict=True) if i >= 0}
+    assert found == {"chrA:120000-125000": 5, "chrA:100000-105000": 4, "chrA:18000-22000": 2.5, "chrA:110000-115000": 2}
+
+
 def test_a_profile_without_contacts_has_promoters_alone(own):
     change(own, "  contacts: contacts.csv", "  #")
     store = features.load(features.ensure(load_profile(own), "T1")).load()

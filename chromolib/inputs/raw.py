@@ -172,10 +172,12 @@ def pairs_of(profile: Profile, tables: Sequence[pd.DataFrame], tss: pd.DataFrame
     if touching := [table for table in tables if "gene_id" not in table]:
         table = pd.concat(touching, ignore_index=True)
         is_closed = profile.inputs.contacts_format not in ("matrices", "table")
-        fragments = contacts.fragment_of_tss(tss, contacts.bait_fragments(table), is_closed=is_closed)
-        near = contacts.neighbours(table, rules.min_contact)
-        pairs.append(contacts.pairs_of_genes(tss, fragments, near, repeated=rules.repeated))
-        n_without = tss["gene_id"].nunique() - tss["gene_id"][fragments.notna()].nunique()
+        held = contacts.fragments_of_tss(tss, contacts.bait_fragments(table), is_closed=is_closed)
+        if profile.inputs.contacts_format != "table":  # those that a user writes may overlap; of all others the first counts
+            held = held.drop_duplicates("row")
+        near, reached = contacts.neighbours(table, rules.min_contact), tss.iloc[held["row"]].set_axis(held.index)
+        pairs.append(contacts.pairs_of_genes(reached, held["fragment"], near, repeated=rules.repeated))
+        n_without = tss["gene_id"].nunique() - reached["gene_id"].nunique()
         dropped["genes with contacts"] = {"no TSS in a fragment": n_without} if n_without else {}
     return pd.concat(pairs, ignore_index=True).drop_duplicates(["gene_id", "region"]), dropped
 
