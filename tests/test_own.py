@@ -315,6 +315,7 @@ def test_a_right_profile_is_passed_with_counts(own):
     assert found == []
     assert notes == [
         "genome toy, 4 chromosomes in folds 1, 2, 3, 4",
+        *(f"{name}.bed: 400 reads are used" for name in ("T1-H3K4me3", "T1-H3K27ac", "C1-H3K4me3", "C1-H3K27ac")),
         "40 genes of expression.csv and 40 of genes.csv: 40 in both",
         "genes by fold: 1: 10, 2: 10, 3: 10, 4: 10",
         "T1: 34 contacts of 34 of 40 genes in contacts.csv",
@@ -422,6 +423,45 @@ def test_a_bigwig_without_a_chromosome_of_a_fold_is_recognised(own):
     assert len(told) == 4 and told[0].startswith("0.bw: no chromosome chrC, expected all that are in a fold; leave them out of folds")
     change(own, "marks:", "folds: {1: [chrA], 2: [chrB, chrD]}\nmarks:")
     assert check(own)[0] == []
+
+
+def test_reads_that_miss_a_chromosome_with_genes_are_recognised(own):
+    here = own.parent
+    text = (here / "T1-H3K4me3.bed").read_text().splitlines(keepends=True)
+    (here / "T1-H3K4me3.bed").write_text("".join(line for line in text if not line.startswith(("chrB", "chrD"))))
+    header = {"SQ": [{"SN": chrom, "LN": size} for chrom, size in SIZES.items() if chrom != "chrC"]}
+    with pysam.AlignmentFile(str(here / "a.bam"), "wb", header=header) as bam:
+        for start in (10, 20):
+            read = pysam.AlignedSegment(bam.header)
+            read.query_name, read.reference_name, read.reference_start, read.cigarstring = "r", "chrA", start, "36M"
+            read.query_sequence, read.query_qualities = "A" * 36, pysam.qualitystring_to_array("I" * 36)
+            bam.write(read)
+    change(here / "samples.csv", "C1-H3K4me3.bed,bed", "a.bam,bam")
+    found, notes = check(own)
+    expected = "expected some on each chromosome of a fold that has genes; is the file whole? correct it, or leave these out of folds in the profile"
+    assert found == [
+        "a.bam: no chromosome chrC, expected all that are in a fold; leave them out of folds in the profile",
+        f"T1-H3K4me3.bed: no reads on chrB, chrD, {expected}", f"a.bam: no reads on chrB, chrD, {expected}",
+    ]  # fmt: skip
+    assert "a.bam: 2 reads are aligned; those of bad quality, secondary or supplementary are left out in preprocessing" in notes
+    change(own, "marks:", "folds: {1: [chrA], 2: [chrC]}\nmarks:")
+    assert not [line for line in check(own)[0] if line.startswith("T1-H3K4me3.bed")]  # no gene of any other is read
+
+
+def test_a_bam_that_is_cut_short_is_recognised(own, capfd):
+    with pysam.AlignmentFile(str(own.parent / "a.bam"), "wb", header={"SQ": [{"SN": chrom, "LN": size} for chrom, size in SIZES.items()]}) as bam:
+        for i in range(5000):
+            read = pysam.AlignedSegment(bam.header)
+            read.query_name, read.reference_name, read.reference_start, read.cigarstring = "r", "chrA", i, "36M"
+            read.query_sequence, read.query_qualities = "A" * 36, pysam.qualitystring_to_array("I" * 36)
+            bam.write(read)
+    data = (own.parent / "a.bam").read_bytes()
+    change(own.parent / "samples.csv", "C1-H3K4me3.bed,bed", "a.bam,bam")
+    for damaged, found in ((data[: len(data) // 2], "no BGZF EOF marker; file may be truncated"), (data[: len(data) // 2] + data[-28:], "it is cut short or damaged")):
+        (own.parent / "a.bam").write_bytes(damaged)
+        capfd.readouterr()
+        assert check(own)[0] == [f"a.bam: {found}; expected a BAM file; fetch the file again"]
+        assert "a.bam" not in capfd.readouterr().err, "htslib writes lines of its own"
 
 
 def test_faults_of_many_rows_are_cut_and_counted(own):

@@ -53,6 +53,11 @@ def test_reads_off_the_genome_are_counted_and_those_over_an_end_cut(tmp_path):
     }
 
 
+def test_tag_align_and_named_reads_are_neither_bed_graph_nor_bedpe(tmp_path):
+    for row in ("chr1\t5\t41\tN\t1000\t+", "chr1\t5\t41\t1\t1000\t+", "chr1\t5\t41\tread1", "chr1\t5\t41\tchr1\t0\t+"):
+        assert rows_of(readers.read_reads(write(tmp_path / "r.bed", row + "\n"), GENOME)) == [["chr1", 5, 41]]
+
+
 def test_lines_for_browsers_are_no_reads_and_are_counted(tmp_path):
     text = 'track name="x"\nbrowser position chr1\n# reads\nchr1\t5\t41\n\nchr1\t6\t42'
     reads = readers.read_reads(write(tmp_path / "r.bed", text), GENOME)
@@ -93,6 +98,9 @@ def test_gzip_of_several_members_is_read_to_its_end(tmp_path):
         ("@SQ\tSN:chr1\tLN:1000\n", "found SAM or FASTQ, expected BAM; .*samtools view -b"),
         ("CRAM\x03\x00", "found CRAM, expected BAM"),
         ("\x7fELF\x02\x01\x01\x00", "line 1 is '.x7fELF"),
+        ("track type=bedGraph\nchr1\t5\t41\t0.25\n", r"found bedGraph \(chr1 5 41 0.25\), which holds a signal, .*bedGraphToBigWig"),
+        ("chr1\t5\t41\t3\r\n", r"found bedGraph \(chr1 5 41 3\)"),
+        ("chr1\t5\t41\tchr1\t90\t126\tpair\t30\t+\t-\n", r"found BEDPE \(chr1 5 41 chr1 90 126 .*one line a read"),
     ],
 )
 def test_wrong_reads_are_refused_in_one_line(tmp_path, text, message):

@@ -25,6 +25,9 @@ from .parts import labels, one_class
 LARGE_AMOUNT = 25  # RPKM or TPM of some gene in any cells; log2 of one is hardly that large
 
 
+MAY_BE_BARE = ("chrY", "Y")  # of reads: cells may be female
+
+
 class Findings(NamedTuple):
     """What a check found."""
 
@@ -71,14 +74,16 @@ def _tried(faults: list[str], function, *args, **options):
 
 def _check_own(profile: Profile, genome: Genome | None, faults: list[str], notes: list[str]) -> None:
     """What does not need the genome is checked without one."""
-    inputs = profile.inputs
+    inputs, covered = profile.inputs, {}
     samples = _tried(faults, readers.read_samples, profile.folder / inputs.samples, faults)
     if samples is not None:
-        _check_samples(profile, genome, samples, faults, notes)
+        covered = _check_samples(profile, genome, samples, faults, notes)
     expression = _expression(profile, faults)
     if genome is None:
         return
     tss = _check_genes(profile, genome, expression, faults, notes)
+    if tss is not None:
+        _check_coverage(genome, covered, tss, faults)
     for cell_type in profile.cell_types if inputs.contacts else []:
         _check_contacts(profile, genome, cell_type, tss, faults, notes)
     for path in dict.fromkeys(profile.folder / inputs.domains.format(cell_type=name) for name in profile.cell_types if inputs.domains):
@@ -128,7 +133,9 @@ def _check_second_species(profile: Profile, faults: list[str], notes: list[str])
 
 def _check_samples(
     profile: Profile, genome: Genome | None, samples: pd.DataFrame, faults: list[str], notes: list[str]
-) -> None:
+) -> dict[Path, set[str]]:
+    """The chromosomes that each file of reads has some on, of those that are of this build."""
+    covered = {}
     sheet = profile.folder / profile.inputs.samples
     for name, known in (("cell_type", tuple(profile.cell_types)), ("mark", profile.sampled)):
         for row in samples[~samples[name].isin(known)].drop_duplicates(name).itertuples():
@@ -147,10 +154,13 @@ def _check_samples(
         if not path.is_file():
             faults.append(f"{sheet}:{row.line}: no file {path}; correct path, which is relative to the sheet")
         elif genome is not None:
-            _tried(faults, _check_sample, Sample(row.mark, path, row.format, row.scale), profile, genome, faults, notes)
+            chroms = _tried(faults, _check_sample, Sample(row.mark, path, row.format, row.scale), profile, genome, faults, notes)
+            covered |= {} if chroms is None else {path: chroms}
+    return covered
 
 
-def _check_sample(sample: Sample, profile: Profile, genome: Genome, faults: list[str], notes: list[str]) -> None:
+def _check_sample(sample: Sample, profile: Profile, genome: Genome, faults: list[str], notes: list[str]) -> set[str] | None:
+    """Chromosomes with reads; None where it is not of reads, or of another build."""
     path = sample.path
     if sample.format == "fastq":
         _check_fastq(path, profile, faults)
@@ -165,18 +175,45 @@ def _check_sample(sample: Sample, profile: Profile, genome: Genome, faults: list
     elif sample.format == "bam":
         if readers.first_bytes(path)[:4] != b"BAM\1":
             faults.append(f"{path}: is no BAM, as format says; correct it, or turn SAM or CRAM into BAM with samtools view -b")
-            return
-        with readers.reading(path, "a BAM file"), pysam.AlignmentFile(str(path), "rb") as bam:
-            faults += _length_faults(path, dict(zip(bam.references, bam.lengths, strict=True)), genome)
+            return None
+        return _check_bam(path, genome, faults, notes)
     else:
-        reads = readers.read_reads(path, genome, format="bed").attrs
+        table = readers.read_reads(path, genome, format="bed")
+        reads, others = table.attrs, [f"{n:,} {reason}" for reason, n in table.attrs["dropped"].items()]
+        notes.append(f"{path}: {reads['kept']:,} reads are used" + (f", left out are {', '.join(others)}" if others else ""))
         if n := reads["dropped"].get("past the end of its chromosome"):
             faults.append(
                 f"{path}: {n:,} reads past the end of their chromosome, expected none on {genome.name}; is `genome` of the "
                 "profile the build that they were aligned to?"
             )
-        if others := [f"{n:,} {reason}" for reason, n in reads["dropped"].items()]:
-            notes.append(f"{path}: {reads['kept']:,} reads are used, left out are {', '.join(others)}")
+            return None
+        return set(table["chrom"].unique())
+    return None
+
+
+def _check_bam(path: Path, genome: Genome, faults: list[str], notes: list[str]) -> set[str] | None:
+    """As `_check_sample`."""
+    with readers.reading(path, "a BAM file"), pysam.AlignmentFile(str(path), "rb") as bam:
+        lengths = dict(zip(bam.references, bam.lengths, strict=True))
+    if wrong := _length_faults(path, lengths, genome):
+        faults += wrong
+        return None
+    counts = {chrom: n for chrom, n in readers.aligned_reads(path).items() if chrom in genome.sizes}
+    if missing := [chrom for chrom in genome.folds if chrom not in lengths and chrom not in MAY_BE_BARE]:
+        faults.append(f"{path}: no chromosome {', '.join(missing)}, expected all that are in a fold; leave them out of folds in the profile")
+    notes.append(f"{path}: {sum(counts.values()):,} reads are aligned; those of bad quality, secondary or supplementary are left out in preprocessing")
+    return {chrom for chrom, n in counts.items() if n} | {*missing}  # which are told already
+
+
+def _check_coverage(genome: Genome, covered: Mapping[Path, set[str]], tss: pd.DataFrame, faults: list[str]) -> None:
+    """A chromosome without a single read would have no signal at any of its genes, in a network's eyes."""
+    of_genes = set(tss["chrom"])
+    for path, chroms in covered.items():
+        if bare := [chrom for chrom in genome.folds if chrom in of_genes and chrom not in chroms and chrom not in MAY_BE_BARE]:
+            faults.append(
+                f"{path}: no reads on {', '.join(bare)}, expected some on each chromosome of a fold that has genes; is the file whole? "
+                "correct it, or leave these out of folds in the profile"
+            )
 
 
 def _check_fastq(path: Path, profile: Profile, faults: list[str]) -> None:

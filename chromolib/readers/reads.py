@@ -5,6 +5,7 @@ In: tagAlign and other BED files, BAM. Out: one row per read, positions in bp, 0
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ _BLOCK_READS = 1 << 20
 _ROW = np.dtype([("flag", np.uint16), ("contig", np.int32), ("start", np.int32), ("end", np.int32)])
 _FLAGS = {4: "unmapped", 256: "secondary", 2048: "supplementary", 512: "failed quality checks"}  # as SAM's bits say
 _DUPLICATE = {1024: "duplicate"}
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _NOT_READS = (b"#", b"track", b"browser")  # how lines of BED begin that are for genome browsers
 _ALIENS = {
     b"CRAM": "CRAM, expected BAM; turn it into BAM with samtools view -b",
@@ -179,13 +181,31 @@ def _codes(names: Sequence[str], genome: Genome) -> np.ndarray:
 
 
 def _bed(path: Path, genome: Genome, tally: _Tally) -> Iterator[Part]:
-    n_lines = 0
+    n_lines, is_first = 0, True
     for block in blocks_of_lines(path, _BLOCK_BYTES):
+        if is_first:
+            is_first = not _refuse_other_beds(path, block, genome)
         n_here = block.count(b"\n") + (not block.endswith(b"\n"))
         names, code, start, end = _parsed(block, n_here) or _read_by_line(path, block, n_lines, tally)
         tally.contigs.update(dict.fromkeys(names))
         yield _codes(names, genome)[code], start, end
         n_lines += n_here
+
+
+def _refuse_other_beds(path: Path, block: bytes, genome: Genome) -> bool:
+    """Whether the first row lies in this block; an InputError where it is of a format that begins as BED does and holds no reads."""
+    row = next((line for line in block.split(b"\n") if line.strip() and not line.startswith(_NOT_READS)), None)
+    fields = [field.decode(errors="replace") for field in (row or b"").rstrip().split(b"\t")]
+    if len(fields) == 4 and _NUMBER.fullmatch(fields[3]):
+        raise InputError(
+            f"{path}: found bedGraph ({' '.join(fields)[:60]}), which holds a signal, expected {EXPECTED['bed']}; turn it into bigWig with UCSC's "
+            "bedGraphToBigWig and name it as one, or where the fourth column is the name of a read, cut it off"
+        )
+    if len(fields) >= 6 and fields[3] in genome.sizes and fields[4].isdigit() and fields[5].isdigit():
+        raise InputError(
+            f"{path}: found BEDPE ({' '.join(fields)[:60]}), which holds pairs, expected {EXPECTED['bed']}; give the BAM, or one line a read"
+        )
+    return row is not None
 
 
 def _parsed(block: bytes, n_lines: int) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray] | None:
@@ -249,6 +269,22 @@ def _bam(path: Path, genome: Genome, drop_duplicates: bool, tally: _Tally) -> It
         raise ValueError("it is cut short or damaged") from None
     finally:
         pysam.set_verbosity(verbosity)
+
+
+def aligned_reads(path: Path) -> dict[str, int]:
+    """Chromosome -> how many reads of a BAM are aligned to it, those of bad quality, secondary and supplementary ones too.
+
+    As samtools counts them: from the index beside the file, or where there is none by going through it.
+    """
+    verbosity = pysam.set_verbosity(0)
+    try:
+        with reading(path, EXPECTED["bam"]):
+            rows = [line.split("\t") for line in pysam.idxstats(str(path)).splitlines()]
+    except pysam.SamtoolsError:
+        raise InputError(f"{path}: it is cut short or damaged; expected a BAM file; fetch the file again") from None
+    finally:
+        pysam.set_verbosity(verbosity)
+    return {chrom: int(n) for chrom, _, n, _ in rows if chrom != "*"}
 
 
 def _check_lengths(path: Path, lengths: dict[str, int], genome: Genome) -> None:
