@@ -18,14 +18,15 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from . import sources
+from . import align, sources
 from .baselines.graph import load_graph
 from .config import InputError, ModelConfig, PeerConfig, Task
 from .dataset import load_dataset
 from .files import whole_folder
 from .genome import load_genome
 from .grid import ensure
-from .profile import Profile, load_profile
+from .inputs.files import own_samples
+from .profile import OwnInputs, Profile, load_profile
 from .released import load_released, released_cell_types
 from .runs import Run
 from .train import OUTPUTS, Dataset, Network, check_fits, described, load_weights, predict, read_network, save_tensors
@@ -52,6 +53,7 @@ class Pretrained:
     genome: str | None = None               # build whose chromosomes these are; None: not known
     held_out: tuple[str, ...] | None = None  # chromosomes of which it saw no gene; None: not known
     about: dict[str, Any] = field(default_factory=dict)
+    is_released: bool = False               # one of the authors'
 
 
 # Out and in
@@ -141,13 +143,13 @@ def networks_of(
     if weights in released_cell_types():
         folds = load_genome(RELEASED).fold_ids if fold is None else [fold]
         found = [
-            Pretrained(load_released(weights, fold=k, task=task or "clf"), f"{weights}, fold {k}", RELEASED, _chromosomes(RELEASED, k))
+            Pretrained(load_released(weights, fold=k, task=task or "clf"), f"{weights}, fold {k}", RELEASED, _chromosomes(RELEASED, k), is_released=True)
             for k in folds
         ]
     elif fold is not None:
         raise InputError(f"fold {fold} with {weights}, expected it with a cell type of the authors only ({', '.join(released_cell_types())}); leave it out")
     elif is_checkpoint(weights):
-        found = [Pretrained(load_released(weights), str(weights), RELEASED)]
+        found = [Pretrained(load_released(weights), str(weights), RELEASED, is_released=True)]
     else:
         found = [from_pretrained(weights)]
     if task is not None and found[0].model.config.task != task:
@@ -350,6 +352,37 @@ def is_foreign(network: Pretrained, genome: str) -> bool | None:
 
 def _species(build: str) -> str | None:
     return next((name for name, pattern in SPECIES.items() if re.match(pattern, build, re.IGNORECASE)), None)
+
+
+def check_released_reads(weights: str, profile: Profile) -> None:
+    """Refuse a profile that the authors' networks of a cell type can't read, before they are fetched."""
+    if weights not in released_cell_types():
+        return
+    reads = ModelConfig()
+    if missing := [mark for mark in reads.marks if mark not in profile.tracks]:
+        raise InputError(
+            f"profile {profile.name}: no {', '.join(missing)} among its marks ({', '.join(profile.marks)}), expected {', '.join(reads.marks)}, which the "
+            f"networks of {weights} read; add samples of them, or take networks of your own"
+        )
+    if profile.frame_bp != reads.frame_bp or any(width % profile.base_bp for width in reads.bin_bp):
+        raise InputError(
+            f"profile {profile.name}: frame_bp={profile.frame_bp} in bins of base_bp={profile.base_bp}, expected {reads.frame_bp} in bins that divide "
+            f"{', '.join(map(str, reads.bin_bp))}, which the networks of {weights} read; leave both out of the profile"
+        )
+
+
+def unlike_released(profile: Profile, data: Dataset) -> list[str]:
+    """In what a user's signal differs from what the authors' networks were trained on though it has their form; a line each."""
+    told, rules = [], profile.rules
+    is_of_reads = isinstance(profile.inputs, OwnInputs) and any(sample.format != "bigwig" for sample in own_samples(profile, data.cell_type))
+    if is_of_reads and (rules.truncate_bp != align.READ_BP or rules.max_reads is None):
+        told.append(
+            f"profile {profile.name}: depth of reads as they are; the authors' networks were trained on reads of {align.READ_BP} bp, at most "
+            f"{align.MAX_READS:,} of a mark: rules: {{truncate_bp: {align.READ_BP}, max_reads: {align.MAX_READS}}} makes it like theirs"
+        )
+    if not (data.touching()[1] > 0).any():
+        told.append(f"profile {profile.name}: no pCREs; the authors' networks were trained with up to {ModelConfig.max_pcres} of each gene, and see promoters alone here")
+    return told
 
 
 def genes_for(network: Pretrained, profile: Profile, cell_type: str) -> Dataset:
