@@ -352,7 +352,7 @@ def _settings(profile: Profile, cell_type: str, files: list[dict[str, str]]) -> 
             "simulated": profile.simulated,
             "genome": [genome.name, dict(genome.sizes), dict(genome.folds)],
             "inputs": profile.inputs.model_dump(mode="json", exclude={"cohort"}),  # which says where files are, not which
-            "rules": profile.rules.model_dump(mode="json"),
+            "rules": profile.rules.settings(),
             "files": files,
         }
         | ({"extra_tracks": profile.extra_tracks} if profile.extra_tracks else {})

@@ -83,6 +83,13 @@ class Rules(_Section):
     max_reads: int | None = Field(None, ge=1)  # of a cell type and mark, drawn at random; the release: 30,000,000, the paper: 3,000,000
     clip_depth: int | None = Field(None, ge=1)  # the release: 100 for mouse and CTCF, none for human marks
     seed: int = 0  # of max_reads
+    drop_duplicates: bool = False  # what BAM marks so is left out; the release keeps it
+    min_mapq: int = Field(0, ge=0, le=255)  # reads of BAM and FASTQ whose mapping quality is below are left out; the release keeps all
+
+    def settings(self) -> dict[str, Any]:
+        """As plain values; rules that came later only where they are used, so that what was made before them stays."""
+        later = {name for name in ("drop_duplicates", "min_mapq") if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump(mode="json", exclude=later)
 
 
 AnnotationFormat = Literal["refgene", "gtf", "table"]

@@ -17,6 +17,7 @@ from chromolib.config import ROOT
 from chromolib.dataset import load_dataset
 from chromolib.genome import Genome, deal_folds, load_genome, profile_genome, read_sizes
 from chromolib.inputs import faults
+from chromolib.profile import Rules
 
 EXAMPLE = ROOT / "book" / "own-data"  # 10 genes on each chromosome, every 16 kb from 20 kb on, one contact each
 SIZES = {"chrA": 300_000, "chrB": 250_000, "chrC": 200_000, "chrD": 200_000}
@@ -267,6 +268,32 @@ def test_expression_that_looks_like_a_logarithm_is_noted(own):
     ]
 
 
+def test_rules_leave_out_duplicates_and_low_mapping_quality_and_change_no_settings_where_they_do_not(own):
+    here = own.parent
+    with pysam.AlignmentFile(str(here / "a.bam"), "wb", header={"SQ": [{"SN": chrom, "LN": size} for chrom, size in SIZES.items()]}) as bam:
+        for flag, mapq in ((0, 30), (0, 0), (1024, 30)):
+            read = pysam.AlignedSegment(bam.header)
+            read.query_name, read.flag, read.mapping_quality = "r", flag, mapq
+            read.reference_name, read.reference_start, read.cigarstring = "chrA", 20_000, "50M"
+            read.query_sequence, read.query_qualities = "A" * 50, pysam.qualitystring_to_array("I" * 50)
+            bam.write(read)
+    change(here / "samples.csv", "T1-H3K4me3.bed,bed", "a.bam,bam")
+
+    def depth_at_g0(**rules):
+        profile = load_profile(own)
+        store = features.build(profile.model_copy(update={"rules": Rules(**rules)}), "T1")
+        return store["promoter"].values[store["gene_id"].values.tolist().index("g0"), 200, 0], json.loads(store.attrs["dropped"])["reads of H3K4me3"]
+
+    assert depth_at_g0() == (1.5, {})
+    assert depth_at_g0(drop_duplicates=True) == (1.0, {"duplicate": 1})
+    assert depth_at_g0(drop_duplicates=True, min_mapq=10) == (0.5, {"duplicate": 1, "mapping quality below 10": 1})
+    before = ["min_contact", "biotype", "tss_rule", "tss", "repeated", "max_pcre_bp", "label", "truncate_bp", "max_reads", "clip_depth", "seed"]
+    assert list(Rules().settings()) == list(Rules(min_mapq=0, drop_duplicates=False).settings()) == before
+    assert Rules(min_mapq=10).settings()["min_mapq"] == 10
+    change(own, "inputs:", "rules: {min_mapq: 10}\ninputs:")
+    assert "T1-H3K27ac.bed: without effect here: rules.min_mapq, since BED holds neither marks of duplicates nor mapping qualities" in check(own)[1]
+
+
 # Genomes
 
 
@@ -443,7 +470,7 @@ def test_reads_that_miss_a_chromosome_with_genes_are_recognised(own):
         "a.bam: no chromosome chrC, expected all that are in a fold; leave them out of folds in the profile",
         f"T1-H3K4me3.bed: no reads on chrB, chrD, {expected}", f"a.bam: no reads on chrB, chrD, {expected}",
     ]  # fmt: skip
-    assert "a.bam: 2 reads are aligned; those of bad quality, secondary or supplementary are left out in preprocessing" in notes
+    assert "a.bam: 2 reads are aligned; those that are secondary, supplementary or failed quality checks are left out in preprocessing" in notes
     change(own, "marks:", "folds: {1: [chrA], 2: [chrC]}\nmarks:")
     assert not [line for line in check(own)[0] if line.startswith("T1-H3K4me3.bed")]  # no gene of any other is read
 

@@ -174,12 +174,12 @@ def test_each_read_is_drawn_as_often_as_any_other():
 
 
 def make_bam(path, rows, sizes=GENOME.sizes):
-    """Rows of (flag, contig or None, start, CIGAR)."""
+    """Rows of (flag, contig or None, start, CIGAR) and perhaps the mapping quality."""
     header = {"HD": {"VN": "1.6"}, "SQ": [{"SN": name, "LN": size} for name, size in sizes.items()]}
     with pysam.AlignmentFile(str(path), "wb", header=header) as bam:
-        for i, (flag, contig, start, cigar) in enumerate(rows):
+        for i, (flag, contig, start, cigar, *mapq) in enumerate(rows):
             read = pysam.AlignedSegment(bam.header)
-            read.query_name, read.flag = f"r{i}", flag
+            read.query_name, read.flag, read.mapping_quality = f"r{i}", flag, *(mapq or [0])
             if contig is not None:
                 read.reference_name, read.reference_start, read.cigarstring = contig, start, cigar
             n = read.infer_query_length() or 36
@@ -213,6 +213,15 @@ def test_duplicates_stay_unless_they_are_not_wanted(tmp_path):
     reads = readers.read_reads(path, GENOME, drop_duplicates=True, truncate_bp=36)
     assert reads["start"].tolist() == [10, 20, 980, 40] and reads["end"].tolist() == [46, 56, 1000, 72]
     assert reads.attrs["dropped"]["duplicate"] == 1
+
+
+def test_reads_of_low_mapping_quality_stay_unless_a_limit_is_given(tmp_path):
+    rows = [(0, "chr1", start, "36M", mapq) for start, mapq in ((10, 0), (20, 9), (30, 10), (40, 255))] + [(1024, "chr1", 50, "36M", 0)]
+    path = make_bam(tmp_path / "r.bam", rows)
+    assert readers.read_reads(path, GENOME)["start"].tolist() == [10, 20, 30, 40, 50]
+    reads = readers.read_reads(path, GENOME, min_mapq=10, drop_duplicates=True)
+    assert reads["start"].tolist() == [30, 40]
+    assert reads.attrs["dropped"] == {"duplicate": 1, "mapping quality below 10": 2}
 
 
 def test_blocks_that_bam_is_read_in_change_nothing(tmp_path, monkeypatch):

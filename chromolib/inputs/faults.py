@@ -178,6 +178,8 @@ def _check_sample(sample: Sample, profile: Profile, genome: Genome, faults: list
             return None
         return _check_bam(path, genome, faults, notes)
     else:
+        if set_ := [name for name in ("drop_duplicates", "min_mapq") if getattr(profile.rules, name)]:
+            notes.append(f"{path}: without effect here: rules.{' and rules.'.join(set_)}, since BED holds neither marks of duplicates nor mapping qualities")
         table = readers.read_reads(path, genome, format="bed")
         reads, others = table.attrs, [f"{n:,} {reason}" for reason, n in table.attrs["dropped"].items()]
         notes.append(f"{path}: {reads['kept']:,} reads are used" + (f", left out are {', '.join(others)}" if others else ""))
@@ -201,7 +203,7 @@ def _check_bam(path: Path, genome: Genome, faults: list[str], notes: list[str]) 
     counts = {chrom: n for chrom, n in readers.aligned_reads(path).items() if chrom in genome.sizes}
     if missing := [chrom for chrom in genome.folds if chrom not in lengths and chrom not in MAY_BE_BARE]:
         faults.append(f"{path}: no chromosome {', '.join(missing)}, expected all that are in a fold; leave them out of folds in the profile")
-    notes.append(f"{path}: {sum(counts.values()):,} reads are aligned; those of bad quality, secondary or supplementary are left out in preprocessing")
+    notes.append(f"{path}: {sum(counts.values()):,} reads are aligned; those that are secondary, supplementary or failed quality checks are left out in preprocessing")
     return {chrom for chrom, n in counts.items() if n} | {*missing}  # which are told already
 
 

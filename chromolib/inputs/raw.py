@@ -206,6 +206,7 @@ def ensure_signal(profile: Profile, cell_type: str, files: Files, genome: Genome
 def _ensure_depth(profile: Profile, samples: list[Sample], fasta: Path | None, path: Path, genome: Genome) -> dict:
     rules, paths = profile.rules, [sample.path for sample in samples]
     options = {"truncate_bp": rules.truncate_bp, "max_reads": rules.max_reads, "seed": rules.seed, "clip": rules.clip_depth}
+    options |= {name: getattr(rules, name) for name in ("drop_duplicates", "min_mapq") if getattr(rules, name)}  # else notes of before would not hold
     if samples[0].format == "fastq":
         # A sequence of a user's own may serve many profiles, and so does its index beside it.
         index = None if isinstance(profile.inputs, OwnInputs) else profile.work_dir / f"{fasta.name}.bwa"

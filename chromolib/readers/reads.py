@@ -28,7 +28,7 @@ Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # of each read: chromosome as 
 EXPECTED = {"bed": "tagAlign or BED: chrom, start, end, ... without a header", "bam": "BAM"}
 _BLOCK_BYTES = 1 << 24  # of text at a time, about half a million reads
 _BLOCK_READS = 1 << 20
-_ROW = np.dtype([("flag", np.uint16), ("contig", np.int32), ("start", np.int32), ("end", np.int32)])
+_ROW = np.dtype([("flag", np.uint16), ("contig", np.int32), ("start", np.int32), ("end", np.int32), ("mapq", np.uint8)])
 _FLAGS = {4: "unmapped", 256: "secondary", 2048: "supplementary", 512: "failed quality checks"}  # as SAM's bits say
 _DUPLICATE = {1024: "duplicate"}
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -60,6 +60,7 @@ def read_reads(
     max_reads: int | None = None,
     seed: int = 0,
     drop_duplicates: bool = False,
+    min_mapq: int = 0,
 ) -> pd.DataFrame:
     """Read aligned reads: tagAlign or any BED file whose first three columns are chrom, start and end, or BAM.
 
@@ -79,6 +80,8 @@ def read_reads(
         on the reads, but not on their order or on how they are spread over files.
     drop_duplicates : bool
         Leave out what BAM marks as a duplicate; the release keeps it.
+    min_mapq : int
+        Leave out reads of BAM whose mapping quality is below; 0 is that of a read that fits several places equally well.
 
     Returns
     -------
@@ -100,7 +103,7 @@ def read_reads(
         tallies.append(_Tally())
         with reading(file, EXPECTED.get(format, "tagAlign, BED or BAM")):
             kind = format or _kind(file)
-            found = _bam(file, genome, drop_duplicates, tallies[-1]) if kind == "bam" else _bed(file, genome, tallies[-1])
+            found = _bam(file, genome, drop_duplicates, min_mapq, tallies[-1]) if kind == "bam" else _bed(file, genome, tallies[-1])
             parts += [_fitted(part, genome, truncate_bp, tallies[-1]) for part in found]
         _check_genome(file, genome, tallies[-1])
     code, start, end = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -253,7 +256,7 @@ def _read_by_line(
 # BAM
 
 
-def _bam(path: Path, genome: Genome, drop_duplicates: bool, tally: _Tally) -> Iterator[Part]:
+def _bam(path: Path, genome: Genome, drop_duplicates: bool, min_mapq: int, tally: _Tally) -> Iterator[Part]:
     path.stat()  # pysam calls damaged files missing, too
     verbosity = pysam.set_verbosity(0)  # it would also write lines of its own besides the error
     try:
@@ -261,9 +264,9 @@ def _bam(path: Path, genome: Genome, drop_duplicates: bool, tally: _Tally) -> It
             _check_lengths(path, dict(zip(bam.references, bam.lengths, strict=True)), genome)
             code_of = _codes([*bam.references, ""], genome)  # the last is -1, for reads without a contig
             tally.contigs.update(dict.fromkeys(bam.references))
-            rows = ((read.flag, read.reference_id, read.reference_start, read.reference_end or 0) for read in bam)
+            rows = ((read.flag, read.reference_id, read.reference_start, read.reference_end or 0, read.mapping_quality) for read in bam)
             while len(part := np.fromiter(islice(rows, _BLOCK_READS), _ROW)):
-                part = _primary(part, _FLAGS | _DUPLICATE if drop_duplicates else _FLAGS, tally)
+                part = _primary(part, _FLAGS | _DUPLICATE if drop_duplicates else _FLAGS, min_mapq, tally)
                 yield code_of[part["contig"]], part["start"], part["end"]
     except OSError:
         raise ValueError("it is cut short or damaged") from None
@@ -272,7 +275,7 @@ def _bam(path: Path, genome: Genome, drop_duplicates: bool, tally: _Tally) -> It
 
 
 def aligned_reads(path: Path) -> dict[str, int]:
-    """Chromosome -> how many reads of a BAM are aligned to it, those of bad quality, secondary and supplementary ones too.
+    """Chromosome -> how many reads of a BAM are aligned to it, those that failed quality checks, secondary and supplementary ones too.
 
     As samtools counts them: from the index beside the file, or where there is none by going through it.
     """
@@ -296,10 +299,11 @@ def _check_lengths(path: Path, lengths: dict[str, int], genome: Genome) -> None:
             )
 
 
-def _primary(part: np.ndarray, flags: dict[int, str], tally: _Tally) -> np.ndarray:
+def _primary(part: np.ndarray, flags: dict[int, str], min_mapq: int, tally: _Tally) -> np.ndarray:
     """Reads that nothing rules out; each other one counts under the first reason that does."""
     reasons = {reason: part["flag"] & bit > 0 for bit, reason in flags.items()}
     reasons["without a base on the genome"] = part["end"] <= part["start"]
+    reasons[f"mapping quality below {min_mapq}"] = part["mapq"] < min_mapq
     is_kept = np.ones(len(part), bool)
     for reason, is_out in reasons.items():
         tally.dropped[reason] += int((is_kept & is_out).sum())
