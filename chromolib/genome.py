@@ -104,7 +104,7 @@ def read_sizes(path: Path) -> dict[str, int]:
     sizes: dict[str, int] = {}
     expected = "two columns without a header, chromosome and length in bp"
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # Windows puts a mark in front
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         raise InputError(f"{path}: {reason}, expected {expected}; correct chrom_sizes in the profile") from None

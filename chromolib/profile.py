@@ -521,14 +521,36 @@ def try_profile(name: str | os.PathLike[str]) -> tuple[Profile | None, list[str]
     if not path.is_file():
         return None, [f"unknown profile {str(name)!r}: expected one of {', '.join(profile_names())}, or a path to a .yml file"]
     try:
-        text = path.read_text(encoding="utf-8")
-        profile = Profile.model_validate(yaml.safe_load(text), context={"folder": path.resolve().parent})
+        text = path.read_text(encoding="utf-8-sig")
+        values = yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        return None, [f"{path}: not readable as YAML: {' '.join(str(error).split())}; correct it"]
+        mark = getattr(error, "problem_mark", None)
+        line, found = (f":{mark.line + 1}", error.problem) if mark and error.problem else ("", str(error))
+        return None, [f"{path}{line}: not readable as YAML: {' '.join(found.split())}; correct it"]
+    try:
+        profile = Profile.model_validate(values, context={"folder": path.resolve().parent})
     except ValidationError as error:
         return None, [_fault_of(path, text, fault) for fault in error.errors()]
     profile._folder = path.resolve().parent
     return profile, []
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values only, each setting once; what they can't be is told with its line."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"found {key.value} for the second time, expected it once", key.start_mark)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else key)
+        return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:  # of a date that there is not
+            raise yaml.constructor.ConstructorError(None, None, f"found {node.value!r} ({error}), expected a date, or text in quotes", node.start_mark) from None
 
 
 def profile_file(name: str | os.PathLike[str]) -> Path:

@@ -302,6 +302,11 @@ def test_sizes_leave_out_what_is_not_placed(tmp_path):
     assert read_sizes(tmp_path / "s") == {"chr1": 500, "chr2": 400, "X": 300}
 
 
+def test_sizes_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "s").write_bytes(b"\xef\xbb\xbfchr1\t500\r\nchr2\t400\r\n")
+    assert read_sizes(tmp_path / "s") == {"chr1": 500, "chr2": 400}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
