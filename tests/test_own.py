@@ -12,7 +12,19 @@ import pyBigWig
 import pysam
 import pytest
 
-from chromolib import InputError, Run, ensure, evaluate, features, fit, inputs, load_profile, load_weights, readers
+from chromolib import (
+    InputError,
+    Run,
+    contacts,
+    ensure,
+    evaluate,
+    features,
+    fit,
+    inputs,
+    load_profile,
+    load_weights,
+    readers,
+)
 from chromolib.config import ROOT
 from chromolib.dataset import load_dataset
 from chromolib.genome import Genome, deal_folds, load_genome, profile_genome, read_sizes
@@ -503,6 +515,39 @@ def test_faults_of_many_rows_are_cut_and_counted(own):
     assert sum("T1 is 'none'" in line for line in err) == 5 and any("35 more rows like the last" in line for line in err)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("name: my-cells", "name: sim", r"profile sim: name: found that of .*data/profiles/sim\.yml, whose folders .* both would share; .*; choose another"),
+        ("marks:", "second_species: {profile: other.yml, orthologues: o.csv}\nmarks:", r"second_species: .*other\.yml has the same name, .*; rename one"),
+        ("marks:", "folds: {1: [chrA, chrB, chrC, chrD]}\nmarks:", "profile my-cells: folds: found 1, expected two or more, .* for cells to predict only"),
+    ],
+)
+def test_names_that_two_share_and_a_single_fold_are_faults(own, old, new, message):
+    (own.parent / "o.csv").write_text("gene_id,mouse_gene_id\ng1,g2\n")
+    shutil.copy(own, own.parent / "other.yml")
+    change(own, old, new)
+    (told,) = check(own)[0]
+    assert re.search(message, told), told
+
+
+def test_a_single_fold_will_do_for_cells_to_predict_only(own):
+    change(own, "  expression: expression.csv            # leave out for cells to predict only\n", "")
+    change(own, "marks:", "folds: {1: [chrA, chrB, chrC, chrD]}\nmarks:")
+    assert check(own)[0] == []
+
+
+def test_faults_are_told_where_bedtools_is_missing_too(own, monkeypatch):
+    def absent(*args, **kwargs):
+        raise NotImplementedError
+
+    monkeypatch.setattr(contacts.pybedtools.BedTool, "intersect", absent)
+    (own.parent / "contacts.csv").write_text("frag1,frag2,frequency\nchrA:100000-105000,chrA:18000-22000,4\n")
+    change(own.parent / "genes.csv", "g1,chrB,24000,-", "g1,chrB,24000,.")
+    told = check(own)[0]
+    assert told[0].startswith("genes.csv:3: strand is '.'") and "bedtools: not found on PATH" in told[-1]
+
+
 # Tables that users write
 
 
@@ -519,6 +564,14 @@ def test_contacts_of_another_cell_type_are_counted(tmp_path):
     table = readers.read_contact_table(path, GENOME, "T1")
     assert table[["gene_id", "region", "contact"]].to_numpy().tolist() == [["g1", "chrA:5-9", 2.0]]
     assert table.attrs["dropped"] == {"another cell type": 1, "chromosome not in toy": 1}
+
+
+def test_unknown_cell_types_of_contacts_are_told_by_check_once_and_do_not_stop_preprocessing(own):
+    rows = ("T1,g1,chrB:9000-14000,2", "T1,g2,chrC:13000-18000,2", "C1,g1,chrB:9000-14000,2", "T-1,g1,chrB:9000-14000,2", "T-1,g2,chrC:13000-18000,2")
+    (own.parent / "contacts.csv").write_text("\n".join(["cell_type,gene_id,region,contact", *rows]))
+    told = "contacts.csv:5: cell_type is 'T-1', expected one of the profile's, T1, C1; correct the row"
+    assert check(own)[0] == [told]
+    assert features.build(load_profile(own), "T1").sizes["pcre"] == 2
 
 
 def test_both_directions_of_a_fragment_pair_count(tmp_path):

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from .. import align, readers, sources
 from ..config import ROOT, InputError
 from ..genome import Genome, profile_genome
-from ..profile import GO, OwnInputs, Profile, RawInputs, cohort_of, try_profile
+from ..profile import GO, OwnInputs, Profile, RawInputs, cohort_of, profile_file, profile_names, try_profile
 from . import raw
 from .files import Sample, expression_files, mixed, place_of
 from .parts import labels, one_class
@@ -44,6 +44,11 @@ def find(name: str) -> Findings:
         return Findings(None, faults, notes)
     genome = _tried(faults, profile_genome, profile)
     _tried(faults, profile.train_config)
+    if isinstance(profile.inputs, OwnInputs) and profile.name in profile_names() and profile_file(name).resolve() != profile_file(profile.name).resolve():
+        faults.append(
+            f"profile {profile.name}: name: found that of {profile_file(profile.name)}, whose folders below data/ and _build/ both would share; expected one "
+            "of its own; choose another"
+        )
     for notebook in profile.notebooks:
         if not (ROOT / "notebooks" / f"{notebook}.ipynb").is_file():
             faults.append(f"profile {profile.name}: notebooks: no notebook {notebook!r}; see notebooks/")
@@ -113,6 +118,8 @@ def _check_second_species(profile: Profile, faults: list[str], notes: list[str])
     faults += [f"profile {profile.name}: second_species: {fault}" for fault in wrong]
     if other:
         _tried(faults, other.check_measured)
+        if other.name == profile.name:
+            faults.append(f"profile {profile.name}: second_species: {named.profile} has the same name, whose folders both would share; expected another; rename one")
     for setting in ("marks", "frame_bp", "bin_bp", "log_base") if other else ():
         here, there = getattr(profile, setting), getattr(other, setting)
         if here != there:
@@ -299,6 +306,11 @@ def _check_genes(
     notes.append("genes by fold: " + ", ".join(f"{fold}: {in_fold.get(fold, 0):,}" for fold in genome.fold_ids))
     if not len(in_fold):
         faults.append(f"{annotation}: no gene on a chromosome of a fold, expected some on {', '.join(list(genome.folds)[:3])}, ...; set folds in the profile")
+    elif profile.is_measured and len(genome.fold_ids) < 2:
+        faults.append(
+            f"profile {profile.name}: folds: found {len(genome.fold_ids)}, expected two or more, since a network is trained on the others; add some, or "
+            "leave inputs.expression out for cells to predict only"
+        )
     elif profile.is_measured and (empty := [str(fold) for fold in genome.fold_ids if not in_fold.get(fold, 0)]):
         faults.append(f"profile {profile.name}: no gene in fold {', '.join(empty)}, expected some in each; set folds in the profile")
     return tss
@@ -330,7 +342,10 @@ def _check_contacts(
     tables = _tried(faults, raw.read_contacts, profile, paths, genome, cell_type, faults)
     if tables is None or tss is None:
         return
-    pairs, _ = raw.pairs_of(profile, list(tables.values()), tss)
+    found = _tried(faults, raw.pairs_of, profile, list(tables.values()), tss)
+    if found is None:
+        return
+    pairs, _ = found
     where, n_genes = ", ".join(map(str, paths)), pairs["gene_id"].nunique()
     notes.append(f"{cell_type}: {len(pairs):,} contacts of {n_genes:,} of {tss['gene_id'].nunique():,} genes in {where}")
     if not n_genes:

@@ -143,7 +143,7 @@ def read_contacts(
         "matrices": lambda path: readers.read_hic(path, genome, above=profile.rules.min_contact),
         "ibed": lambda path: readers.read_ibed(path, genome),
         "peak-matrix": lambda path: readers.read_peak_matrix(path, genome, sample=sample),
-        "table": lambda path: readers.read_contact_table(path, genome, cell_type, faults),
+        "table": lambda path: readers.read_contact_table(path, genome, cell_type, faults, cell_types=None if faults is None else tuple(profile.cell_types)),
     }[form]
     return {path: read_from(path) for path in paths}
 

@@ -137,12 +137,17 @@ def read_tss_table(path: Path, genome: Genome, faults: list[str] | None = None) 
 
 
 def read_contact_table(
-    path: Path, genome: Genome, cell_type: str | None = None, faults: list[str] | None = None
+    path: Path, genome: Genome, cell_type: str | None = None, faults: list[str] | None = None, *, cell_types: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """Read contacts that a user has written, in one of two forms; a column cell_type, where there is one, is filtered on.
 
     gene_id, region, contact: which regions a gene touches. frag1, frag2, frequency: fragments of an experiment, of which the
-    one that holds a TSS gives its gene the other (`contacts.fragment_of_tss`); both directions count.
+    one that holds a TSS gives its gene the other (`contacts.fragments_of_tss`); both directions count.
+
+    Parameters
+    ----------
+    cell_types : sequence of str, optional
+        All that a column cell_type may hold.
 
     Returns
     -------
@@ -160,6 +165,10 @@ def read_contact_table(
         raise InputError(f"{path}:1: found column {unknown[0]!r}, expected {example} and cell_type; rename it or leave it out")
     table = _read(path, rules, {"cell_type": TEXT}, faults, example=example)
     counts = {}
+    if "cell_type" in table and cell_types is not None:
+        unknown = ~table["cell_type"].isin(list(cell_types)) & ~table.duplicated("cell_type")  # each name once
+        wanted = f"one of the profile's, {', '.join(cell_types)}"
+        _tell(path, _faults_in(path, table, unknown.to_numpy(), table["cell_type"], "cell_type", wanted), faults)
     if "cell_type" in table and cell_type is not None:
         here = table["cell_type"] == cell_type
         counts["another cell type"] = (~here).sum()
