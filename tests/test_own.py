@@ -508,6 +508,20 @@ def test_a_bam_that_is_cut_short_is_recognised(own, capfd):
         assert "a.bam" not in capfd.readouterr().err, "htslib writes lines of its own"
 
 
+def test_plain_p_values_are_not_taken_for_their_arcsinh(own):
+    rows = []
+    for i, (cell_type, mark) in enumerate((c, m) for c in ("T1", "C1") for m in ("H3K4me3", "H3K27ac")):
+        with pyBigWig.open(str(own.parent / f"{i}.bw"), "w") as bigwig:
+            bigwig.addHeader(list(SIZES.items()))
+            bigwig.addEntries(["chrA", "chrB"], [1, 1], ends=[2, 2], values=[19.5, 20.5 + i] if i > 1 else [0.5, 20.0])
+        rows.append(f"{cell_type},{mark},{i}.bw,bigwig,arcsinh-p\n")
+    (own.parent / "samples.csv").write_text("cell_type,mark,path,format,scale\n" + "".join(rows))
+    expected = "expected at most 20 of scale arcsinh-p, an arcsinh that has been taken already; name the scale of plain -log10 p normalised"
+    assert check(own)[0] == [f"2.bw: the largest value is 22.5, {expected}", f"3.bw: the largest value is 23.5, {expected}"]
+    change(own.parent / "samples.csv", "arcsinh-p", "normalised")
+    assert check(own)[0] == []
+
+
 def test_faults_of_many_rows_are_cut_and_counted(own):
     text = (own.parent / "expression.csv").read_text()
     (own.parent / "expression.csv").write_text(re.sub(r",\d+\.5,", ",none,", text))

@@ -25,6 +25,7 @@ from .parts import labels, one_class
 LARGE_AMOUNT = 25  # RPKM or TPM of some gene in any cells; log2 of one is hardly that large
 
 
+LARGE_ARCSINH = 20  # the arcsinh of 240 million, which no -log10 p is
 MAY_BE_BARE = ("chrY", "Y")  # of reads: cells may be female
 
 
@@ -174,6 +175,11 @@ def _check_sample(sample: Sample, profile: Profile, genome: Genome, faults: list
     elif sample.format == "bigwig":
         found = readers.load_bigwig(path).sizes
         faults += _length_faults(path, found, genome)
+        if sample.scale == "arcsinh-p" and (largest := readers.largest_value(path) or 0) > LARGE_ARCSINH:
+            faults.append(
+                f"{path}: the largest value is {largest:g}, expected at most {LARGE_ARCSINH} of scale arcsinh-p, an arcsinh that has been taken already; name "
+                "the scale of plain -log10 p normalised"
+            )
         missing = [chrom for chrom in genome.folds if chrom not in found]
         if missing and len(missing) < len(genome.folds):
             faults.append(
