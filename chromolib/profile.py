@@ -94,7 +94,7 @@ class Rules(_Section):
 
 AnnotationFormat = Literal["refgene", "gtf", "table"]
 ExpressionFormat = Literal["rpkm", "rsem", "table"]
-ContactsFormat = Literal["3div", "geo", "geo-significant", "pickles", "matrices", "ibed", "peak-matrix", "table"]
+ContactsFormat = Literal["3div", "geo", "geo-significant", "pickles", "matrices", "ibed", "peak-matrix", "bedpe", "table"]
 SampleFormat = Literal["tagAlign", "bed", "bam", "bigwig", "fastq"]
 
 
@@ -119,7 +119,8 @@ class RawInputs(_Section):
     gene_info: str | None = "annotation/gene_info.txt"  # symbols of refgene -> ids of expression
     contacts: tuple[str, ...] = ("contacts/{cell_type}.po.txt.gz", "contacts/{cell_type}.pp.txt.gz")
     contacts_format: ContactsFormat = "3div"
-    contacts_column: str | None = None    # of 3div and geo: what is the frequency; None: dist_res, by distance and capture
+    # What is the frequency. Of 3div and geo: its name; None: dist_res, by distance and capture. Of bedpe: its number; None: 8, the score.
+    contacts_column: str | None = None
     contacts_samples: dict[str, str] = {}  # cell type -> its name in a table of several, geo-significant or peak-matrix
     domains: str | None = None            # TADs, for selections of contacts by domain
     compartments: str | None = None       # PC1 of Hi-C, a column per cell type, for the extra track PC1
@@ -146,6 +147,7 @@ class OwnInputs(_Section):
     samples: str                                # CSV: cell_type, mark, path, format and, for a bigWig, scale
     expression: str | None = None               # gene_id and a column per cell type; none: cells to predict only
     expression_format: ExpressionFormat = "table"
+    expression_unit: Literal["FPKM", "TPM"] = "FPKM"  # which column of RSEM's tables is read
     annotation: str                             # where genes start
     annotation_format: AnnotationFormat = "table"
     gene_info: str | None = None                # symbols of refgene -> ids of expression; without it, the ids are symbols
@@ -161,6 +163,15 @@ class OwnInputs(_Section):
     @classmethod
     def _may_be_one(cls, contacts: Any) -> Any:
         return [contacts] if isinstance(contacts, str) else contacts
+
+    @model_validator(mode="after")
+    def _columns_are_of_the_format(self) -> OwnInputs:
+        if self.expression_unit != "FPKM" and self.expression_format != "rsem":
+            raise ValueError(f"expression_unit: found {self.expression_unit} with expression_format {self.expression_format}, which has no such choice; leave it out")
+        column = self.contacts_column
+        if self.contacts_format == "bedpe" and column is not None and not (column.isdigit() and int(column) > 6):
+            raise ValueError(f"contacts_column: found {column!r}, expected the number of a column of BEDPE in quotes, 7 or more; correct it")
+        return self
 
     @model_validator(mode="after")
     def _names_are_known(self) -> OwnInputs:

@@ -166,6 +166,73 @@ def test_a_tss_in_several_fragments_has_the_contacts_of_all_each_region_once(own
     assert found == {"chrA:120000-125000": 5, "chrA:100000-105000": 4, "chrA:18000-22000": 2.5, "chrA:110000-115000": 2}
 
 
+BEDPE = """# made by hand
+chrom1\tstart1\tend1\tchrom2\tstart2\tend2\tname\tscore\tratio
+chrA\t20000\t22000\tchrA\t100000\t105000\ta\t4\t1.6
+chrA\t120000\t125000\tchrA\t20000\t21000\tb\t2\t8
+chrA\t18000\t20000\tchrA\t140000\t145000\tc\t9\t9
+chrA\t20000\t22000\tchrB\t100000\t105000\td\t9\t9
+"""
+
+
+@pytest.mark.parametrize(("column", "expected"), [("", {"100000-105000": 4, "120000-125000": 2}), ("'9'", {"100000-105000": np.float32(1.6), "120000-125000": 8})])
+def test_bedpe_gives_the_gene_that_starts_in_one_end_the_other_and_its_end_is_excluded(own, column, expected):
+    """g0 starts at 20,000, which is the first base of 20000-22000 and none of 18000-20000."""
+    (own.parent / "c.bedpe").write_text(BEDPE)
+    change(own, "  contacts: contacts.csv", "  contacts: c.bedpe\n  contacts_format: bedpe\n" + (f"  contacts_column: {column}\n" if column else "") + "  #")
+    store = features.build(load_profile(own), "T1").load()
+    gene = store["gene_id"].values.tolist().index("g0")
+    found = {store["region"].values[i]: c for i, c in zip(store["gene_pcre"].values[gene], store["contact"].values[gene], strict=True) if i >= 0}
+    assert found == {f"chrA:{region}": value for region, value in expected.items()} and check(own)[0] == []
+    assert json.loads(store.attrs["dropped"])["contacts of c.bedpe"] == {"ends on different chromosomes": 1}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("chrA\t20000\t22000\tchrA", "chrA\t22000\t20000\tchrA", r"c\.bedpe:3: frag1 is 'chrA:22000-20000', expected chrom:start-end with start < end; correct the row"),
+        ("\ta\t4\t1.6", "\ta", r"c\.bedpe:3: 7 fields, expected 8 or more of BEDPE: chrom, start, .* and in column 8 a number"),
+        ("\ta\t4", "\ta\t.", r"c\.bedpe:3: frequency is '\.', expected a number of 0 or more"),
+        ("chrA\t20000\t22000\tchrA", "chrA\tten\t22000\tchrA", r"c\.bedpe:3: frag1 is 'chrA:ten-22000'"),
+    ],
+)
+def test_wrong_rows_of_bedpe_are_told_with_their_line(own, old, new, message):
+    (own.parent / "c.bedpe").write_text(BEDPE.replace(old, new, 1))
+    change(own, "  contacts: contacts.csv", "  contacts: c.bedpe\n  contacts_format: bedpe\n  #")
+    assert [line for line in check(own)[0] if re.match(message, line)], check(own)[0]
+    with pytest.raises(InputError, match=message):
+        features.build(load_profile(own), "T1")
+
+
+def test_rsem_gives_fpkm_or_by_a_setting_tpm(own):
+    genes = (own.parent / "genes.csv").read_text()
+    (own.parent / "genes.csv").write_text(re.sub(r"(?m)^g(\d+),", lambda match: f"ENSG{int(match[1]):011},", genes))
+    for name in ("T1", "C1"):
+        rows = "".join(f"ENSG{i:011}.3\t{i}\t{2 * i + 1}\n" for i in range(40))
+        (own.parent / f"{name}.genes.results").write_text("gene_id\tTPM\tFPKM\n" + rows)
+    change(own, "  expression: expression.csv ", "  expression: '{cell_type}.genes.results'\n  expression_format: rsem\n  # ")
+    change(own, "  contacts: contacts.csv", "  #")
+    assert check(own)[0] == []
+    fpkm = features.ensure(load_profile(own), "T1")
+    assert features.load(fpkm)["expression"].values.tolist() == [2 * i + 1 for i in range(40)]
+    assert "expression_unit" not in features.load(fpkm).attrs["settings"]  # as it was before there was one
+    change(own, "expression_format: rsem", "expression_format: rsem\n  expression_unit: TPM")
+    assert features.load(features.ensure(load_profile(own), "T1"))["expression"].values.tolist() == list(range(40))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("expression_unit: TPM", "expression_unit: found TPM with expression_format table, which has no such choice; leave it out"),
+        ("contacts_format: bedpe\n  contacts_column: '3'", "contacts_column: found '3', expected the number of a column of BEDPE in quotes, 7 or more"),
+        ("contacts_format: bedpe\n  contacts_column: score", "contacts_column: found 'score', expected the number"),
+    ],
+)
+def test_columns_that_a_format_does_not_have_are_refused(own, setting, message):
+    change(own, "kind: own", f"kind: own\n  {setting}")
+    assert message in check(own)[0][0]
+
+
 def test_a_profile_without_contacts_has_promoters_alone(own):
     change(own, "  contacts: contacts.csv", "  #")
     store = features.load(features.ensure(load_profile(own), "T1")).load()

@@ -63,7 +63,7 @@ def read_expression(profile: Profile, cell_types: Sequence[str]) -> pd.DataFrame
     read_from = {
         "rpkm": readers.read_expression,
         "table": readers.read_expression_table,
-        "rsem": lambda path, names: readers.read_rsem(path).rename(columns={"expression": names[0]}),
+        "rsem": lambda path, names: readers.read_rsem(path, unit=getattr(profile.inputs, "expression_unit", "FPKM")).rename(columns={"expression": names[0]}),
     }[profile.inputs.expression_format]
     paths = expression_files(profile, cell_types)
     if profile.inputs.expression_format == "rsem" and (several := [path for path, names in paths.items() if len(names) > 1]):
@@ -143,6 +143,7 @@ def read_contacts(
         "matrices": lambda path: readers.read_hic(path, genome, above=profile.rules.min_contact),
         "ibed": lambda path: readers.read_ibed(path, genome),
         "peak-matrix": lambda path: readers.read_peak_matrix(path, genome, sample=sample),
+        "bedpe": lambda path: readers.read_bedpe(path, genome, column=int(inputs.contacts_column or 8), faults=faults),
         "table": lambda path: readers.read_contact_table(path, genome, cell_type, faults, cell_types=None if faults is None else tuple(profile.cell_types)),
     }[form]
     return {path: read_from(path) for path in paths}
@@ -171,9 +172,9 @@ def pairs_of(profile: Profile, tables: Sequence[pd.DataFrame], tss: pd.DataFrame
         pairs.append(kept)
     if touching := [table for table in tables if "gene_id" not in table]:
         table = pd.concat(touching, ignore_index=True)
-        is_closed = profile.inputs.contacts_format not in ("matrices", "table")
+        is_closed = profile.inputs.contacts_format not in ("matrices", "bedpe", "table")
         held = contacts.fragments_of_tss(tss, contacts.bait_fragments(table), is_closed=is_closed)
-        if profile.inputs.contacts_format != "table":  # those that a user writes may overlap; of all others the first counts
+        if profile.inputs.contacts_format not in ("bedpe", "table"):  # those that a user writes may overlap; of all others the first counts
             held = held.drop_duplicates("row")
         near, reached = contacts.neighbours(table, rules.min_contact), tss.iloc[held["row"]].set_axis(held.index)
         pairs.append(contacts.pairs_of_genes(reached, held["fragment"], near, repeated=rules.repeated))
