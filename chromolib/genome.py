@@ -74,6 +74,10 @@ def _builds() -> dict[str, dict[str, list[int]]]:
     return yaml.safe_load((ROOT / "data" / "genomes.yml").read_text(encoding="utf-8"))
 
 
+def build_names() -> list[str]:
+    return list(_builds())
+
+
 def load_genome(name: str) -> Genome:
     """A build of data/genomes.yml by name; an unknown name is an InputError that lists the known ones."""
     builds = _builds()

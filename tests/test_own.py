@@ -434,6 +434,14 @@ def test_a_right_profile_is_passed_with_counts(own):
     ]
 
 
+def test_sizes_of_a_build_that_is_known_are_noted_to_deal_folds_anew(own):
+    change(own, "genome: toy ", "genome: hg19 ")
+    found, notes = check(own)
+    assert found == [] and notes[1] == (
+        "chrom_sizes: hg19 is known by name, but chromosomes of this file are dealt into folds anew; leave it out for the build's own folds"
+    )
+
+
 def test_the_command_tells_all_faults_and_fails(own):
     change(own.parent / "expression.csv", "g3,3.5", "g3,-3.5")
     change(own.parent / "genes.csv", "g1,chrB,24000,-", "g1,chrB,24000,.")

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from .. import align, readers, sources
 from ..config import ROOT, InputError
-from ..genome import Genome, profile_genome
+from ..genome import Genome, build_names, profile_genome
 from ..profile import GO, OwnInputs, Profile, RawInputs, cohort_of, profile_file, profile_names, try_profile
 from . import raw
 from .files import Sample, expression_files, mixed, place_of
@@ -56,6 +56,8 @@ def find(name: str) -> Findings:
     if genome is not None:
         folds = ", ".join(map(str, genome.fold_ids))
         notes.append(f"genome {genome.name}, {len(genome.sizes)} chromosomes in folds {folds}")
+        if profile.chrom_sizes and not profile.folds and profile.genome in build_names():
+            notes.append(f"chrom_sizes: {genome.name} is known by name, but chromosomes of this file are dealt into folds anew; leave it out for the build's own folds")
     if isinstance(profile.inputs, OwnInputs):
         _check_own(profile, genome, faults, notes)
     if genome is not None and not profile.simulated:
