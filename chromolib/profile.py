@@ -561,7 +561,8 @@ class _Loader(yaml.SafeLoader):
         try:
             return super().construct_object(node, deep)
         except ValueError as error:  # of a date that there is not
-            raise yaml.constructor.ConstructorError(None, None, f"found {node.value!r} ({error}), expected a date, or text in quotes", node.start_mark) from None
+            found = f"found {node.value!r} ({error}), expected a number, a date or text in quotes"
+            raise yaml.constructor.ConstructorError(None, None, found, node.start_mark) from None
 
 
 def profile_file(name: str | os.PathLike[str]) -> Path:

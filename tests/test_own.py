@@ -194,6 +194,7 @@ def test_bedpe_gives_the_gene_that_starts_in_one_end_the_other_and_its_end_is_ex
         ("\ta\t4\t1.6", "\ta", r"c\.bedpe:3: 7 fields, expected 8 or more of BEDPE: chrom, start, .* and in column 8 a number"),
         ("\ta\t4", "\ta\t.", r"c\.bedpe:3: frequency is '\.', expected a number of 0 or more"),
         ("chrA\t20000\t22000\tchrA", "chrA\tten\t22000\tchrA", r"c\.bedpe:3: frag1 is 'chrA:ten-22000'"),
+        (BEDPE, "# nothing\n", r"c\.bedpe: (none of 0 contacts of T1 is of a gene|holds no rows, expected BEDPE: chrom, start)"),
     ],
 )
 def test_wrong_rows_of_bedpe_are_told_with_their_line(own, old, new, message):

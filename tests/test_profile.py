@@ -151,7 +151,7 @@ def test_file_that_is_no_profile_is_one_line_that_names_it(tmp_path, content):
     [
         ("title: My cells", "title: My cells\ntitle: Others", ":8: not readable as YAML: found title for the second time, expected it once; correct it"),
         ("  kind: raw", "  kind: raw\n  reads: a\n  reads: b", ":7: not readable as YAML: found reads for the second time, expected it once; correct it"),
-        ("title: My cells", "title: 2024-13-45", ":7: not readable as YAML: found '2024-13-45' (month must be in 1..12), expected a date, or text in quotes; correct it"),
+        ("title: My cells", "title: 2024-13-45", ":7: not readable as YAML: found '2024-13-45' (month must be in 1..12), expected a number, a date or text in quotes; correct it"),
         ("title: My cells", "title: [", ":8: not readable as YAML: expected the node content, but found '<stream end>'; correct it"),
     ],
 )  # fmt: skip

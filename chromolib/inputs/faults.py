@@ -228,7 +228,7 @@ def _check_coverage(genome: Genome, covered: Mapping[Path, set[str]], tss: pd.Da
     for path, chroms in covered.items():
         if bare := [chrom for chrom in genome.folds if chrom in of_genes and chrom not in chroms and chrom not in MAY_BE_BARE]:
             faults.append(
-                f"{path}: no reads on {', '.join(bare)}, expected some on each chromosome of a fold that has genes; is the file whole? "
+                f"{path}: no reads on {', '.join(bare[:8])}{f' and {len(bare) - 8} more' if len(bare) > 8 else ''}, expected some on each chromosome of a fold that has genes; is the file whole? "
                 "correct it, or leave these out of folds in the profile"
             )
 

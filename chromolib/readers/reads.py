@@ -5,6 +5,7 @@ In: tagAlign and other BED files, BAM. Out: one row per read, positions in bp, 0
 
 from __future__ import annotations
 
+import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -197,7 +198,7 @@ def _bed(path: Path, genome: Genome, tally: _Tally) -> Iterator[Part]:
 
 def _refuse_other_beds(path: Path, block: bytes, genome: Genome) -> bool:
     """Whether the first row lies in this block; an InputError where it is of a format that begins as BED does and holds no reads."""
-    row = next((line for line in block.split(b"\n") if line.strip() and not line.startswith(_NOT_READS)), None)
+    row = next((line for line in io.BytesIO(block) if line.strip() and not line.startswith(_NOT_READS)), None)
     fields = [field.decode(errors="replace") for field in (row or b"").rstrip().split(b"\t")]
     if len(fields) == 4 and _NUMBER.fullmatch(fields[3]):
         raise InputError(
