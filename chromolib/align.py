@@ -44,12 +44,13 @@ def ensure_depth(
     max_reads: int | None = MAX_READS,
     seed: int = 0,
     clip: int | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
     """Align reads and write their depth as bigWig to `path`; each step is skipped where done before with the same input.
 
     The alignments stay beside it, as .bam. As in the release, aligned reads are cut to their 36 leftmost bases on the genome,
     and at most 30 million of them are drawn at random (its script; the paper's text says 3 million). `clip`: the release
-    takes 100 here.
+    takes 100 here. Other options are those of `readers.read_reads`.
 
     Returns
     -------
@@ -66,7 +67,7 @@ def ensure_depth(
     bam = path.with_suffix(".bam")
     ensure(fastq, fasta, bam, genome, method=method, n_threads=n_threads, index=index)
     return depth.ensure(
-        bam, path, genome, clip=clip, format="bam", truncate_bp=truncate_bp, max_reads=max_reads, seed=seed
+        bam, path, genome, clip=clip, format="bam", truncate_bp=truncate_bp, max_reads=max_reads, seed=seed, **options
     )
 
 

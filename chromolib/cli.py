@@ -218,7 +218,10 @@ def predict(
     cell_type: Annotated[str | None, typer.Option(help="Needed where the profile holds several.")] = None,
     task: Annotated[str | None, typer.Option(help="clf or reg; of the authors' cell type clf where not given.")] = None,
     fold: Annotated[int | None, typer.Option(help="Of the authors' cell type: the network that held out this fold; all four where not given.")] = None,
-    held_out: Annotated[int | None, typer.Option(help="Fold that a checkpoint (.pt) was not trained on, 1 to 4.")] = None,
+    held_out: Annotated[
+        list[int] | None,
+        typer.Option(help="Fold that a checkpoint (.pt) was not trained on, 1 to 4; of several, repeated in their order, one for each."),
+    ] = None,
     in_sample: Annotated[bool, typer.Option("--in-sample", help="Genes that all networks were trained on are predicted too, by all of them.")] = False,
 ) -> None:
     """Predict the genes of a cell type, each by the networks that were not trained on its chromosome: their mean and spread.
@@ -236,7 +239,10 @@ def predict(
     if len(names) > 1:
         raise cl.InputError(f"profile {profile} holds {', '.join(names)}; name one with --cell-type")
     _check_writable(out)
-    networks = [found for name in dict.fromkeys(weights) for found in pretrained.networks_of(name, task=task, fold=fold, held_out=held_out)]
+    folds = pretrained.folds_of(weights, held_out or ())
+    for name in folds:
+        pretrained.check_released_reads(name, record)
+    networks = [found for name, left_out in folds.items() for found in pretrained.networks_of(name, task=task, fold=fold, held_out=left_out)]
     by_config = {network.model.config: network for network in networks}  # those of several folds read the same, which is loaded once
     loaded = {config: pretrained.genes_for(network, record, names[0]) for config, network in by_config.items()}
     data = [loaded[network.model.config] for network in networks]
@@ -246,6 +252,9 @@ def predict(
         raise cl.InputError(f"predict: {len(genes):,} genes of {names[0]}, all of chromosomes that {weights[0]} was trained on; name networks of other folds, or add --in-sample")
     table = genes.merge(told, on="gene_id")
     write_whole(out, lambda path: table.to_csv(path, index=False))
+    released = [part for network, part in zip(networks, data, strict=True) if network.is_released]
+    for line in pretrained.unlike_released(record, released[0]) if released else []:
+        print(line)
     if foreign := [network.name for network in networks if pretrained.is_foreign(network, record.genome)]:
         print(f"{', '.join(foreign)}: trained on another genome than {record.genome}, whose chromosomes say nothing of it: every gene is predicted")
     left_out = f"; {told.attrs['n_seen']:,} that all networks were trained on are left out" if told.attrs["n_seen"] else ""

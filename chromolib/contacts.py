@@ -82,9 +82,16 @@ def bait_fragments(contacts: pd.DataFrame) -> list[str]:
 
 
 def fragment_of_tss(tss: pd.DataFrame, fragments: Iterable[str], *, is_closed: bool = True) -> pd.Series:
-    """The fragment that holds each TSS, <NA> where none does; `is_closed`: whether its end belongs to it, as in capture Hi-C.
+    """The fragment that holds each TSS, <NA> where none does, with the index of `tss`; as `fragments_of_tss`, but where fragments
+    overlap, the first by text counts."""
+    held = fragments_of_tss(tss, fragments, is_closed=is_closed).drop_duplicates("row").set_index("row")["fragment"]
+    return pd.Series([held.get(row) for row in range(len(tss))], index=tss.index, dtype="str")
 
-    `tss` holds chrom and tss; the series has its index. Where fragments overlap, the first by text counts.
+
+def fragments_of_tss(tss: pd.DataFrame, fragments: Iterable[str], *, is_closed: bool = True) -> pd.DataFrame:
+    """All fragments that hold each TSS: row (the place of a TSS in `tss`, which holds chrom and tss) and fragment, in order.
+
+    `is_closed`: whether the end of a fragment belongs to it, as in capture Hi-C.
     """
     spans = pd.Series(sorted(fragments), dtype="str").str.extract(r"^(?P<chrom>[^:]+):(?P<start>\d+)-(?P<last>\d+)$")
     spans.insert(2, "end", spans["last"].astype("int64") + is_closed)
@@ -100,8 +107,7 @@ def fragment_of_tss(tss: pd.DataFrame, fragments: Iterable[str], *, is_closed: b
                 "bedtools: not found on PATH, expected it there; install it (apt or conda: bedtools)"
             ) from None
         rows = [(int(hit[3]), f"{hit[4]}:{hit[5]}-{hit[7]}") for hit in hits]
-    held = dict(sorted(rows, reverse=True))  # the smallest text is set last, and stays
-    return pd.Series([held.get(row) for row in range(len(tss))], index=tss.index, dtype="str")
+    return pd.DataFrame(sorted(rows), columns=["row", "fragment"]).astype({"row": "int64", "fragment": "str"})
 
 
 def neighbours(contacts: pd.DataFrame, min_frequency: float) -> pd.DataFrame:
@@ -124,16 +130,17 @@ def pairs_of_genes(
     Parameters
     ----------
     tss : DataFrame
-        gene_id and order, as `all_tss` gives them.
+        gene_id and order, as `all_tss` gives them; a TSS that lies in several fragments has a row for each.
     fragments : Series
         The fragment of each row of `tss`, as `fragment_of_tss` gives it.
     near : DataFrame
         As `neighbours` gives it.
     repeated : str
-        Which contact a region has that several TSSs reach: that of the first of them, as in the release, or the strongest.
+        Which contact a region has that several TSSs reach: that of the first of them, as in the release, or the strongest. Of
+        one TSS it is the strongest.
     """
     reached = tss.assign(fragment=fragments).dropna(subset="fragment").merge(near, on="fragment")
-    by, ascending = (["order"], [True]) if repeated == "first" else (["contact"], [False])
+    by, ascending = (["order", "contact"], [True, False]) if repeated == "first" else (["contact"], [False])
     reached = reached.sort_values(["gene_id", *by], ascending=[True, *ascending], kind="stable")
     return reached.drop_duplicates(["gene_id", "region"])[["gene_id", "region", "contact"]].reset_index(drop=True)
 

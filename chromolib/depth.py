@@ -40,7 +40,7 @@ def ensure(
     clip : int, optional
         The most that depth counts; the release takes 100 for the mouse and for CTCF, none for human marks.
     **options
-        Of `readers.read_reads`: format, truncate_bp, max_reads, seed, drop_duplicates.
+        Of `readers.read_reads`: format, truncate_bp, max_reads, seed, drop_duplicates, min_mapq.
 
     Returns
     -------

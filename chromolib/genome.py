@@ -74,6 +74,10 @@ def _builds() -> dict[str, dict[str, list[int]]]:
     return yaml.safe_load((ROOT / "data" / "genomes.yml").read_text(encoding="utf-8"))
 
 
+def build_names() -> list[str]:
+    return list(_builds())
+
+
 def load_genome(name: str) -> Genome:
     """A build of data/genomes.yml by name; an unknown name is an InputError that lists the known ones."""
     builds = _builds()
@@ -104,7 +108,7 @@ def read_sizes(path: Path) -> dict[str, int]:
     sizes: dict[str, int] = {}
     expected = "two columns without a header, chromosome and length in bp"
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # Windows puts a mark in front
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         raise InputError(f"{path}: {reason}, expected {expected}; correct chrom_sizes in the profile") from None

@@ -18,14 +18,15 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from . import sources
+from . import align, sources
 from .baselines.graph import load_graph
 from .config import InputError, ModelConfig, PeerConfig, Task
 from .dataset import load_dataset
 from .files import whole_folder
 from .genome import load_genome
 from .grid import ensure
-from .profile import Profile, load_profile
+from .inputs.files import own_samples
+from .profile import OwnInputs, Profile, load_profile
 from .released import load_released, released_cell_types
 from .runs import Run
 from .train import OUTPUTS, Dataset, Network, check_fits, described, load_weights, predict, read_network, save_tensors
@@ -52,6 +53,7 @@ class Pretrained:
     genome: str | None = None               # build whose chromosomes these are; None: not known
     held_out: tuple[str, ...] | None = None  # chromosomes of which it saw no gene; None: not known
     about: dict[str, Any] = field(default_factory=dict)
+    is_released: bool = False               # one of the authors'
 
 
 # Out and in
@@ -138,26 +140,50 @@ def networks_of(
     InputError
         Nothing of that name could be had, or an option does not belong to it.
     """
-    path = Path(weights)
     if weights in released_cell_types():
         folds = load_genome(RELEASED).fold_ids if fold is None else [fold]
         found = [
-            Pretrained(load_released(weights, fold=k, task=task or "clf"), f"{weights}, fold {k}", RELEASED, _chromosomes(RELEASED, k))
+            Pretrained(load_released(weights, fold=k, task=task or "clf"), f"{weights}, fold {k}", RELEASED, _chromosomes(RELEASED, k), is_released=True)
             for k in folds
         ]
     elif fold is not None:
         raise InputError(f"fold {fold} with {weights}, expected it with a cell type of the authors only ({', '.join(released_cell_types())}); leave it out")
-    elif path.suffix == ".pt" or path.is_file():
-        found = [Pretrained(load_released(path), str(path), RELEASED)]
+    elif is_checkpoint(weights):
+        found = [Pretrained(load_released(weights), str(weights), RELEASED, is_released=True)]
     else:
         found = [from_pretrained(weights)]
     if task is not None and found[0].model.config.task != task:
         raise InputError(f"{weights}: predicts {found[0].model.config.task}, expected {task}; leave the task out, or name other weights")
     if held_out is None:
         return found
-    if any(network.held_out is not None for network in found) or not path.is_file():
+    if not is_checkpoint(weights):
         raise InputError(f"held-out {held_out} with {weights}, expected it with a checkpoint of the release (.pt) only, which does not tell; leave it out")
     return [replace(network, held_out=_chromosomes(RELEASED, held_out)) for network in found]
+
+
+def is_checkpoint(weights: str | Path) -> bool:
+    """Whether a user's word stands for a checkpoint of the release, which does not tell what it was not trained on."""
+    path = Path(weights)
+    return str(weights) not in released_cell_types() and (path.suffix == ".pt" or path.is_file())
+
+
+def folds_of(weights: Sequence[str], held_out: Sequence[int]) -> dict[str, int | None]:
+    """Weights -> the fold that a user says they were not trained on; None of all that tell themselves, or where none is said.
+
+    Raises
+    ------
+    InputError
+        Not one fold for each checkpoint of the release, which are taken in their order.
+    """
+    names = list(dict.fromkeys(weights))
+    files = [name for name in names if is_checkpoint(name)]
+    if held_out and len(held_out) != len(files):
+        raise InputError(
+            f"held-out {', '.join(map(str, held_out))}: {len(held_out)} for {len(files)} checkpoints of the release (.pt) among "
+            f"{', '.join(names)}, expected one for each in their order, since files do not tell, and none for other weights; "
+            "repeat --held-out, or leave it out"
+        )
+    return dict.fromkeys(names) | dict(zip(files, held_out, strict=False))
 
 
 def _of_run(folder: Path) -> Pretrained:
@@ -326,6 +352,37 @@ def is_foreign(network: Pretrained, genome: str) -> bool | None:
 
 def _species(build: str) -> str | None:
     return next((name for name, pattern in SPECIES.items() if re.match(pattern, build, re.IGNORECASE)), None)
+
+
+def check_released_reads(weights: str, profile: Profile) -> None:
+    """Refuse a profile that the authors' networks of a cell type can't read, before they are fetched."""
+    if weights not in released_cell_types():
+        return
+    reads = ModelConfig()
+    if missing := [mark for mark in reads.marks if mark not in profile.tracks]:
+        raise InputError(
+            f"profile {profile.name}: no {', '.join(missing)} among its marks ({', '.join(profile.marks)}), expected {', '.join(reads.marks)}, which the "
+            f"networks of {weights} read; add samples of them, or take networks of your own"
+        )
+    if profile.frame_bp != reads.frame_bp or any(width % profile.base_bp for width in reads.bin_bp):
+        raise InputError(
+            f"profile {profile.name}: frame_bp={profile.frame_bp} in bins of base_bp={profile.base_bp}, expected {reads.frame_bp} in bins that divide "
+            f"{', '.join(map(str, reads.bin_bp))}, which the networks of {weights} read; leave both out of the profile"
+        )
+
+
+def unlike_released(profile: Profile, data: Dataset) -> list[str]:
+    """In what a user's signal differs from what the authors' networks were trained on though it has their form; a line each."""
+    told, rules = [], profile.rules
+    is_of_reads = isinstance(profile.inputs, OwnInputs) and any(sample.format != "bigwig" for sample in own_samples(profile, data.cell_type))
+    if is_of_reads and (rules.truncate_bp != align.READ_BP or rules.max_reads is None):
+        told.append(
+            f"profile {profile.name}: depth of reads as they are; the authors' networks were trained on reads of {align.READ_BP} bp, at most "
+            f"{align.MAX_READS:,} of a mark: rules: {{truncate_bp: {align.READ_BP}, max_reads: {align.MAX_READS}}} makes it like theirs"
+        )
+    if not (data.touching()[1] > 0).any():
+        told.append(f"profile {profile.name}: no pCREs; the authors' networks were trained with up to {ModelConfig.max_pcres} of each gene, and see promoters alone here")
+    return told
 
 
 def genes_for(network: Pretrained, profile: Profile, cell_type: str) -> Dataset:

@@ -83,11 +83,18 @@ class Rules(_Section):
     max_reads: int | None = Field(None, ge=1)  # of a cell type and mark, drawn at random; the release: 30,000,000, the paper: 3,000,000
     clip_depth: int | None = Field(None, ge=1)  # the release: 100 for mouse and CTCF, none for human marks
     seed: int = 0  # of max_reads
+    drop_duplicates: bool = False  # what BAM marks so is left out; the release keeps it
+    min_mapq: int = Field(0, ge=0, le=255)  # reads of BAM and FASTQ whose mapping quality is below are left out; the release keeps all
+
+    def settings(self) -> dict[str, Any]:
+        """As plain values; rules that came later only where they are used, so that what was made before them stays."""
+        later = {name for name in ("drop_duplicates", "min_mapq") if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump(mode="json", exclude=later)
 
 
 AnnotationFormat = Literal["refgene", "gtf", "table"]
 ExpressionFormat = Literal["rpkm", "rsem", "table"]
-ContactsFormat = Literal["3div", "geo", "geo-significant", "pickles", "matrices", "ibed", "peak-matrix", "table"]
+ContactsFormat = Literal["3div", "geo", "geo-significant", "pickles", "matrices", "ibed", "peak-matrix", "bedpe", "table"]
 SampleFormat = Literal["tagAlign", "bed", "bam", "bigwig", "fastq"]
 
 
@@ -112,7 +119,8 @@ class RawInputs(_Section):
     gene_info: str | None = "annotation/gene_info.txt"  # symbols of refgene -> ids of expression
     contacts: tuple[str, ...] = ("contacts/{cell_type}.po.txt.gz", "contacts/{cell_type}.pp.txt.gz")
     contacts_format: ContactsFormat = "3div"
-    contacts_column: str | None = None    # of 3div and geo: what is the frequency; None: dist_res, by distance and capture
+    # What is the frequency. Of 3div and geo: its name; None: dist_res, by distance and capture. Of bedpe: its number; None: 8, the score.
+    contacts_column: str | None = None
     contacts_samples: dict[str, str] = {}  # cell type -> its name in a table of several, geo-significant or peak-matrix
     domains: str | None = None            # TADs, for selections of contacts by domain
     compartments: str | None = None       # PC1 of Hi-C, a column per cell type, for the extra track PC1
@@ -139,6 +147,7 @@ class OwnInputs(_Section):
     samples: str                                # CSV: cell_type, mark, path, format and, for a bigWig, scale
     expression: str | None = None               # gene_id and a column per cell type; none: cells to predict only
     expression_format: ExpressionFormat = "table"
+    expression_unit: Literal["FPKM", "TPM"] = "FPKM"  # which column of RSEM's tables is read
     annotation: str                             # where genes start
     annotation_format: AnnotationFormat = "table"
     gene_info: str | None = None                # symbols of refgene -> ids of expression; without it, the ids are symbols
@@ -154,6 +163,15 @@ class OwnInputs(_Section):
     @classmethod
     def _may_be_one(cls, contacts: Any) -> Any:
         return [contacts] if isinstance(contacts, str) else contacts
+
+    @model_validator(mode="after")
+    def _columns_are_of_the_format(self) -> OwnInputs:
+        if self.expression_unit != "FPKM" and self.expression_format != "rsem":
+            raise ValueError(f"expression_unit: found {self.expression_unit} with expression_format {self.expression_format}, which has no such choice; leave it out")
+        column = self.contacts_column
+        if self.contacts_format == "bedpe" and column is not None and not (column.isdigit() and int(column) > 6):
+            raise ValueError(f"contacts_column: found {column!r}, expected the number of a column of BEDPE in quotes, 7 or more; correct it")
+        return self
 
     @model_validator(mode="after")
     def _names_are_known(self) -> OwnInputs:
@@ -514,14 +532,37 @@ def try_profile(name: str | os.PathLike[str]) -> tuple[Profile | None, list[str]
     if not path.is_file():
         return None, [f"unknown profile {str(name)!r}: expected one of {', '.join(profile_names())}, or a path to a .yml file"]
     try:
-        text = path.read_text(encoding="utf-8")
-        profile = Profile.model_validate(yaml.safe_load(text), context={"folder": path.resolve().parent})
+        text = path.read_text(encoding="utf-8-sig")
+        values = yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        return None, [f"{path}: not readable as YAML: {' '.join(str(error).split())}; correct it"]
+        mark = getattr(error, "problem_mark", None)
+        line, found = (f":{mark.line + 1}", error.problem) if mark and error.problem else ("", str(error))
+        return None, [f"{path}{line}: not readable as YAML: {' '.join(found.split())}; correct it"]
+    try:
+        profile = Profile.model_validate(values, context={"folder": path.resolve().parent})
     except ValidationError as error:
         return None, [_fault_of(path, text, fault) for fault in error.errors()]
     profile._folder = path.resolve().parent
     return profile, []
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values only, each setting once; what they can't be is told with its line."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"found {key.value} for the second time, expected it once", key.start_mark)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else key)
+        return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:  # of a date that there is not
+            found = f"found {node.value!r} ({error}), expected a number, a date or text in quotes"
+            raise yaml.constructor.ConstructorError(None, None, found, node.start_mark) from None
 
 
 def profile_file(name: str | os.PathLike[str]) -> Path:

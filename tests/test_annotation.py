@@ -108,6 +108,20 @@ def test_ensembl_calls_the_biotype_otherwise(tmp_path):
     assert readers.read_gtf(write(tmp_path / "a.gtf", text), TOY)["gene_id"].tolist() == ["ENSG00000000001"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'gene_id "Xkr4"; transcript_id "NM_001011874.1"; db_xref "GeneID:497097"; gbkey "mRNA"; transcript_biotype "mRNA";',  # NCBI
+        'gene_id "STRG.1"; transcript_id "STRG.1.1"; cov "2.1"; FPKM "0.3"; TPM "0.5";',  # StringTie
+        'gene_id "Xkr4"; transcript_id "NM_001011874";  gene_name "Xkr4";',  # UCSC
+    ],
+)
+def test_a_gtf_without_biotypes_is_read_by_a_rule_that_its_refusal_names(tmp_path, text):
+    path = write(tmp_path / "a.gtf", gtf("chr1", 11, 20, "+", text))
+    refused(r"has neither gene_type nor gene_biotype, .*; write `rules: \{biotype: null\}` into the profile", readers.read_gtf, path, TOY)
+    assert len(readers.read_gtf(path, TOY, biotype=None)) == 1
+
+
 def test_copies_on_y_have_the_id_of_the_original(tmp_path):
     text = gtf("chrY", 11, 20, "+", attributes("ENSG00000182378.14_PAR_Y", "ENST00000381192.10_PAR_Y"))
     table = readers.read_gtf(write(tmp_path / "a.gtf", text), TOY)

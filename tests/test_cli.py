@@ -206,7 +206,7 @@ def test_broken_profile_of_a_user_is_one_line(chromolib, tmp_path):
     path = write_profile(tmp_path, genome=None)
     assert f"{path}:3: genome: Input should be a valid string" in one_line(chromolib("check", path))
     path.write_text("name: [")
-    assert f"{path}: not readable as YAML" in one_line(chromolib("check", path))
+    assert f"{path}:1: not readable as YAML" in one_line(chromolib("check", path))
 
 
 @pytest.mark.parametrize("command", [("check",), ("train", "--model", "deepchrome")])

@@ -59,6 +59,14 @@ def test_both_ends_of_a_fragment_belong_to_it():
     assert held.astype(object).where(held.notna(), None).tolist() == expected
 
 
+def test_where_fragments_overlap_all_that_hold_a_tss_are_known_and_the_first_by_text_is_the_one():
+    tss = pd.DataFrame({"chrom": "chr1", "tss": [150, 5, 95]}, index=[7, 6, 5])
+    fragments = ["chr1:90-160", "chr1:100-200", "chr1:1000-2000"]
+    held = contacts.fragments_of_tss(tss, fragments)
+    assert held.to_numpy().tolist() == [[0, "chr1:100-200"], [0, "chr1:90-160"], [2, "chr1:90-160"]]
+    assert contacts.fragment_of_tss(tss, fragments).dropna().to_dict() == {7: "chr1:100-200", 5: "chr1:90-160"}
+
+
 def test_without_fragments_no_tss_has_one():
     assert contacts.fragment_of_tss(pd.DataFrame({"chrom": ["chr1"], "tss": [5]}), []).isna().all()
 

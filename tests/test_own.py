@@ -12,11 +12,24 @@ import pyBigWig
 import pysam
 import pytest
 
-from chromolib import InputError, Run, ensure, evaluate, features, fit, inputs, load_profile, load_weights, readers
+from chromolib import (
+    InputError,
+    Run,
+    contacts,
+    ensure,
+    evaluate,
+    features,
+    fit,
+    inputs,
+    load_profile,
+    load_weights,
+    readers,
+)
 from chromolib.config import ROOT
 from chromolib.dataset import load_dataset
 from chromolib.genome import Genome, deal_folds, load_genome, profile_genome, read_sizes
 from chromolib.inputs import faults
+from chromolib.profile import Rules
 
 EXAMPLE = ROOT / "book" / "own-data"  # 10 genes on each chromosome, every 16 kb from 20 kb on, one contact each
 SIZES = {"chrA": 300_000, "chrB": 250_000, "chrC": 200_000, "chrD": 200_000}
@@ -141,6 +154,86 @@ def test_fragments_give_the_gene_that_starts_in_one_the_other(own):
     assert store["contact"].values[gene].tolist() == [4, *[0] * 7]
 
 
+def test_a_tss_in_several_fragments_has_the_contacts_of_all_each_region_once(own):
+    """g0 starts at 20,000, in two fragments that overlap; both touch one region, each alone another; the own fragment counts."""
+    rows = [("18000-22000", "100000-105000", 3), ("19000-21000", "100000-105000", 4), ("18000-22000", "110000-115000", 2), ("19000-21000", "120000-125000", 5)]
+    rows.append(("18000-22000", "18000-22000", 2.5))
+    text = "".join(f"chrA:{first},chrA:{second},{frequency}\n" for first, second, frequency in rows)
+    (own.parent / "contacts.csv").write_text("frag1,frag2,frequency\n" + text)
+    store = features.build(load_profile(own), "T1").load()
+    gene = store["gene_id"].values.tolist().index("g0")
+    found = {store["region"].values[i]: c for i, c in zip(store["gene_pcre"].values[gene], store["contact"].values[gene], strict=True) if i >= 0}
+    assert found == {"chrA:120000-125000": 5, "chrA:100000-105000": 4, "chrA:18000-22000": 2.5, "chrA:110000-115000": 2}
+
+
+BEDPE = """# made by hand
+chrom1\tstart1\tend1\tchrom2\tstart2\tend2\tname\tscore\tratio
+chrA\t20000\t22000\tchrA\t100000\t105000\ta\t4\t1.6
+chrA\t120000\t125000\tchrA\t20000\t21000\tb\t2\t8
+chrA\t18000\t20000\tchrA\t140000\t145000\tc\t9\t9
+chrA\t20000\t22000\tchrB\t100000\t105000\td\t9\t9
+"""
+
+
+@pytest.mark.parametrize(("column", "expected"), [("", {"100000-105000": 4, "120000-125000": 2}), ("'9'", {"100000-105000": np.float32(1.6), "120000-125000": 8})])
+def test_bedpe_gives_the_gene_that_starts_in_one_end_the_other_and_its_end_is_excluded(own, column, expected):
+    """g0 starts at 20,000, which is the first base of 20000-22000 and none of 18000-20000."""
+    (own.parent / "c.bedpe").write_text(BEDPE)
+    change(own, "  contacts: contacts.csv", "  contacts: c.bedpe\n  contacts_format: bedpe\n" + (f"  contacts_column: {column}\n" if column else "") + "  #")
+    store = features.build(load_profile(own), "T1").load()
+    gene = store["gene_id"].values.tolist().index("g0")
+    found = {store["region"].values[i]: c for i, c in zip(store["gene_pcre"].values[gene], store["contact"].values[gene], strict=True) if i >= 0}
+    assert found == {f"chrA:{region}": value for region, value in expected.items()} and check(own)[0] == []
+    assert json.loads(store.attrs["dropped"])["contacts of c.bedpe"] == {"ends on different chromosomes": 1}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("chrA\t20000\t22000\tchrA", "chrA\t22000\t20000\tchrA", r"c\.bedpe:3: frag1 is 'chrA:22000-20000', expected chrom:start-end with start < end; correct the row"),
+        ("\ta\t4\t1.6", "\ta", r"c\.bedpe:3: 7 fields, expected 8 or more of BEDPE: chrom, start, .* and in column 8 a number"),
+        ("\ta\t4", "\ta\t.", r"c\.bedpe:3: frequency is '\.', expected a number of 0 or more"),
+        ("chrA\t20000\t22000\tchrA", "chrA\tten\t22000\tchrA", r"c\.bedpe:3: frag1 is 'chrA:ten-22000'"),
+        (BEDPE, "# nothing\n", r"c\.bedpe: (none of 0 contacts of T1 is of a gene|holds no rows, expected BEDPE: chrom, start)"),
+    ],
+)
+def test_wrong_rows_of_bedpe_are_told_with_their_line(own, old, new, message):
+    (own.parent / "c.bedpe").write_text(BEDPE.replace(old, new, 1))
+    change(own, "  contacts: contacts.csv", "  contacts: c.bedpe\n  contacts_format: bedpe\n  #")
+    assert [line for line in check(own)[0] if re.match(message, line)], check(own)[0]
+    with pytest.raises(InputError, match=message):
+        features.build(load_profile(own), "T1")
+
+
+def test_rsem_gives_fpkm_or_by_a_setting_tpm(own):
+    genes = (own.parent / "genes.csv").read_text()
+    (own.parent / "genes.csv").write_text(re.sub(r"(?m)^g(\d+),", lambda match: f"ENSG{int(match[1]):011},", genes))
+    for name in ("T1", "C1"):
+        rows = "".join(f"ENSG{i:011}.3\t{i}\t{2 * i + 1}\n" for i in range(40))
+        (own.parent / f"{name}.genes.results").write_text("gene_id\tTPM\tFPKM\n" + rows)
+    change(own, "  expression: expression.csv ", "  expression: '{cell_type}.genes.results'\n  expression_format: rsem\n  # ")
+    change(own, "  contacts: contacts.csv", "  #")
+    assert check(own)[0] == []
+    fpkm = features.ensure(load_profile(own), "T1")
+    assert features.load(fpkm)["expression"].values.tolist() == [2 * i + 1 for i in range(40)]
+    assert "expression_unit" not in features.load(fpkm).attrs["settings"]  # as it was before there was one
+    change(own, "expression_format: rsem", "expression_format: rsem\n  expression_unit: TPM")
+    assert features.load(features.ensure(load_profile(own), "T1"))["expression"].values.tolist() == list(range(40))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("expression_unit: TPM", "expression_unit: found TPM with expression_format table, which has no such choice; leave it out"),
+        ("contacts_format: bedpe\n  contacts_column: '3'", "contacts_column: found '3', expected the number of a column of BEDPE in quotes, 7 or more"),
+        ("contacts_format: bedpe\n  contacts_column: score", "contacts_column: found 'score', expected the number"),
+    ],
+)
+def test_columns_that_a_format_does_not_have_are_refused(own, setting, message):
+    change(own, "kind: own", f"kind: own\n  {setting}")
+    assert message in check(own)[0][0]
+
+
 def test_a_profile_without_contacts_has_promoters_alone(own):
     change(own, "  contacts: contacts.csv", "  #")
     store = features.load(features.ensure(load_profile(own), "T1")).load()
@@ -223,12 +316,75 @@ def test_rules_choose_label_width_and_whose_contacts_count(own):
         assert built(**rules)["contact"].values[0, 0] == contact  # of g0, whose first TSS touches the region less often
 
 
+def test_mostly_silent_genes_are_refused_since_all_would_be_on(own):
+    """25 of 40 genes at 0: the median is 0, and every gene is at or above it."""
+    silent = "".join(f"g{i},0,{1 + i}\n" for i in range(25)) + "".join(f"g{i},{i},{1 + i}\n" for i in range(25, 40))
+    (own.parent / "expression.csv").write_text("gene_id,T1,C1\n" + silent)
+    told = "expression.csv: T1: all 40 genes are labelled on (median 0), expected two classes; leave silent genes out, or choose rules: {label: above}"
+    assert check(own)[0] == [told]
+    with pytest.raises(InputError) as error:
+        features.build(load_profile(own), "T1")
+    assert str(error.value).endswith(told)
+    change(own, "inputs:", "rules: {label: above}\ninputs:")
+    found, notes = check(own)
+    assert found == [] and "expression.csv: T1: 38% of 40 genes are labelled on (median 0): many have the same value" in notes
+    assert features.build(load_profile(own), "T1")["label"].values.sum() == 15
+
+
+def test_genes_of_one_value_are_no_two_classes_by_either_rule(own):
+    text = (own.parent / "expression.csv").read_text()
+    (own.parent / "expression.csv").write_text(re.sub(r",\d+\.5,", ",3,", text))
+    assert "T1: all 40 genes are labelled on (median 3), expected two classes" in check(own)[0][0]
+    change(own, "inputs:", "rules: {label: above}\ninputs:")
+    assert "T1: all 40 genes are labelled off (median 3), expected two classes" in check(own)[0][0]
+
+
+def test_expression_that_looks_like_a_logarithm_is_noted(own):
+    rows = "".join(f"g{i},{i / 4},{100 + i}\n" for i in range(40))
+    (own.parent / "expression.csv").write_text("gene_id,T1,C1\n" + rows)
+    found, notes = check(own)
+    assert found == [] and [note for note in notes if "logarithm" in note] == [
+        "expression.csv: T1: the largest value is 9.75; is it a logarithm? expected amounts such as RPKM or TPM, whose logarithm is taken here"
+    ]
+
+
+def test_rules_leave_out_duplicates_and_low_mapping_quality_and_change_no_settings_where_they_do_not(own):
+    here = own.parent
+    with pysam.AlignmentFile(str(here / "a.bam"), "wb", header={"SQ": [{"SN": chrom, "LN": size} for chrom, size in SIZES.items()]}) as bam:
+        for flag, mapq in ((0, 30), (0, 0), (1024, 30)):
+            read = pysam.AlignedSegment(bam.header)
+            read.query_name, read.flag, read.mapping_quality = "r", flag, mapq
+            read.reference_name, read.reference_start, read.cigarstring = "chrA", 20_000, "50M"
+            read.query_sequence, read.query_qualities = "A" * 50, pysam.qualitystring_to_array("I" * 50)
+            bam.write(read)
+    change(here / "samples.csv", "T1-H3K4me3.bed,bed", "a.bam,bam")
+
+    def depth_at_g0(**rules):
+        profile = load_profile(own)
+        store = features.build(profile.model_copy(update={"rules": Rules(**rules)}), "T1")
+        return store["promoter"].values[store["gene_id"].values.tolist().index("g0"), 200, 0], json.loads(store.attrs["dropped"])["reads of H3K4me3"]
+
+    assert depth_at_g0() == (1.5, {})
+    assert depth_at_g0(drop_duplicates=True) == (1.0, {"duplicate": 1})
+    assert depth_at_g0(drop_duplicates=True, min_mapq=10) == (0.5, {"duplicate": 1, "mapping quality below 10": 1})
+    before = ["min_contact", "biotype", "tss_rule", "tss", "repeated", "max_pcre_bp", "label", "truncate_bp", "max_reads", "clip_depth", "seed"]
+    assert list(Rules().settings()) == list(Rules(min_mapq=0, drop_duplicates=False).settings()) == before
+    assert Rules(min_mapq=10).settings()["min_mapq"] == 10
+    change(own, "inputs:", "rules: {min_mapq: 10}\ninputs:")
+    assert "T1-H3K27ac.bed: without effect here: rules.min_mapq, since BED holds neither marks of duplicates nor mapping qualities" in check(own)[1]
+
+
 # Genomes
 
 
 def test_sizes_leave_out_what_is_not_placed(tmp_path):
     (tmp_path / "s").write_text("chr1\t500\nchr1_random\t5\nchrUn_gl1\t5\nchrM\t5\n\nchr2\t400\nGL000191.1\t4\nX 300\n")
     assert read_sizes(tmp_path / "s") == {"chr1": 500, "chr2": 400, "X": 300}
+
+
+def test_sizes_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "s").write_bytes(b"\xef\xbb\xbfchr1\t500\r\nchr2\t400\r\n")
+    assert read_sizes(tmp_path / "s") == {"chr1": 500, "chr2": 400}
 
 
 @pytest.mark.parametrize(
@@ -271,11 +427,20 @@ def test_a_right_profile_is_passed_with_counts(own):
     assert found == []
     assert notes == [
         "genome toy, 4 chromosomes in folds 1, 2, 3, 4",
+        *(f"{name}.bed: 400 reads are used" for name in ("T1-H3K4me3", "T1-H3K27ac", "C1-H3K4me3", "C1-H3K27ac")),
         "40 genes of expression.csv and 40 of genes.csv: 40 in both",
         "genes by fold: 1: 10, 2: 10, 3: 10, 4: 10",
         "T1: 34 contacts of 34 of 40 genes in contacts.csv",
         "C1: 34 contacts of 34 of 40 genes in contacts.csv",
     ]
+
+
+def test_sizes_of_a_build_that_is_known_are_noted_to_deal_folds_anew(own):
+    change(own, "genome: toy ", "genome: hg19 ")
+    found, notes = check(own)
+    assert found == [] and notes[1] == (
+        "chrom_sizes: hg19 is known by name, but chromosomes of this file are dealt into folds anew; leave it out for the build's own folds"
+    )
 
 
 def test_the_command_tells_all_faults_and_fails(own):
@@ -380,11 +545,97 @@ def test_a_bigwig_without_a_chromosome_of_a_fold_is_recognised(own):
     assert check(own)[0] == []
 
 
+def test_reads_that_miss_a_chromosome_with_genes_are_recognised(own):
+    here = own.parent
+    text = (here / "T1-H3K4me3.bed").read_text().splitlines(keepends=True)
+    (here / "T1-H3K4me3.bed").write_text("".join(line for line in text if not line.startswith(("chrB", "chrD"))))
+    header = {"SQ": [{"SN": chrom, "LN": size} for chrom, size in SIZES.items() if chrom != "chrC"]}
+    with pysam.AlignmentFile(str(here / "a.bam"), "wb", header=header) as bam:
+        for start in (10, 20):
+            read = pysam.AlignedSegment(bam.header)
+            read.query_name, read.reference_name, read.reference_start, read.cigarstring = "r", "chrA", start, "36M"
+            read.query_sequence, read.query_qualities = "A" * 36, pysam.qualitystring_to_array("I" * 36)
+            bam.write(read)
+    change(here / "samples.csv", "C1-H3K4me3.bed,bed", "a.bam,bam")
+    found, notes = check(own)
+    expected = "expected some on each chromosome of a fold that has genes; is the file whole? correct it, or leave these out of folds in the profile"
+    assert found == [
+        "a.bam: no chromosome chrC, expected all that are in a fold; leave them out of folds in the profile",
+        f"T1-H3K4me3.bed: no reads on chrB, chrD, {expected}", f"a.bam: no reads on chrB, chrD, {expected}",
+    ]  # fmt: skip
+    assert "a.bam: 2 reads are aligned; those that are secondary, supplementary or failed quality checks are left out in preprocessing" in notes
+    change(own, "marks:", "folds: {1: [chrA], 2: [chrC]}\nmarks:")
+    assert not [line for line in check(own)[0] if line.startswith("T1-H3K4me3.bed")]  # no gene of any other is read
+
+
+def test_a_bam_that_is_cut_short_is_recognised(own, capfd):
+    with pysam.AlignmentFile(str(own.parent / "a.bam"), "wb", header={"SQ": [{"SN": chrom, "LN": size} for chrom, size in SIZES.items()]}) as bam:
+        for i in range(5000):
+            read = pysam.AlignedSegment(bam.header)
+            read.query_name, read.reference_name, read.reference_start, read.cigarstring = "r", "chrA", i, "36M"
+            read.query_sequence, read.query_qualities = "A" * 36, pysam.qualitystring_to_array("I" * 36)
+            bam.write(read)
+    data = (own.parent / "a.bam").read_bytes()
+    change(own.parent / "samples.csv", "C1-H3K4me3.bed,bed", "a.bam,bam")
+    for damaged, found in ((data[: len(data) // 2], "no BGZF EOF marker; file may be truncated"), (data[: len(data) // 2] + data[-28:], "it is cut short or damaged")):
+        (own.parent / "a.bam").write_bytes(damaged)
+        capfd.readouterr()
+        assert check(own)[0] == [f"a.bam: {found}; expected a BAM file; fetch the file again"]
+        assert "a.bam" not in capfd.readouterr().err, "htslib writes lines of its own"
+
+
+def test_plain_p_values_are_not_taken_for_their_arcsinh(own):
+    rows = []
+    for i, (cell_type, mark) in enumerate((c, m) for c in ("T1", "C1") for m in ("H3K4me3", "H3K27ac")):
+        with pyBigWig.open(str(own.parent / f"{i}.bw"), "w") as bigwig:
+            bigwig.addHeader(list(SIZES.items()))
+            bigwig.addEntries(["chrA", "chrB"], [1, 1], ends=[2, 2], values=[19.5, 20.5 + i] if i > 1 else [0.5, 20.0])
+        rows.append(f"{cell_type},{mark},{i}.bw,bigwig,arcsinh-p\n")
+    (own.parent / "samples.csv").write_text("cell_type,mark,path,format,scale\n" + "".join(rows))
+    expected = "expected at most 20 of scale arcsinh-p, an arcsinh that has been taken already; name the scale of plain -log10 p normalised"
+    assert check(own)[0] == [f"2.bw: the largest value is 22.5, {expected}", f"3.bw: the largest value is 23.5, {expected}"]
+    change(own.parent / "samples.csv", "arcsinh-p", "normalised")
+    assert check(own)[0] == []
+
+
 def test_faults_of_many_rows_are_cut_and_counted(own):
     text = (own.parent / "expression.csv").read_text()
     (own.parent / "expression.csv").write_text(re.sub(r",\d+\.5,", ",none,", text))
     err = check(own)[0]
     assert sum("T1 is 'none'" in line for line in err) == 5 and any("35 more rows like the last" in line for line in err)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("name: my-cells", "name: sim", r"profile sim: name: found that of .*data/profiles/sim\.yml, whose folders .* both would share; .*; choose another"),
+        ("marks:", "second_species: {profile: other.yml, orthologues: o.csv}\nmarks:", r"second_species: .*other\.yml has the same name, .*; rename one"),
+        ("marks:", "folds: {1: [chrA, chrB, chrC, chrD]}\nmarks:", "profile my-cells: folds: found 1, expected two or more, .* for cells to predict only"),
+    ],
+)
+def test_names_that_two_share_and_a_single_fold_are_faults(own, old, new, message):
+    (own.parent / "o.csv").write_text("gene_id,mouse_gene_id\ng1,g2\n")
+    shutil.copy(own, own.parent / "other.yml")
+    change(own, old, new)
+    (told,) = check(own)[0]
+    assert re.search(message, told), told
+
+
+def test_a_single_fold_will_do_for_cells_to_predict_only(own):
+    change(own, "  expression: expression.csv            # leave out for cells to predict only\n", "")
+    change(own, "marks:", "folds: {1: [chrA, chrB, chrC, chrD]}\nmarks:")
+    assert check(own)[0] == []
+
+
+def test_faults_are_told_where_bedtools_is_missing_too(own, monkeypatch):
+    def absent(*args, **kwargs):
+        raise NotImplementedError
+
+    monkeypatch.setattr(contacts.pybedtools.BedTool, "intersect", absent)
+    (own.parent / "contacts.csv").write_text("frag1,frag2,frequency\nchrA:100000-105000,chrA:18000-22000,4\n")
+    change(own.parent / "genes.csv", "g1,chrB,24000,-", "g1,chrB,24000,.")
+    told = check(own)[0]
+    assert told[0].startswith("genes.csv:3: strand is '.'") and "bedtools: not found on PATH" in told[-1]
 
 
 # Tables that users write
@@ -403,6 +654,14 @@ def test_contacts_of_another_cell_type_are_counted(tmp_path):
     table = readers.read_contact_table(path, GENOME, "T1")
     assert table[["gene_id", "region", "contact"]].to_numpy().tolist() == [["g1", "chrA:5-9", 2.0]]
     assert table.attrs["dropped"] == {"another cell type": 1, "chromosome not in toy": 1}
+
+
+def test_unknown_cell_types_of_contacts_are_told_by_check_once_and_do_not_stop_preprocessing(own):
+    rows = ("T1,g1,chrB:9000-14000,2", "T1,g2,chrC:13000-18000,2", "C1,g1,chrB:9000-14000,2", "T-1,g1,chrB:9000-14000,2", "T-1,g2,chrC:13000-18000,2")
+    (own.parent / "contacts.csv").write_text("\n".join(["cell_type,gene_id,region,contact", *rows]))
+    told = "contacts.csv:5: cell_type is 'T-1', expected one of the profile's, T1, C1; correct the row"
+    assert check(own)[0] == [told]
+    assert features.build(load_profile(own), "T1").sizes["pcre"] == 2
 
 
 def test_both_directions_of_a_fragment_pair_count(tmp_path):

@@ -30,6 +30,7 @@ from chromolib import (
     save_pretrained,
     train,
 )
+from chromolib.config import MARKS, ROOT
 from chromolib.genome import profile_genome
 from chromolib.pretrained import Pretrained, networks_of, predict_unseen, saw
 from chromolib.registry import entry, mirrored_path
@@ -343,6 +344,71 @@ def test_networks_of_another_species_predict_every_gene_which_a_line_says(chromo
     arguments = ["predict", "--profile", "smoke", "--cell-type", "S01", "--out", tmp_path / "p.csv", "--weights", path]
     status, lines, _ = chromolib(*arguments)
     assert status == 0 and lines[-2].startswith(f"{path}: trained on another genome than simS") and lines[-1].endswith(": 96 genes of S01")
+
+
+def test_each_checkpoint_has_its_own_held_out_fold(chromolib, demo_archive, tmp_path):
+    paths = [tmp_path / f"{fold}.pt" for fold in (1, 2)]
+    for seed, path in enumerate(paths):
+        path.write_bytes(peer.checkpoint(peer.network("clf", seed=seed)).getvalue())
+    out = tmp_path / "p.csv"
+    arguments = ["predict", "--profile", "h1-demo", "--out", out, "--weights", paths[0], "--weights", paths[1]]
+    for given in ((1,), (1, 2, 3)):
+        status, _, lines = chromolib(*arguments, *[part for fold in given for part in ("--held-out", fold)])
+        assert status != 0 and len(lines) == 1 and not out.exists()
+        assert f"held-out {', '.join(map(str, given))}: {len(given)} for 2 checkpoints of the release (.pt)" in lines[0]
+    assert chromolib(*arguments, "--held-out", 1, "--held-out", 2)[0] == 0
+    table, data = pd.read_csv(out), load_dataset(load_profile("h1-demo"), "E003")  # all of whose genes are of fold 1
+    np.testing.assert_allclose(table["probability"], predict(load_released(paths[0]), data)["probability"], rtol=1e-5)
+    assert (table["n_networks"] == 1).all() and not table["seen"].any()
+
+
+def test_folds_go_to_checkpoints_in_their_order_and_to_no_other_weights(export):
+    assert pretrained.folds_of(["b.pt", str(export), "a.pt", "b.pt"], [3, 4]) == {"b.pt": 3, str(export): None, "a.pt": 4}
+    assert pretrained.folds_of(["a.pt", "E003"], ()) == {"a.pt": None, "E003": None}
+    with pytest.raises(InputError, match="held-out 1: 1 for 0 checkpoints .* none for other weights; repeat --held-out, or leave it out"):
+        pretrained.folds_of([str(export)], [1])
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """The example of the book's page on own data with the paper's marks, on a genome of another species than the authors'."""
+    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path / "data"))
+    path = shutil.copytree(ROOT / "book" / "own-data", tmp_path / "own") / "my.yml"
+    path.write_text(re.sub(r"(?m)^marks: .*\n", "", path.read_text()).replace("genome: toy ", "genome: mm10 "))
+    rows = []
+    for mark in MARKS:
+        (path.parent / f"{mark}.bed").write_bytes((path.parent / "T1-H3K4me3.bed").read_bytes())
+        rows.append(f"T1,{mark},{mark}.bed,bed\n")
+    (path.parent / "samples.csv").write_text("cell_type,mark,path,format\n" + "".join(rows))
+    return path
+
+
+def test_networks_of_the_authors_say_where_own_depth_and_contacts_are_not_as_theirs(chromolib, own, tmp_path):
+    checkpoint = tmp_path / "released.pt"
+    checkpoint.write_bytes(peer.checkpoint(peer.network("clf", seed=9)).getvalue())
+    arguments = ["predict", "--weights", checkpoint, "--profile", own, "--cell-type", "T1", "--out", tmp_path / "p.csv"]
+    status, lines, _ = chromolib(*arguments)
+    depth = "profile my-cells: depth of reads as they are; the authors' networks were trained on reads of 36 bp, at most 30,000,000 of a mark: "
+    assert status == 0 and lines[0] == depth + "rules: {truncate_bp: 36, max_reads: 30000000} makes it like theirs"
+    assert not any("pCREs" in line for line in lines)
+    text = own.read_text()
+    own.write_text(text.replace("  contacts: contacts.csv", "  #").replace("inputs:", "rules: {truncate_bp: 36, max_reads: 30000000}\ninputs:"))
+    (line,) = pretrained.unlike_released(load_profile(own), load_dataset(load_profile(own), "T1"))
+    assert line == "profile my-cells: no pCREs; the authors' networks were trained with up to 8 of each gene, and see promoters alone here"
+
+
+def test_a_profile_that_the_authors_networks_can_not_read_is_refused_before_they_are_fetched(chromolib, own, monkeypatch, tmp_path):
+    monkeypatch.setattr(pretrained, "load_released", lambda *_, **__: pytest.fail("fetched"))
+    arguments = ["predict", "--weights", "E003", "--profile", own, "--cell-type", "T1", "--out", tmp_path / "p.csv"]
+    text = own.read_text()
+    for old, new, message in (
+        ("cell_types:", "marks: [H3K4me3, H3K27ac]\ncell_types:", r"profile my-cells: no H3K4me1, .*, H3K9ac among its marks \(H3K4me3, H3K27ac\), expected"),
+        ("cell_types:", "frame_bp: 20000\ncell_types:", "frame_bp=20000 in bins of base_bp=100, expected 40000 in bins that divide 2000, 500, 100"),
+        ("cell_types:", "base_bp: 250\nbin_bp: [1000, 250]\ncell_types:", "frame_bp=40000 in bins of base_bp=250, expected"),
+    ):
+        own.write_text(text.replace(old, new))
+        status, _, lines = chromolib(*arguments)
+        assert status == 1 and len(lines) == 1 and re.search(message, lines[0]), lines
 
 
 def test_predict_equals_the_release_on_its_own_genes(chromolib, demo_archive, tmp_path):

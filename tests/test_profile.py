@@ -146,6 +146,32 @@ def test_file_that_is_no_profile_is_one_line_that_names_it(tmp_path, content):
     assert str(error.value).startswith(str(path)) and len(str(error.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("title: My cells", "title: My cells\ntitle: Others", ":8: not readable as YAML: found title for the second time, expected it once; correct it"),
+        ("  kind: raw", "  kind: raw\n  reads: a\n  reads: b", ":7: not readable as YAML: found reads for the second time, expected it once; correct it"),
+        ("title: My cells", "title: 2024-13-45", ":7: not readable as YAML: found '2024-13-45' (month must be in 1..12), expected a number, a date or text in quotes; correct it"),
+        ("title: My cells", "title: [", ":8: not readable as YAML: expected the node content, but found '<stream end>'; correct it"),
+    ],
+)  # fmt: skip
+def test_yaml_that_holds_what_can_not_be_is_told_with_its_line(tmp_path, old, new, message):
+    path = write(tmp_path / "mine.yml")
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(InputError) as error:
+        load_profile(path)
+    assert str(error.value) == f"{path}{message}"
+
+
+def test_a_profile_may_begin_with_a_byte_order_mark_and_hold_anchors(tmp_path):
+    path = write(tmp_path / "mine.yml")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"kind: raw", b"kind: raw\n  contacts_samples: &all {C1: x}\nlocal_files: {<<: *all}"))
+    profile = load_profile(path)
+    assert profile.name == "mine" and list(profile.local_files) == ["C1"]
+
+
 def test_unknown_profile_lists_the_known_ones():
     with pytest.raises(InputError, match="unknown profile 'simm': expected one of .*smoke.*, or a path"):
         load_profile("simm")

@@ -53,6 +53,11 @@ def test_reads_off_the_genome_are_counted_and_those_over_an_end_cut(tmp_path):
     }
 
 
+def test_tag_align_and_named_reads_are_neither_bed_graph_nor_bedpe(tmp_path):
+    for row in ("chr1\t5\t41\tN\t1000\t+", "chr1\t5\t41\t1\t1000\t+", "chr1\t5\t41\tread1", "chr1\t5\t41\tchr1\t0\t+"):
+        assert rows_of(readers.read_reads(write(tmp_path / "r.bed", row + "\n"), GENOME)) == [["chr1", 5, 41]]
+
+
 def test_lines_for_browsers_are_no_reads_and_are_counted(tmp_path):
     text = 'track name="x"\nbrowser position chr1\n# reads\nchr1\t5\t41\n\nchr1\t6\t42'
     reads = readers.read_reads(write(tmp_path / "r.bed", text), GENOME)
@@ -93,6 +98,9 @@ def test_gzip_of_several_members_is_read_to_its_end(tmp_path):
         ("@SQ\tSN:chr1\tLN:1000\n", "found SAM or FASTQ, expected BAM; .*samtools view -b"),
         ("CRAM\x03\x00", "found CRAM, expected BAM"),
         ("\x7fELF\x02\x01\x01\x00", "line 1 is '.x7fELF"),
+        ("track type=bedGraph\nchr1\t5\t41\t0.25\n", r"found bedGraph \(chr1 5 41 0.25\), which holds a signal, .*bedGraphToBigWig"),
+        ("chr1\t5\t41\t3\r\n", r"found bedGraph \(chr1 5 41 3\)"),
+        ("chr1\t5\t41\tchr1\t90\t126\tpair\t30\t+\t-\n", r"found BEDPE \(chr1 5 41 chr1 90 126 .*one line a read"),
     ],
 )
 def test_wrong_reads_are_refused_in_one_line(tmp_path, text, message):
@@ -166,12 +174,12 @@ def test_each_read_is_drawn_as_often_as_any_other():
 
 
 def make_bam(path, rows, sizes=GENOME.sizes):
-    """Rows of (flag, contig or None, start, CIGAR)."""
+    """Rows of (flag, contig or None, start, CIGAR) and perhaps the mapping quality."""
     header = {"HD": {"VN": "1.6"}, "SQ": [{"SN": name, "LN": size} for name, size in sizes.items()]}
     with pysam.AlignmentFile(str(path), "wb", header=header) as bam:
-        for i, (flag, contig, start, cigar) in enumerate(rows):
+        for i, (flag, contig, start, cigar, *mapq) in enumerate(rows):
             read = pysam.AlignedSegment(bam.header)
-            read.query_name, read.flag = f"r{i}", flag
+            read.query_name, read.flag, read.mapping_quality = f"r{i}", flag, *(mapq or [0])
             if contig is not None:
                 read.reference_name, read.reference_start, read.cigarstring = contig, start, cigar
             n = read.infer_query_length() or 36
@@ -205,6 +213,15 @@ def test_duplicates_stay_unless_they_are_not_wanted(tmp_path):
     reads = readers.read_reads(path, GENOME, drop_duplicates=True, truncate_bp=36)
     assert reads["start"].tolist() == [10, 20, 980, 40] and reads["end"].tolist() == [46, 56, 1000, 72]
     assert reads.attrs["dropped"]["duplicate"] == 1
+
+
+def test_reads_of_low_mapping_quality_stay_unless_a_limit_is_given(tmp_path):
+    rows = [(0, "chr1", start, "36M", mapq) for start, mapq in ((10, 0), (20, 9), (30, 10), (40, 255))] + [(1024, "chr1", 50, "36M", 0)]
+    path = make_bam(tmp_path / "r.bam", rows)
+    assert readers.read_reads(path, GENOME)["start"].tolist() == [10, 20, 30, 40, 50]
+    reads = readers.read_reads(path, GENOME, min_mapq=10, drop_duplicates=True)
+    assert reads["start"].tolist() == [30, 40]
+    assert reads.attrs["dropped"] == {"duplicate": 1, "mapping quality below 10": 2}
 
 
 def test_blocks_that_bam_is_read_in_change_nothing(tmp_path, monkeypatch):

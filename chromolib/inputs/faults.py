@@ -16,10 +16,17 @@ from tqdm import tqdm
 
 from .. import align, readers, sources
 from ..config import ROOT, InputError
-from ..genome import Genome, profile_genome
-from ..profile import GO, OwnInputs, Profile, RawInputs, cohort_of, try_profile
+from ..genome import Genome, build_names, profile_genome
+from ..profile import GO, OwnInputs, Profile, RawInputs, cohort_of, profile_file, profile_names, try_profile
 from . import raw
 from .files import Sample, expression_files, mixed, place_of
+from .parts import labels, one_class
+
+LARGE_AMOUNT = 25  # RPKM or TPM of some gene in any cells; log2 of one is hardly that large
+
+
+LARGE_ARCSINH = 20  # the arcsinh of 240 million, which no -log10 p is
+MAY_BE_BARE = ("chrY", "Y")  # of reads: cells may be female
 
 
 class Findings(NamedTuple):
@@ -38,12 +45,19 @@ def find(name: str) -> Findings:
         return Findings(None, faults, notes)
     genome = _tried(faults, profile_genome, profile)
     _tried(faults, profile.train_config)
+    if isinstance(profile.inputs, OwnInputs) and profile.name in profile_names() and profile_file(name).resolve() != profile_file(profile.name).resolve():
+        faults.append(
+            f"profile {profile.name}: name: found that of {profile_file(profile.name)}, whose folders below data/ and _build/ both would share; expected one "
+            "of its own; choose another"
+        )
     for notebook in profile.notebooks:
         if not (ROOT / "notebooks" / f"{notebook}.ipynb").is_file():
             faults.append(f"profile {profile.name}: notebooks: no notebook {notebook!r}; see notebooks/")
     if genome is not None:
         folds = ", ".join(map(str, genome.fold_ids))
         notes.append(f"genome {genome.name}, {len(genome.sizes)} chromosomes in folds {folds}")
+        if profile.chrom_sizes and not profile.folds and profile.genome in build_names():
+            notes.append(f"chrom_sizes: {genome.name} is known by name, but chromosomes of this file are dealt into folds anew; leave it out for the build's own folds")
     if isinstance(profile.inputs, OwnInputs):
         _check_own(profile, genome, faults, notes)
     if genome is not None and not profile.simulated:
@@ -68,14 +82,16 @@ def _tried(faults: list[str], function, *args, **options):
 
 def _check_own(profile: Profile, genome: Genome | None, faults: list[str], notes: list[str]) -> None:
     """What does not need the genome is checked without one."""
-    inputs = profile.inputs
+    inputs, covered = profile.inputs, {}
     samples = _tried(faults, readers.read_samples, profile.folder / inputs.samples, faults)
     if samples is not None:
-        _check_samples(profile, genome, samples, faults, notes)
+        covered = _check_samples(profile, genome, samples, faults, notes)
     expression = _expression(profile, faults)
     if genome is None:
         return
     tss = _check_genes(profile, genome, expression, faults, notes)
+    if tss is not None:
+        _check_coverage(genome, covered, tss, faults)
     for cell_type in profile.cell_types if inputs.contacts else []:
         _check_contacts(profile, genome, cell_type, tss, faults, notes)
     for path in dict.fromkeys(profile.folder / inputs.domains.format(cell_type=name) for name in profile.cell_types if inputs.domains):
@@ -105,6 +121,8 @@ def _check_second_species(profile: Profile, faults: list[str], notes: list[str])
     faults += [f"profile {profile.name}: second_species: {fault}" for fault in wrong]
     if other:
         _tried(faults, other.check_measured)
+        if other.name == profile.name:
+            faults.append(f"profile {profile.name}: second_species: {named.profile} has the same name, whose folders both would share; expected another; rename one")
     for setting in ("marks", "frame_bp", "bin_bp", "log_base") if other else ():
         here, there = getattr(profile, setting), getattr(other, setting)
         if here != there:
@@ -125,7 +143,9 @@ def _check_second_species(profile: Profile, faults: list[str], notes: list[str])
 
 def _check_samples(
     profile: Profile, genome: Genome | None, samples: pd.DataFrame, faults: list[str], notes: list[str]
-) -> None:
+) -> dict[Path, set[str]]:
+    """The chromosomes that each file of reads has some on, of those that are of this build."""
+    covered = {}
     sheet = profile.folder / profile.inputs.samples
     for name, known in (("cell_type", tuple(profile.cell_types)), ("mark", profile.sampled)):
         for row in samples[~samples[name].isin(known)].drop_duplicates(name).itertuples():
@@ -144,16 +164,24 @@ def _check_samples(
         if not path.is_file():
             faults.append(f"{sheet}:{row.line}: no file {path}; correct path, which is relative to the sheet")
         elif genome is not None:
-            _tried(faults, _check_sample, Sample(row.mark, path, row.format, row.scale), profile, genome, faults, notes)
+            chroms = _tried(faults, _check_sample, Sample(row.mark, path, row.format, row.scale), profile, genome, faults, notes)
+            covered |= {} if chroms is None else {path: chroms}
+    return covered
 
 
-def _check_sample(sample: Sample, profile: Profile, genome: Genome, faults: list[str], notes: list[str]) -> None:
+def _check_sample(sample: Sample, profile: Profile, genome: Genome, faults: list[str], notes: list[str]) -> set[str] | None:
+    """Chromosomes with reads; None where it is not of reads, or of another build."""
     path = sample.path
     if sample.format == "fastq":
         _check_fastq(path, profile, faults)
     elif sample.format == "bigwig":
         found = readers.load_bigwig(path).sizes
         faults += _length_faults(path, found, genome)
+        if sample.scale == "arcsinh-p" and (largest := readers.largest_value(path) or 0) > LARGE_ARCSINH:
+            faults.append(
+                f"{path}: the largest value is {largest:g}, expected at most {LARGE_ARCSINH} of scale arcsinh-p, an arcsinh that has been taken already; name "
+                "the scale of plain -log10 p normalised"
+            )
         missing = [chrom for chrom in genome.folds if chrom not in found]
         if missing and len(missing) < len(genome.folds):
             faults.append(
@@ -162,18 +190,47 @@ def _check_sample(sample: Sample, profile: Profile, genome: Genome, faults: list
     elif sample.format == "bam":
         if readers.first_bytes(path)[:4] != b"BAM\1":
             faults.append(f"{path}: is no BAM, as format says; correct it, or turn SAM or CRAM into BAM with samtools view -b")
-            return
-        with readers.reading(path, "a BAM file"), pysam.AlignmentFile(str(path), "rb") as bam:
-            faults += _length_faults(path, dict(zip(bam.references, bam.lengths, strict=True)), genome)
+            return None
+        return _check_bam(path, genome, faults, notes)
     else:
-        reads = readers.read_reads(path, genome, format="bed").attrs
+        if set_ := [name for name in ("drop_duplicates", "min_mapq") if getattr(profile.rules, name)]:
+            notes.append(f"{path}: without effect here: rules.{' and rules.'.join(set_)}, since BED holds neither marks of duplicates nor mapping qualities")
+        table = readers.read_reads(path, genome, format="bed")
+        reads, others = table.attrs, [f"{n:,} {reason}" for reason, n in table.attrs["dropped"].items()]
+        notes.append(f"{path}: {reads['kept']:,} reads are used" + (f", left out are {', '.join(others)}" if others else ""))
         if n := reads["dropped"].get("past the end of its chromosome"):
             faults.append(
                 f"{path}: {n:,} reads past the end of their chromosome, expected none on {genome.name}; is `genome` of the "
                 "profile the build that they were aligned to?"
             )
-        if others := [f"{n:,} {reason}" for reason, n in reads["dropped"].items()]:
-            notes.append(f"{path}: {reads['kept']:,} reads are used, left out are {', '.join(others)}")
+            return None
+        return set(table["chrom"].unique())
+    return None
+
+
+def _check_bam(path: Path, genome: Genome, faults: list[str], notes: list[str]) -> set[str] | None:
+    """As `_check_sample`."""
+    with readers.reading(path, "a BAM file"), pysam.AlignmentFile(str(path), "rb") as bam:
+        lengths = dict(zip(bam.references, bam.lengths, strict=True))
+    if wrong := _length_faults(path, lengths, genome):
+        faults += wrong
+        return None
+    counts = {chrom: n for chrom, n in readers.aligned_reads(path).items() if chrom in genome.sizes}
+    if missing := [chrom for chrom in genome.folds if chrom not in lengths and chrom not in MAY_BE_BARE]:
+        faults.append(f"{path}: no chromosome {', '.join(missing)}, expected all that are in a fold; leave them out of folds in the profile")
+    notes.append(f"{path}: {sum(counts.values()):,} reads are aligned; those that are secondary, supplementary or failed quality checks are left out in preprocessing")
+    return {chrom for chrom, n in counts.items() if n} | {*missing}  # which are told already
+
+
+def _check_coverage(genome: Genome, covered: Mapping[Path, set[str]], tss: pd.DataFrame, faults: list[str]) -> None:
+    """A chromosome without a single read would have no signal at any of its genes, in a network's eyes."""
+    of_genes = set(tss["chrom"])
+    for path, chroms in covered.items():
+        if bare := [chrom for chrom in genome.folds if chrom in of_genes and chrom not in chroms and chrom not in MAY_BE_BARE]:
+            faults.append(
+                f"{path}: no reads on {', '.join(bare[:8])}{f' and {len(bare) - 8} more' if len(bare) > 8 else ''}, expected some on each chromosome of a fold that has genes; is the file whole? "
+                "correct it, or leave these out of folds in the profile"
+            )
 
 
 def _check_fastq(path: Path, profile: Profile, faults: list[str]) -> None:
@@ -244,6 +301,7 @@ def _check_genes(
             faults.append(f"{counts} (found {found}), expected the same ids; {hint}")
             return None
         notes.append(counts)
+        _check_levels(profile, path, table[table["gene_id"].isin(tss["gene_id"])], faults, notes)
     of_files = [(path, set(table["gene_id"])) for path, table in expression.items()]
     for path, found in of_files[1:]:
         first, genes = of_files[0]
@@ -256,9 +314,29 @@ def _check_genes(
     notes.append("genes by fold: " + ", ".join(f"{fold}: {in_fold.get(fold, 0):,}" for fold in genome.fold_ids))
     if not len(in_fold):
         faults.append(f"{annotation}: no gene on a chromosome of a fold, expected some on {', '.join(list(genome.folds)[:3])}, ...; set folds in the profile")
+    elif profile.is_measured and len(genome.fold_ids) < 2:
+        faults.append(
+            f"profile {profile.name}: folds: found {len(genome.fold_ids)}, expected two or more, since a network is trained on the others; add some, or "
+            "leave inputs.expression out for cells to predict only"
+        )
     elif profile.is_measured and (empty := [str(fold) for fold in genome.fold_ids if not in_fold.get(fold, 0)]):
         faults.append(f"profile {profile.name}: no gene in fold {', '.join(empty)}, expected some in each; set folds in the profile")
     return tss
+
+
+def _check_levels(profile: Profile, path: Path, table: pd.DataFrame, faults: list[str], notes: list[str]) -> None:
+    """Does expression of the genes that are kept make two classes, and does it look as if it were on a scale of amounts?"""
+    for name in (name for name in profile.cell_types if name in table):
+        labelled = labels(table[name], profile.rules.label)
+        if fault := one_class(labelled, table[name]):
+            faults.append(f"{path}: {name}: {fault}")
+        elif not 0.4 <= (share := labelled.mean()) <= 0.6:
+            notes.append(f"{path}: {name}: {share:.0%} of {len(table):,} genes are labelled on (median {table[name].median():g}): many have the same value")
+        if table[name].max() < LARGE_AMOUNT:
+            notes.append(
+                f"{path}: {name}: the largest value is {table[name].max():g}; is it a logarithm? expected amounts such as RPKM or TPM, whose "
+                "logarithm is taken here"
+            )
 
 
 # Contacts
@@ -272,7 +350,10 @@ def _check_contacts(
     tables = _tried(faults, raw.read_contacts, profile, paths, genome, cell_type, faults)
     if tables is None or tss is None:
         return
-    pairs, _ = raw.pairs_of(profile, list(tables.values()), tss)
+    found = _tried(faults, raw.pairs_of, profile, list(tables.values()), tss)
+    if found is None:
+        return
+    pairs, _ = found
     where, n_genes = ", ".join(map(str, paths)), pairs["gene_id"].nunique()
     notes.append(f"{cell_type}: {len(pairs):,} contacts of {n_genes:,} of {tss['gene_id'].nunique():,} genes in {where}")
     if not n_genes:

@@ -34,9 +34,19 @@ NOT_MEASURED = -1  # label of a gene whose expression is not known
 
 def labels(expression: pd.Series, rule: str = "at-or-above") -> pd.Series:
     """1 for expression at or above the median, or, by the rule "above", only above it; else 0; NOT_MEASURED where it is NaN."""
-    median = expression.median()
+    median = expression.median()  # where it is 0, as of mostly silent genes, "at or above" holds for all: `one_class` tells
     is_on = (expression >= median) if rule == "at-or-above" else (expression > median)
     return is_on.astype(int).where(expression.notna(), NOT_MEASURED)
+
+
+def one_class(labelled: pd.Series, expression: pd.Series) -> str | None:
+    """What is wrong with labels of which all are alike, in words; None where there are two classes, no expression, or a single
+    gene, which is its own median."""
+    if len(labelled) < 2 or labelled.nunique() > 1 or labelled.iloc[0] == NOT_MEASURED:
+        return None
+    what = "on" if labelled.iloc[0] else "off"
+    way_out = "leave silent genes out, or choose rules: {label: above}" if labelled.iloc[0] else "leave rules.label out, or some of the genes"
+    return f"all {len(labelled):,} genes are labelled {what} (median {expression.median():g}), expected two classes; {way_out}"
 
 
 def turn_minus(signal: np.ndarray, strand: pd.Series) -> np.ndarray:

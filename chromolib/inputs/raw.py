@@ -17,7 +17,7 @@ from ..config import PC1, InputError
 from ..genome import Genome, Region
 from ..profile import OwnInputs, Profile
 from .files import Files, Sample, expression_files, files_of
-from .parts import Parts, labels, no_pairs
+from .parts import Parts, labels, no_pairs, one_class
 
 Counts = dict[str, dict[str, int]]  # what -> reason -> rows
 
@@ -26,6 +26,8 @@ def read(profile: Profile, cell_type: str, genome: Genome) -> Parts:
     files = files_of(profile, cell_type)
     tss, dropped, genes = _genes(profile, files, genome, cell_type)
     genes["label"] = labels(genes["expression"], profile.rules.label)
+    if fault := one_class(genes["label"], genes["expression"]):
+        raise InputError(f"{files.expression}: {cell_type}: {fault}")
     tables = read_contacts(profile, files.contacts, genome, cell_type)
     pairs, of_pairs = pairs_of(profile, list(tables.values()), tss)
     of_contacts = {f"contacts of {path.name}": table.attrs["dropped"] for path, table in tables.items()}
@@ -61,7 +63,7 @@ def read_expression(profile: Profile, cell_types: Sequence[str]) -> pd.DataFrame
     read_from = {
         "rpkm": readers.read_expression,
         "table": readers.read_expression_table,
-        "rsem": lambda path, names: readers.read_rsem(path).rename(columns={"expression": names[0]}),
+        "rsem": lambda path, names: readers.read_rsem(path, unit=getattr(profile.inputs, "expression_unit", "FPKM")).rename(columns={"expression": names[0]}),
     }[profile.inputs.expression_format]
     paths = expression_files(profile, cell_types)
     if profile.inputs.expression_format == "rsem" and (several := [path for path, names in paths.items() if len(names) > 1]):
@@ -141,7 +143,8 @@ def read_contacts(
         "matrices": lambda path: readers.read_hic(path, genome, above=profile.rules.min_contact),
         "ibed": lambda path: readers.read_ibed(path, genome),
         "peak-matrix": lambda path: readers.read_peak_matrix(path, genome, sample=sample),
-        "table": lambda path: readers.read_contact_table(path, genome, cell_type, faults),
+        "bedpe": lambda path: readers.read_bedpe(path, genome, column=int(inputs.contacts_column or 8), faults=faults),
+        "table": lambda path: readers.read_contact_table(path, genome, cell_type, faults, cell_types=None if faults is None else tuple(profile.cell_types)),
     }[form]
     return {path: read_from(path) for path in paths}
 
@@ -169,11 +172,13 @@ def pairs_of(profile: Profile, tables: Sequence[pd.DataFrame], tss: pd.DataFrame
         pairs.append(kept)
     if touching := [table for table in tables if "gene_id" not in table]:
         table = pd.concat(touching, ignore_index=True)
-        is_closed = profile.inputs.contacts_format not in ("matrices", "table")
-        fragments = contacts.fragment_of_tss(tss, contacts.bait_fragments(table), is_closed=is_closed)
-        near = contacts.neighbours(table, rules.min_contact)
-        pairs.append(contacts.pairs_of_genes(tss, fragments, near, repeated=rules.repeated))
-        n_without = tss["gene_id"].nunique() - tss["gene_id"][fragments.notna()].nunique()
+        is_closed = profile.inputs.contacts_format not in ("matrices", "bedpe", "table")
+        held = contacts.fragments_of_tss(tss, contacts.bait_fragments(table), is_closed=is_closed)
+        if profile.inputs.contacts_format not in ("bedpe", "table"):  # those that a user writes may overlap; of all others the first counts
+            held = held.drop_duplicates("row")
+        near, reached = contacts.neighbours(table, rules.min_contact), tss.iloc[held["row"]].set_axis(held.index)
+        pairs.append(contacts.pairs_of_genes(reached, held["fragment"], near, repeated=rules.repeated))
+        n_without = tss["gene_id"].nunique() - reached["gene_id"].nunique()
         dropped["genes with contacts"] = {"no TSS in a fragment": n_without} if n_without else {}
     return pd.concat(pairs, ignore_index=True).drop_duplicates(["gene_id", "region"]), dropped
 
@@ -202,6 +207,7 @@ def ensure_signal(profile: Profile, cell_type: str, files: Files, genome: Genome
 def _ensure_depth(profile: Profile, samples: list[Sample], fasta: Path | None, path: Path, genome: Genome) -> dict:
     rules, paths = profile.rules, [sample.path for sample in samples]
     options = {"truncate_bp": rules.truncate_bp, "max_reads": rules.max_reads, "seed": rules.seed, "clip": rules.clip_depth}
+    options |= {name: getattr(rules, name) for name in ("drop_duplicates", "min_mapq") if getattr(rules, name)}  # else notes of before would not hold
     if samples[0].format == "fastq":
         # A sequence of a user's own may serve many profiles, and so does its index beside it.
         index = None if isinstance(profile.inputs, OwnInputs) else profile.work_dir / f"{fasta.name}.bwa"

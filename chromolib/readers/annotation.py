@@ -66,6 +66,12 @@ def read_gtf(
         kind = _attribute(text, "gene_type").fillna(_attribute(text, "gene_biotype"))
         is_wanted = pd.Series(True, index=table.index)
         if biotype is not None:
+            if (is_bare := kind.isna() & _attribute(text, "transcript_id").notna()).any():  # as NCBI, StringTie and UCSC write it
+                row = is_bare.idxmax()
+                raise InputError(
+                    f"{path}: line {row:,}, {text[row][:60]}, has neither gene_type nor gene_biotype, expected one that tells genes that are {biotype}; "
+                    "write `rules: {biotype: null}` into the profile for genes of all kinds, or take the GTF of GENCODE or Ensembl"
+                )
             refuse_first(kind.isna(), text, "has neither gene_type nor gene_biotype")
             is_wanted = kind == biotype
         table, text = table[is_wanted], text[is_wanted]

@@ -100,6 +100,14 @@ def load_bigwig(path: Path) -> BigWig:
         return _load(path, file)
 
 
+def largest_value(path: Path) -> float | None:
+    """The largest value of a bigWig, from the summary in its header; None where it has none. Raises as `load_bigwig`."""
+    load_bigwig(path)
+    with reading(path, EXPECTED), open(path, "rb") as file:
+        summary_at = _HEADER.unpack(file.read(_HEADER.size))[9]
+        return struct.unpack("<Qdd", _bytes(file, summary_at, 24))[2] if summary_at else None  # bases covered, smallest, largest
+
+
 def _load(path: Path, file: BinaryIO) -> BigWig:
     header = file.read(_HEADER.size)
     n_bytes = file.seek(0, os.SEEK_END)

@@ -5,6 +5,8 @@ In: tagAlign and other BED files, BAM. Out: one row per read, positions in bp, 0
 
 from __future__ import annotations
 
+import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,9 +29,10 @@ Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # of each read: chromosome as 
 EXPECTED = {"bed": "tagAlign or BED: chrom, start, end, ... without a header", "bam": "BAM"}
 _BLOCK_BYTES = 1 << 24  # of text at a time, about half a million reads
 _BLOCK_READS = 1 << 20
-_ROW = np.dtype([("flag", np.uint16), ("contig", np.int32), ("start", np.int32), ("end", np.int32)])
+_ROW = np.dtype([("flag", np.uint16), ("contig", np.int32), ("start", np.int32), ("end", np.int32), ("mapq", np.uint8)])
 _FLAGS = {4: "unmapped", 256: "secondary", 2048: "supplementary", 512: "failed quality checks"}  # as SAM's bits say
 _DUPLICATE = {1024: "duplicate"}
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _NOT_READS = (b"#", b"track", b"browser")  # how lines of BED begin that are for genome browsers
 _ALIENS = {
     b"CRAM": "CRAM, expected BAM; turn it into BAM with samtools view -b",
@@ -58,6 +61,7 @@ def read_reads(
     max_reads: int | None = None,
     seed: int = 0,
     drop_duplicates: bool = False,
+    min_mapq: int = 0,
 ) -> pd.DataFrame:
     """Read aligned reads: tagAlign or any BED file whose first three columns are chrom, start and end, or BAM.
 
@@ -77,6 +81,8 @@ def read_reads(
         on the reads, but not on their order or on how they are spread over files.
     drop_duplicates : bool
         Leave out what BAM marks as a duplicate; the release keeps it.
+    min_mapq : int
+        Leave out reads of BAM whose mapping quality is below; 0 is that of a read that fits several places equally well.
 
     Returns
     -------
@@ -98,7 +104,7 @@ def read_reads(
         tallies.append(_Tally())
         with reading(file, EXPECTED.get(format, "tagAlign, BED or BAM")):
             kind = format or _kind(file)
-            found = _bam(file, genome, drop_duplicates, tallies[-1]) if kind == "bam" else _bed(file, genome, tallies[-1])
+            found = _bam(file, genome, drop_duplicates, min_mapq, tallies[-1]) if kind == "bam" else _bed(file, genome, tallies[-1])
             parts += [_fitted(part, genome, truncate_bp, tallies[-1]) for part in found]
         _check_genome(file, genome, tallies[-1])
     code, start, end = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -179,13 +185,31 @@ def _codes(names: Sequence[str], genome: Genome) -> np.ndarray:
 
 
 def _bed(path: Path, genome: Genome, tally: _Tally) -> Iterator[Part]:
-    n_lines = 0
+    n_lines, is_first = 0, True
     for block in blocks_of_lines(path, _BLOCK_BYTES):
+        if is_first:
+            is_first = not _refuse_other_beds(path, block, genome)
         n_here = block.count(b"\n") + (not block.endswith(b"\n"))
         names, code, start, end = _parsed(block, n_here) or _read_by_line(path, block, n_lines, tally)
         tally.contigs.update(dict.fromkeys(names))
         yield _codes(names, genome)[code], start, end
         n_lines += n_here
+
+
+def _refuse_other_beds(path: Path, block: bytes, genome: Genome) -> bool:
+    """Whether the first row lies in this block; an InputError where it is of a format that begins as BED does and holds no reads."""
+    row = next((line for line in io.BytesIO(block) if line.strip() and not line.startswith(_NOT_READS)), None)
+    fields = [field.decode(errors="replace") for field in (row or b"").rstrip().split(b"\t")]
+    if len(fields) == 4 and _NUMBER.fullmatch(fields[3]):
+        raise InputError(
+            f"{path}: found bedGraph ({' '.join(fields)[:60]}), which holds a signal, expected {EXPECTED['bed']}; turn it into bigWig with UCSC's "
+            "bedGraphToBigWig and name it as one, or where the fourth column is the name of a read, cut it off"
+        )
+    if len(fields) >= 6 and fields[3] in genome.sizes and fields[4].isdigit() and fields[5].isdigit():
+        raise InputError(
+            f"{path}: found BEDPE ({' '.join(fields)[:60]}), which holds pairs, expected {EXPECTED['bed']}; give the BAM, or one line a read"
+        )
+    return row is not None
 
 
 def _parsed(block: bytes, n_lines: int) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray] | None:
@@ -233,7 +257,7 @@ def _read_by_line(
 # BAM
 
 
-def _bam(path: Path, genome: Genome, drop_duplicates: bool, tally: _Tally) -> Iterator[Part]:
+def _bam(path: Path, genome: Genome, drop_duplicates: bool, min_mapq: int, tally: _Tally) -> Iterator[Part]:
     path.stat()  # pysam calls damaged files missing, too
     verbosity = pysam.set_verbosity(0)  # it would also write lines of its own besides the error
     try:
@@ -241,14 +265,30 @@ def _bam(path: Path, genome: Genome, drop_duplicates: bool, tally: _Tally) -> It
             _check_lengths(path, dict(zip(bam.references, bam.lengths, strict=True)), genome)
             code_of = _codes([*bam.references, ""], genome)  # the last is -1, for reads without a contig
             tally.contigs.update(dict.fromkeys(bam.references))
-            rows = ((read.flag, read.reference_id, read.reference_start, read.reference_end or 0) for read in bam)
+            rows = ((read.flag, read.reference_id, read.reference_start, read.reference_end or 0, read.mapping_quality) for read in bam)
             while len(part := np.fromiter(islice(rows, _BLOCK_READS), _ROW)):
-                part = _primary(part, _FLAGS | _DUPLICATE if drop_duplicates else _FLAGS, tally)
+                part = _primary(part, _FLAGS | _DUPLICATE if drop_duplicates else _FLAGS, min_mapq, tally)
                 yield code_of[part["contig"]], part["start"], part["end"]
     except OSError:
         raise ValueError("it is cut short or damaged") from None
     finally:
         pysam.set_verbosity(verbosity)
+
+
+def aligned_reads(path: Path) -> dict[str, int]:
+    """Chromosome -> how many reads of a BAM are aligned to it, those that failed quality checks, secondary and supplementary ones too.
+
+    As samtools counts them: from the index beside the file, or where there is none by going through it.
+    """
+    verbosity = pysam.set_verbosity(0)
+    try:
+        with reading(path, EXPECTED["bam"]):
+            rows = [line.split("\t") for line in pysam.idxstats(str(path)).splitlines()]
+    except pysam.SamtoolsError:
+        raise InputError(f"{path}: it is cut short or damaged; expected a BAM file; fetch the file again") from None
+    finally:
+        pysam.set_verbosity(verbosity)
+    return {chrom: int(n) for chrom, _, n, _ in rows if chrom != "*"}
 
 
 def _check_lengths(path: Path, lengths: dict[str, int], genome: Genome) -> None:
@@ -260,10 +300,11 @@ def _check_lengths(path: Path, lengths: dict[str, int], genome: Genome) -> None:
             )
 
 
-def _primary(part: np.ndarray, flags: dict[int, str], tally: _Tally) -> np.ndarray:
+def _primary(part: np.ndarray, flags: dict[int, str], min_mapq: int, tally: _Tally) -> np.ndarray:
     """Reads that nothing rules out; each other one counts under the first reason that does."""
     reasons = {reason: part["flag"] & bit > 0 for bit, reason in flags.items()}
     reasons["without a base on the genome"] = part["end"] <= part["start"]
+    reasons[f"mapping quality below {min_mapq}"] = part["mapq"] < min_mapq
     is_kept = np.ones(len(part), bool)
     for reason, is_out in reasons.items():
         tally.dropped[reason] += int((is_kept & is_out).sum())

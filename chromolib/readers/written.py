@@ -19,7 +19,7 @@ import pandas as pd
 from ..config import SCALES, InputError
 from ..genome import Genome
 from ..profile import SampleFormat
-from .table import checked, reading
+from .table import checked, numbered_lines, reading
 
 MAX_LINES = 5  # that are named of one kind of fault; the others are counted
 
@@ -137,12 +137,17 @@ def read_tss_table(path: Path, genome: Genome, faults: list[str] | None = None) 
 
 
 def read_contact_table(
-    path: Path, genome: Genome, cell_type: str | None = None, faults: list[str] | None = None
+    path: Path, genome: Genome, cell_type: str | None = None, faults: list[str] | None = None, *, cell_types: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """Read contacts that a user has written, in one of two forms; a column cell_type, where there is one, is filtered on.
 
     gene_id, region, contact: which regions a gene touches. frag1, frag2, frequency: fragments of an experiment, of which the
-    one that holds a TSS gives its gene the other (`contacts.fragment_of_tss`); both directions count.
+    one that holds a TSS gives its gene the other (`contacts.fragments_of_tss`); both directions count.
+
+    Parameters
+    ----------
+    cell_types : sequence of str, optional
+        All that a column cell_type may hold.
 
     Returns
     -------
@@ -160,10 +165,50 @@ def read_contact_table(
         raise InputError(f"{path}:1: found column {unknown[0]!r}, expected {example} and cell_type; rename it or leave it out")
     table = _read(path, rules, {"cell_type": TEXT}, faults, example=example)
     counts = {}
+    if "cell_type" in table and cell_types is not None:
+        unknown = ~table["cell_type"].isin(list(cell_types)) & ~table.duplicated("cell_type")  # each name once
+        wanted = f"one of the profile's, {', '.join(cell_types)}"
+        _tell(path, _faults_in(path, table, unknown.to_numpy(), table["cell_type"], "cell_type", wanted), faults)
     if "cell_type" in table and cell_type is not None:
         here = table["cell_type"] == cell_type
         counts["another cell type"] = (~here).sum()
         table = table[here]
+    return _contacts(path, table, (first, second, value), genome, faults, counts)
+
+
+def read_bedpe(path: Path, genome: Genome, *, column: int = 8, faults: list[str] | None = None) -> pd.DataFrame:
+    """Read pairs of regions as BEDPE: chrom, start and end of either end in columns 1 to 6, 0-based, end excluded, and how often
+    they touch in another, counted from 1 (8, the score). A header is passed over.
+
+    Returns
+    -------
+    DataFrame
+        As `read_contact_table` of fragments gives them. `faults` as in `read_samples`.
+    """
+    n_fields, expected = max(6, column), f"BEDPE: chrom, start, end, chrom, start, end and in column {column} a number, separated by TABs"
+    with reading(path, expected):
+        rows = [(line, text.split("\t")) for line, text in numbered_lines(path) if not text.startswith(("#", "track", "browser"))]
+    rows = [(line, [field.strip() for field in row]) for line, row in rows]
+    if rows and not any(field.lstrip("-").isdigit() for field in rows[0][1][1:6]):  # names of columns
+        rows = rows[1:]
+    short = [f"{path}:{line}: {len(row)} fields, expected {n_fields} or more of {expected}; correct the row" for line, row in rows if len(row) < n_fields]
+    _tell(path, short, faults)
+    table = pd.DataFrame(
+        [(f"{row[0]}:{row[1]}-{row[2]}", f"{row[3]}:{row[4]}-{row[5]}", row[column - 1], line) for line, row in rows if len(row) >= n_fields],
+        columns=["frag1", "frag2", "frequency", "line"],
+    ).astype({"frag1": "str", "frag2": "str", "frequency": "str", "line": np.int64})
+    table = _kept(path, table, {"frag1": REGION, "frag2": REGION, "frequency": AMOUNT}, faults)
+    if table.empty and faults is None:
+        raise InputError(f"{path}: holds no rows, expected {expected}; add some")
+    return _contacts(path, table, ("frag1", "frag2", "frequency"), genome, faults, {})
+
+
+def _contacts(
+    path: Path, table: pd.DataFrame, names: tuple[str, str, str], genome: Genome, faults: list[str] | None, counts: dict[str, int]
+) -> pd.DataFrame:
+    """What `read_contact_table` returns, of rows that hold what they should; `counts`: those left out before."""
+    first, second, value = names
+    regions = [name for name in (first, second) if name != "gene_id"]
     n_elsewhere = 0
     for name in regions:
         ends = table[name].str.extract(r"^(?P<chrom>[^:]+):\d+-(?P<end>\d+)$").astype({"end": np.int64})
@@ -245,16 +290,20 @@ def _read(
     table = pd.DataFrame([row for row, fit in zip(rows, fits, strict=True) if fit], columns=header, dtype="str")
     table = table[[name for name in (*rules, *optional) if name in header]]
     table["line"] = np.array([line for line, fit in zip(lines, fits, strict=True) if fit], np.int64)
-    bad = pd.Series(False, index=table.index)
-    for name, rule in (rules | optional).items():
-        if name in table:
-            wrong = ~np.asarray(rule.holds(table[name]), bool)
-            _tell(path, _faults_in(path, table, wrong, table[name], name, rule.expected), faults)
-            bad |= wrong
-    table = table[~bad]
+    table = _kept(path, table, {name: rule for name, rule in (rules | optional).items() if name in table}, faults)
     if table.empty and faults is None:
         raise InputError(f"{path}: holds no rows below the header, expected {example}; add some")
     return table
+
+
+def _kept(path: Path, table: pd.DataFrame, rules: Mapping[str, Rule], faults: list[str] | None) -> pd.DataFrame:
+    """The rows that keep all rules."""
+    bad = pd.Series(False, index=table.index)
+    for name, rule in rules.items():
+        wrong = ~np.asarray(rule.holds(table[name]), bool)
+        _tell(path, _faults_in(path, table, wrong, table[name], name, rule.expected), faults)
+        bad |= wrong
+    return table[~bad]
 
 
 def _on_genome(path: Path, table: pd.DataFrame, genome: Genome, faults: list[str] | None) -> pd.DataFrame:

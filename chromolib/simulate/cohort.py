@@ -137,7 +137,7 @@ def _settings(profile: Profile) -> dict:
         "marks": list(profile.sampled),
         "frame_bp": profile.frame_bp,
         "max_pcres": profile.max_pcres,
-        "rules": profile.rules.model_dump(mode="json"),
+        "rules": profile.rules.settings(),
         "inputs": profile.inputs.model_dump(mode="json"),
     }
 
