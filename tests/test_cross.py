@@ -67,10 +67,10 @@ def test_the_rule_leaks_nothing_whatever_the_orthologues(networks):
     cross.check_unseen(used, seen, answers)
     every = mice[["gene_id"]].merge(pd.DataFrame({"network": networks}), how="cross")
     refused = every.merge(used[["gene_id", "network"]], how="left", indicator=True).query("_merge == 'left_only'")
-    if len(refused):                                                             # and each of the others would be a leak
-        for gene, network in refused[["gene_id", "network"]].itertuples(index=False):
-            with pytest.raises(InputError):
-                cross.check_unseen(said((gene, network)), seen, answers)
+    assert len(used) and len(refused)
+    for gene, network in refused[["gene_id", "network"]].itertuples(index=False):       # each of which would be a leak
+        with pytest.raises(InputError, match=f"^cross prediction: 1 genes .* first {gene} by that of fold {network}, which trained on h"):
+            cross.check_unseen(said((gene, network)), seen, answers)
 
 
 def scores_of(source_of, target, fold, cell_type="T", is_across=False, genes=None):
