@@ -135,6 +135,36 @@ def test_species_are_compared_on_the_genes_that_both_may_predict():
     pd.testing.assert_frame_equal(cross.across_species(two), cross.across_species(apart))
 
 
+def of_two_species():
+    """Genes of a mouse by networks of both species, but for one that none of the human's may predict, and the other way round."""
+    target, fold = [1, 1, 0, 0] * 2, [1] * 4 + [2] * 4
+    mouse = scores_of({"M": [4.0, 3, 2, 1, 4, 3, 2, 1], "H": [9.0, 2, 3, 1, 1, 2, 3, 4], "H2": range(8)}, target, fold, "M", is_across=True)
+    human = scores_of({"M2": range(8), "M": [4.0, 3, 2, 1, 4, 2, 3, 1], "H": [4.0, 3, 2, 1, 4, 3, 2, 1]}, target, fold, "H", is_across=True)
+    return pd.concat([mouse.query("not (source == 'H' and gene_id == 'g000')"), human])
+
+
+def test_only_genes_that_all_sources_predict_are_on_the_same_genes_by_hand():
+    table = cross.on_same_genes(of_two_species(), "M", ["M", "H"])
+    assert table.columns.tolist() == ["cell_type", "model", "task", "gene_id", "fold", "score", "target", "kind"]
+    assert table["model"].tolist() == ["trained on M"] * 7 + ["trained on H"] * 7 and set(table["cell_type"]) == {"M"}
+    assert table["gene_id"].tolist() == [f"g{i:03d}" for i in range(1, 8)] * 2
+    assert table["score"].tolist() == [3, 2, 1, 4, 3, 2, 1, 2, 3, 1, 1, 2, 3, 4]
+    assert cross.on_same_genes(of_two_species(), "H", ["M", "H"])["gene_id"].nunique() == 8
+    assert cross.on_same_genes(of_two_species(), "M", ["M", "H", "none"]).empty
+
+
+def test_species_stand_beside_each_other_fold_by_fold_by_hand():
+    table = cross.species_folds(of_two_species(), "H")
+    assert set(table["metric"]) == {"roc_auc"}
+    assert table[["cell_type", "model", "fold", "value", "n"]].to_numpy().tolist() == [
+        ["M", "trained on M", 1, 1.0, 3], ["M", "trained on M", 2, 1.0, 4], ["M", "trained on H", 1, 0.5, 3], ["M", "trained on H", 2, 0.0, 4],
+        ["H", "trained on H", 1, 1.0, 4], ["H", "trained on H", 2, 1.0, 4], ["H", "trained on M", 1, 1.0, 4], ["H", "trained on M", 2, 0.75, 4],
+    ]  # fmt: skip
+    alone = of_two_species()
+    alone = cross.species_folds(alone[~alone["is_across"]], "H")
+    assert alone.empty and {"cell_type", "model", "fold", "metric", "value", "n"} == set(alone)
+
+
 def dataset(seed=0, shift=0.0):
     store = random_store(24, frame_bp=8000, seed=seed, n_pcres=4, max_pcres=2)
     store["promoter"].values[:] += shift * np.asarray(store["label"].values)[:, None, None]
