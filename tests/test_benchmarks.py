@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pickle
 import re
 import sys
 
@@ -38,6 +40,28 @@ def run(script, folder, words):
     script.main([*words.split(), "--folder", str(folder)])
     kept = "" if "--record" in words else report.TRIAL
     return pd.read_csv(folder / "results" / kept / f"{script.__name__}.csv")
+
+
+@pytest.fixture
+def whole_torch():
+    """peer.train forgets again what it is the first to import, and this part of torch cannot be imported twice."""
+    importlib.import_module("torch._dynamo")
+
+
+@pytest.fixture
+def in_this_process(monkeypatch, whole_torch):
+    """What scripts measure in children runs here, where nothing has to be imported again: pickled on the way there and back, on
+    cores that are given back. How much memory it takes is not asked for then; test_train_step and test_scaling have children."""
+
+    def called(function, *args, **kwargs):
+        cores = os.sched_getaffinity(0)
+        try:
+            function, args, kwargs = pickle.loads(pickle.dumps((function, args, kwargs)))
+            return pickle.loads(pickle.dumps(function(*args, **kwargs)))
+        finally:
+            os.sched_setaffinity(0, cores)
+
+    monkeypatch.setattr(report, "in_child", called)
 
 
 # The scripts, end to end
@@ -124,7 +148,7 @@ def test_one_recurrence_equals_lstms_one_by_one():
         baselines.check_equal_work(net, other, lambda net: net.loss(net(first, second), target))
 
 
-def test_preprocess_compares_equal_depth(tmp_path):
+def test_preprocess_compares_equal_depth(tmp_path, in_this_process):
     words = "--reads 3000 --large 5000 --genes 20 --pcres 30 --genome simS"
     table = run(preprocess, tmp_path, words).set_index("what")
     assert table.reset_index().columns.tolist() == COLUMNS
@@ -154,7 +178,7 @@ def test_train_step_writes_times_and_memory(tmp_path):
     assert str(tmp_path) not in page
 
 
-def test_epoch_runs_the_release_s_own_script_beside_ours(tmp_path):
+def test_epoch_runs_the_release_s_own_script_beside_ours(tmp_path, in_this_process):
     words = "--profile smoke --fold 1 --epochs 1 --batch 2 --genes 5 --repeats 1 --workers 0"
     table = run(epoch, tmp_path, words).set_index("what")
     assert table.reset_index().columns.tolist() == COLUMNS
@@ -163,7 +187,7 @@ def test_epoch_runs_the_release_s_own_script_beside_ours(tmp_path):
     assert not (tmp_path / "README.md").exists(), "a trial is not kept"
 
 
-def test_epoch_reads_the_release_s_own_files(demo_archive, tmp_path):
+def test_epoch_reads_the_release_s_own_files(demo_archive, tmp_path, whole_torch):
     setting = epoch.Setting("h1-demo", "E003", fold=4, epochs=1, batch=2, genes=4, device="cpu")
     files = epoch.files_for(setting, tmp_path)
     theirs, _ = epoch.run_release(setting, files, epoch.order_of(setting), workers=0, anomaly=False)
@@ -172,7 +196,7 @@ def test_epoch_reads_the_release_s_own_files(demo_archive, tmp_path):
     assert epoch.check_equal_work(theirs, mine) <= epoch.TOLERANCE
 
 
-def test_paper_scale_counts_the_grid(tmp_path):
+def test_paper_scale_counts_the_grid(tmp_path, in_this_process):
     words = "--profile smoke --genes 40 --epochs 1 --batch 4 --release-genes 2 --release-epochs 1 --workers 0"
     table = run(paper_scale, tmp_path, words).set_index("what")
     assert table.reset_index().columns.tolist() == COLUMNS
