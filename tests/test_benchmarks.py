@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 import sys
+from dataclasses import replace
 
 import authors_recipes
 import baselines
@@ -27,11 +28,12 @@ import torch
 import train_step
 
 from benchmarks import peer
-from chromolib import InputError, TrainConfig, load_dataset, load_profile, workflow
+from chromolib import InputError, TrainConfig, load_dataset, load_profile, train, workflow
 from chromolib.analysis.comparison import linear
 from chromolib.baselines.deepdiff import DeepDiff
 
 COLUMNS = ["what", "unit", "release", "ours", "ratio", "release_range", "ours_range"]
+SMALL = {"d_embedding": 8, "embedding_ff": 8, "pairwise_ff": 8, "regulation_layers": 1, "regulation_heads": 2, "regulation_width": 8, "regulation_ff": 8}
 EXACT = 0.99  # Linux counts resident pages in lots of 64 for each thread
 
 
@@ -87,7 +89,9 @@ def test_engine_counts_what_children_of_a_command_take_and_says_what_failed(tmp_
         engine.timed([["sh", "-c", "echo gone; exit 3"]], tmp_path / "b", core)
 
 
-def test_precision_holds_each_setting_against_float32(tmp_path):
+def test_precision_holds_each_setting_against_float32(tmp_path, monkeypatch):
+    network_for = train.network_for
+    monkeypatch.setattr(train, "network_for", lambda data: replace(network_for(data), **SMALL))
     table = run(precision, tmp_path, "--profiles smoke --folds 1 2")
     assert table[["precision", "signal"]].to_numpy().tolist() == [["float32"] * 2, ["bfloat16", "float32"], ["float32", "float16"]]
     assert table.loc[0, ["change", "smallest", "largest"]].tolist() == [0, 0, 0] and (table["folds"] == 2).all()
@@ -118,6 +122,7 @@ def test_recipe_is_chosen_for_a_fold_without_any_of_its_genes(monkeypatch):
 def test_recipe_search_sets_its_choice_beside_the_paper_s_recipe_and_trees(tmp_path, monkeypatch):
     quick = {"paper": ({"epochs": 1}, {}), "other": ({"epochs": 1, "learning_rate": 1e-3}, {"embedding_heads": 4})}
     monkeypatch.setattr(recipe_search, "CANDIDATES", quick)
+    monkeypatch.setattr(recipe_search, "network_for", lambda data: replace(train.network_for(data), **SMALL))
     monkeypatch.setattr(recipe_search, "boosting", linear)  # trees take their time
     table = run(recipe_search, tmp_path, "--profile smoke --seeds 2").set_index("model")
     assert table.index.tolist() == ["Chromoformer, better recipe", "Chromoformer, better recipe, one network", "Chromoformer", "Gradient boosting"]

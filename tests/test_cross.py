@@ -1,5 +1,7 @@
 """Who may predict which gene, by hand; leaks are found; ratios, trees and likeness whose answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,10 +17,12 @@ from chromolib import (
     load_weights,
     predict,
     studies,
+    train,
 )
 from chromolib.analysis import cross
 from tests.stores import random_store
 
+SMALL = {"d_embedding": 8, "embedding_ff": 8, "pairwise_ff": 8, "regulation_layers": 1, "regulation_heads": 2, "regulation_width": 8, "regulation_ff": 8}
 GENES = pd.DataFrame({"gene_id": ["m1", "m2", "m3", "m4", "m5"], "fold": [1, 2, 3, 4, 1]})   # of a mouse
 HUMAN = pd.DataFrame({"gene_id": ["h1", "h2", "h3", "h4"], "fold": [1, 2, 2, 3]})
 # m1: one orthologue; m2: two in one fold; m3: two in two folds; m4: none that is known; m5: one in a fold without a network
@@ -202,8 +206,17 @@ def test_pair_shown_is_the_one_named_or_the_most_marked_of_genes_that_are_on():
 
 
 @pytest.fixture(scope="module")
-def runs(data_dir):
-    runs = [Run(profile="smoke", cell_type=cell_type, fold=fold) for cell_type in ("S01", "S02") for fold in (1, 2)]
+def small():
+    """Small networks; of another seed than other tests take."""
+    network_for = train.network_for
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "network_for", lambda data: replace(network_for(data), **SMALL))
+        yield {"seed": 78}
+
+
+@pytest.fixture(scope="module")
+def runs(data_dir, small):
+    runs = [Run(profile="smoke", cell_type=cell_type, fold=fold, **small) for cell_type in ("S01", "S02") for fold in (1, 2)]
     ensure(runs)
     return runs
 
@@ -221,9 +234,9 @@ def test_networks_say_of_each_cell_type_what_predict_says_of_its_held_out_genes(
 
 
 @pytest.fixture(scope="module")
-def both(runs):
+def both(runs, small):
     """The same and the networks of the mouse."""
-    mouse = [Run(profile="smoke-mouse", cell_type="M01", fold=fold) for fold in (1, 2)]
+    mouse = [Run(profile="smoke-mouse", cell_type="M01", fold=fold, **small) for fold in (1, 2)]
     ensure(mouse)
     return [*runs, *mouse]
 
