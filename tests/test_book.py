@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -21,7 +22,7 @@ import pytest
 import torch
 import yaml
 
-from chromolib import book, machine
+from chromolib import book, machine, plans, studies
 from chromolib.config import ROOT, InputError
 from chromolib.dataset import open_store
 from chromolib.profile import load_profile, profile_names
@@ -257,10 +258,12 @@ def papermill(notebook, folder, *parameters):
 
 
 def test_papermill_runs_a_notebook_of_one_cell_type_from_any_folder(tmp_path, data_dir):
-    status, executed = papermill("02_train", tmp_path, ("profile", "smoke"), ("cell_type", "S02"), ("device", "cpu"))
+    planned = plans.runs_for(studies.study("smoke", cell_type="S02"), "06_attention")
+    assert 0 < len(planned) < 4 and {run.cell_type for run in planned} == {"S02"}
+    status, executed = papermill("06_attention", tmp_path, ("profile", "smoke"), ("cell_type", "S02"), ("device", "cpu"), ("per_device", "1"))
     assert status == 0 and [path.name for path in tmp_path.iterdir()] == ["out.ipynb"]
-    made = {path.name for path in (data_dir / "work" / "smoke" / "runs").glob("S02-*-seed42")}
-    assert {f"S02-{task}-chromoformer-fold{fold}-seed42" for task in ("clf", "reg") for fold in (1, 2, 3, 4)} <= made
+    made = {path.name for path in (data_dir / "work" / "smoke" / "runs").glob("S02-*-seed42*")}
+    assert {run.id for run in planned} <= made
     assert executed.metadata["kernelspec"]["name"] == "python3"
 
 
@@ -383,10 +386,13 @@ def test_every_figure_has_alt_text_and_a_caption_with_n_and_its_table(built_book
 
 
 def test_every_notebook_says_where_its_data_come_from(built_book):
-    for name in ("01_preprocess", "02_train"):
+    for name in load_profile("smoke").notebooks:
         page = next(built_book.rglob(f"{name}.html")).read_text(encoding="utf-8")
-        assert "Where the data come from" in page and "The data of profile smoke are simulated" in page
-        assert "Averages of real H1 promoters" in page and "GPL-3.0" in page
+        assert "Where the data come from" in page and "GPL-3.0" in page, name
+        if name in book.OF_ALL_PROFILES:                                       # of what other tests made too
+            assert re.search(r"The data of profile (\S+, )*smoke(, \S+)* are simulated", page) and book.H1_AVERAGES in page, name
+        else:
+            assert "The data of profile smoke are simulated" in page and "Averages of real H1 promoters" in page, name
 
 
 def test_sources_of_a_real_profile_are_told_with_terms_and_citation():
@@ -404,7 +410,7 @@ def provenance(page):
 
 def test_every_notebook_ends_with_how_it_was_made(built_book):
     executed = built_book.parents[2] / "book" / "executed"
-    for name in ("01_preprocess", "02_train", "07_pcri", "results"):
+    for name in load_profile("smoke").notebooks:
         made = provenance(executed / f"{name}.ipynb")
         assert list(made) == ["profile", "data", "code", "versions", "hardware", "time", "this page again", "the book again"]
         assert made["this page again"] == f"`papermill -k python3 notebooks/{name}.ipynb out.ipynb -p profile smoke`"
@@ -412,6 +418,18 @@ def test_every_notebook_ends_with_how_it_was_made(built_book):
         assert made["code"] == f"commit `{machine.commit()}`" and f"torch {torch.__version__.partition('+')[0]}" in made["versions"]
         assert "core" in made["hardware"] and re.match(r"\d+ (s|min|h)", made["time"])
         assert "How this page was made" in next(built_book.rglob(f"{name}.html")).read_text(encoding="utf-8")
+
+
+def test_each_notebook_trains_what_is_planned_for_it_and_nothing_else(built_book):
+    root, study = built_book.parents[2], studies.study("smoke")
+    trained = json.loads((root / "trained.json").read_text())                  # when, by the folder of each run
+    assert len(trained) > 40
+    for name in study.record.notebooks:
+        made = nbformat.read(root / "book" / "executed" / f"{name}.ipynb", as_version=4).metadata["papermill"]
+        start, end = (datetime.fromisoformat(made[f"{part}_time"]).timestamp() for part in ("start", "end"))
+        planned = {f"{run.profile}/{run.id}" for run in plans.runs_for(study, name)}
+        assert {run for run, at in trained.items() if start <= at <= end} <= planned <= trained.keys(), name
+        assert max((trained[run] for run in planned), default=0) <= end, f"what {name} has read was trained again"
 
 
 def test_digest_of_data_is_that_of_the_files_of_a_cell_type(tmp_path, monkeypatch):
