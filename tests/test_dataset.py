@@ -409,9 +409,16 @@ def test_selection_that_the_store_cannot_give_is_refused(selection, message):
     assert len(str(error.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("bin_bp", [[], [0], [-100]])
-def test_bins_that_are_no_widths_are_refused(bin_bp):
-    with pytest.raises(InputError):
+@pytest.mark.parametrize(
+    ("bin_bp", "message"),
+    [
+        ([], "hand/T1: no bin width selected, expected multiples of 100 that divide 800"),
+        ([0], "hand/T1: bin_bp=0, expected a multiple of 100 that divides 800"),
+        ([-100], "hand/T1: bin_bp=-100, expected a multiple"),
+    ],
+)
+def test_bins_that_are_no_widths_are_refused(bin_bp, message):
+    with pytest.raises(InputError, match=f"^{message}"):
         hand_data().select(bin_bp=bin_bp)
 
 
