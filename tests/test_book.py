@@ -140,18 +140,29 @@ def test_missing_notebook_is_named(tmp_path):
 # The build
 
 
-def test_own_profile_builds_from_any_folder_with_its_notebooks_only(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def own_book(tmp_path_factory):
+    """First page of a book that was built from another folder, its profile, and what was said; in place of an earlier one."""
+    root = tmp_path_factory.mktemp("own") / "root"
     # The bar is a widget, for which a page may ask two servers for scripts.
     bar = "from tqdm.notebook import tqdm\nfor _ in tqdm([1, 2]): pass"
-    profile = small_book(tmp_path / "root", "print('profile is', profile)", bar)
-    stale = tmp_path / "root" / "book" / "executed" / "02_two.ipynb"
-    stale.parent.mkdir()
-    stale.write_text("of another profile")
-    page = earlier_book(tmp_path / "root")
-    monkeypatch.chdir(tmp_path)
-    said = []
-    assert book.build("root/own.yml", root=tmp_path / "root", say=said.append) == page
-    assert "the earlier book" not in page.read_text() and not stale.exists()
+    profile = small_book(root, "print('profile is', profile)", bar)
+    path = root / "notebooks" / "01_one.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_markdown_cell("See [the second](02_two.ipynb#there), [this one](01_one.ipynb) and [PyTorch](https://pytorch.org)."))
+    nbformat.write(notebook, path)
+    (root / "book" / "executed").mkdir()
+    (root / "book" / "executed" / "02_two.ipynb").write_text("of another profile")
+    page, said = earlier_book(root), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root.parent)
+        assert book.build("root/own.yml", root=root, say=said.append) == page
+    return page, profile, said
+
+
+def test_own_profile_builds_from_any_folder_with_its_notebooks_only(own_book):
+    page, profile, said = own_book
+    assert "the earlier book" not in page.read_text() and not (profile.parent / "book" / "executed" / "02_two.ipynb").exists()
     executed = page.with_name("book") / "executed"
     assert f"profile is {profile}" in (executed / "01_one.html").read_text()
     assert not (executed / "02_two.html").exists()
@@ -160,28 +171,10 @@ def test_own_profile_builds_from_any_folder_with_its_notebooks_only(tmp_path, mo
     assert said[-1] == f"done, open {page.as_uri()}"
 
 
-def test_links_to_notebooks_that_the_profile_does_not_run_become_words(tmp_path):
-    profile = small_book(tmp_path)
-    path = tmp_path / "notebooks" / "01_one.ipynb"
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells.append(nbformat.v4.new_markdown_cell("See [the second](02_two.ipynb#there), [this one](01_one.ipynb) and [PyTorch](https://pytorch.org)."))
-    nbformat.write(notebook, path)
-    page = book.build(profile, root=tmp_path).with_name("book") / "executed" / "01_one.html"
-    assert "See the second, <a" in page.read_text() and "02_two" not in page.read_text()
-    assert "https://pytorch.org" in page.read_text()
-
-
-def test_pages_that_were_executed_before_are_bound_as_they_are(tmp_path, monkeypatch):
-    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path / "data"))
-    profile = small_book(tmp_path, "print('made by hand')")
-    page = book.make_page(profile, "01_one", root=tmp_path)
-    assert page == tmp_path / "data" / "work" / "own" / "pages" / "01_one.ipynb"
-    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", "raise ValueError('run once more')")
-    index = book.build(profile, pages=page.parent, root=tmp_path)
-    assert "made by hand" in (index.with_name("book") / "executed" / "01_one.html").read_text()
-    page.unlink()
-    with pytest.raises(InputError, match=r"01_one.ipynb does not exist; make it with `chromolib notebook own 01_one"):
-        book.build(profile, pages=page.parent, root=tmp_path)
+def test_links_to_notebooks_that_the_profile_does_not_run_become_words(own_book):
+    page = (own_book[0].with_name("book") / "executed" / "01_one.html").read_text()
+    assert "See the second, <a" in page and "02_two" not in page
+    assert "https://pytorch.org" in page
 
 
 SHOWS_A_TABLE = """import pandas as pd
@@ -189,18 +182,25 @@ from chromolib import load_profile, plots
 plots.show_table(pd.DataFrame({"x": [1, 2]}), profile=load_profile(profile), name="01_x", caption="Two rows.")"""
 
 
-def test_tables_that_pages_link_to_lie_beside_them(tmp_path, monkeypatch):
+def test_pages_that_were_executed_before_are_bound_as_they_are_beside_the_tables_that_they_link_to(tmp_path, monkeypatch):
     monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path / "data"))
-    profile = small_book(tmp_path, SHOWS_A_TABLE)
-    made = book.make_page(profile, "01_one", root=tmp_path)
+    profile = small_book(tmp_path, "print('made by hand')", SHOWS_A_TABLE)
+    page = book.make_page(profile, "01_one", root=tmp_path)
+    assert page == tmp_path / "data" / "work" / "own" / "pages" / "01_one.ipynb"
     results = tmp_path / "data" / "work" / "own" / "results"
     (results / "01_old.csv").write_text("of an earlier version of the page\n")
-    tables = book.build(profile, pages=made.parent, root=tmp_path).with_name("book") / "executed" / "tables"
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", "raise ValueError('run once more')")
+    executed = book.build(profile, pages=page.parent, root=tmp_path).with_name("book") / "executed"
+    assert "made by hand" in (executed / "01_one.html").read_text()
+    tables = executed / "tables"
     assert [path.name for path in tables.iterdir()] == ["01_x.csv"] and (tables / "01_x.csv").read_text() == "x\n1\n2\n"
     (results / "01_x.csv").unlink()
     with pytest.raises(InputError, match=r"01_one.html links to .*01_x.csv, which does not exist; make the page again with `chromolib notebook own 01_one`"):
-        book.build(profile, pages=made.parent, root=tmp_path)
+        book.build(profile, pages=page.parent, root=tmp_path)
     assert (tables / "01_x.csv").exists()                                      # the earlier book stays
+    page.unlink()
+    with pytest.raises(InputError, match=r"01_one.ipynb does not exist; make it with `chromolib notebook own 01_one"):
+        book.build(profile, pages=page.parent, root=tmp_path)
 
 
 def test_only_notebooks_of_the_profile_are_pages(tmp_path):
