@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -27,6 +28,20 @@ def data_dir(tmp_path_factory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CHROMOLIB_DATA", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def shared_dir(tmp_path_factory, data_dir) -> Path:
+    """A data folder of all workers, for tests that read profiles sim and null and write nothing that others read."""
+    return tmp_path_factory.getbasetemp().parent / "shared" if workers else data_dir
+
+
+@pytest.fixture(scope="module")
+def shared_data(shared_dir) -> Iterator[None]:
+    """From here to the end of the module, data lie where all workers share them; who comes second waits at their lock."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHROMOLIB_DATA", str(shared_dir))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -90,6 +105,11 @@ def built_book(tmp_path_factory, data_dir) -> Path:
     # Pages show parts of the code. All of it, since notebooks run here and would import whatever package of this name lies beside them.
     (root / "chromolib").symlink_to(ROOT / "chromolib")
     shutil.copytree(ROOT / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns(".*"))
+    for name in ("04_window_size", "05_ablation", "07c_perturbation", "08_cross_species"):
+        path = root / "notebooks" / f"{name}.ipynb"
+        text = path.read_text(encoding="utf-8")
+        assert text.count("per_device = 2") == 1, name
+        path.write_text(text.replace("per_device = 2", "per_device = 1"), encoding="utf-8")  # 3 starts interpreters to train, these need not
     (root / "benchmarks").mkdir()
     shutil.copy(ROOT / "benchmarks" / "README.md", root / "benchmarks")  # which a page shows, with its figures
     if (ROOT / "benchmarks" / "results").is_dir():
@@ -98,4 +118,8 @@ def built_book(tmp_path_factory, data_dir) -> Path:
     for folder in (".venv/lib/package", ".pytest_cache", "data", "."):
         (root / folder).mkdir(parents=True, exist_ok=True)
         (root / folder / "README.md").write_text("Text without a heading, linked to [nowhere](nowhere.md).\n")
-    return book.build("smoke", root=root).parent
+    folder = book.build("smoke", root=root).parent
+    records = load_profile("smoke").work_dir.parent.glob("*/runs/*/record.json")  # which other tests may remove
+    trained = {f"{path.parents[2].name}/{path.parent.name}": path.stat().st_mtime for path in records}
+    (root / "trained.json").write_text(json.dumps(trained))
+    return folder

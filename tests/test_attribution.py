@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from chromolib import Batch, Chromoformer, GeneDataset, InputError, ModelConfig, predict
-from chromolib.analysis import attribution
+from chromolib.analysis import attribution, tracks
 from tests.stores import random_store
 
 TINY = {"d_embedding": 8, "head_width": 8, "embedding_ff": 8, "pairwise_ff": 8, "regulation_ff": 8, "regulation_width": 16, "regulation_layers": 2,
@@ -138,6 +138,35 @@ def test_maximum_is_where_most_genes_that_are_on_have_it():
     scores = attribution.for_claims(found, ["A"]).set_index(["model", "gene_id"])["score"]
     assert scores["A, downstream"]["G0"] == pytest.approx(values[0, 11:].sum(), abs=1e-5) and len(scores) == 2 * 2 * 20
     assert scores["all marks, upstream"]["G0"] == pytest.approx(values[0, :9].sum(), abs=1e-5)
+
+
+def test_track_of_a_gene_has_each_bin_once_and_where_its_region_is_drawn():
+    """A promoter window of 400 bp, a pCRE of 150 bp inside of it, and one far away."""
+    regions = pd.DataFrame({"what": ["promoter", "pCRE", "pCRE"], "region": ["chr1:800-1200", "chr1:900-1050", "chr1:9000-9100"],
+                            "start": [800, 900, 9000], "end": [1200, 1050, 9100], "x_start": [0, 100, 2400]})  # fmt: skip
+    bins = [("promoter", start, start + 100, 1.0) for start in range(800, 1200, 100)]
+    bins += [("chr1:900-1050", 900, 1000, 5.0), ("chr1:900-1050", 1000, 1050, 7.0), ("chr1:9000-9100", 9000, 9100, 9.0)]
+    beyond = [("promoter", 1200, 1300, 0.0)]                                    # padding, which no figure has a place for
+    table = pd.DataFrame(bins + beyond, columns=["region", "start", "end", "value"]).assign(gene_id="G0", chrom="chr1")
+    found = attribution.gene_track(pd.concat([table, table.assign(gene_id="G1")]), "G0", regions)
+    assert found["value"].tolist() == [1, 1, 1, 1, 5, 7, 9]
+    assert found["x"].tolist() == [50, 150, 250, 350, 150, 225, 2450]
+
+
+def test_every_bin_of_a_gene_is_in_its_track_whatever_its_regions_overlap(pair):
+    model, data = pair
+    found = attribution.explain(model, data, 2)
+    for gene in data.genes["gene_id"]:
+        track = attribution.gene_track(found.tracks, gene, tracks.gene_regions(data, gene))
+        assert track["value"].sum() == pytest.approx(found.tracks.loc[found.tracks["gene_id"] == gene, "value"].sum(), abs=1e-5)
+
+
+def test_completeness_is_what_sums_miss_of_what_they_share_by_hand():
+    genes = pd.DataFrame({"cell_type": "T", "fold": [1, 1, 2], "seed": 42, "gene_id": ["G0", "G1", "G2"],
+                          "score": [3.0, -1.0, 0.5], "without": [1.0, 0.0, 0.5], "total": [1.5, -1.25, 0.25]})  # fmt: skip
+    found = attribution.completeness(genes)
+    assert found.columns.tolist() == ["cell_type", "fold", "seed", "genes", "shared", "missed", "largest"]
+    assert found.to_numpy().tolist() == [["T", 1, 42, 2, 1.5, 0.375, 0.5], ["T", 2, 42, 1, 0, 0.25, 0.25]]
 
 
 def test_networks_of_fold_changes_are_refused():

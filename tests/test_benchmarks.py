@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pickle
 import re
 import sys
+from dataclasses import replace
 
 import baselines
 import engine
@@ -24,11 +27,12 @@ import torch
 import train_step
 
 from benchmarks import peer
-from chromolib import InputError, TrainConfig, load_dataset, load_profile, workflow
+from chromolib import InputError, TrainConfig, load_dataset, load_profile, train, workflow
 from chromolib.analysis.comparison import linear
 from chromolib.baselines.deepdiff import DeepDiff
 
 COLUMNS = ["what", "unit", "release", "ours", "ratio", "release_range", "ours_range"]
+SMALL = {"d_embedding": 8, "embedding_ff": 8, "pairwise_ff": 8, "regulation_layers": 1, "regulation_heads": 2, "regulation_width": 8, "regulation_ff": 8}
 EXACT = 0.99  # Linux counts resident pages in lots of 64 for each thread
 
 
@@ -37,6 +41,28 @@ def run(script, folder, words):
     script.main([*words.split(), "--folder", str(folder)])
     kept = "" if "--record" in words else report.TRIAL
     return pd.read_csv(folder / "results" / kept / f"{script.__name__}.csv")
+
+
+@pytest.fixture
+def whole_torch():
+    """peer.train forgets again what it is the first to import, and this part of torch cannot be imported twice."""
+    importlib.import_module("torch._dynamo")
+
+
+@pytest.fixture
+def in_this_process(monkeypatch, whole_torch):
+    """What scripts measure in children runs here, where nothing has to be imported again: pickled on the way there and back, on
+    cores that are given back. How much memory it takes is not asked for then; test_train_step and test_scaling have children."""
+
+    def called(function, *args, **kwargs):
+        cores = os.sched_getaffinity(0)
+        try:
+            function, args, kwargs = pickle.loads(pickle.dumps((function, args, kwargs)))
+            return pickle.loads(pickle.dumps(function(*args, **kwargs)))
+        finally:
+            os.sched_setaffinity(0, cores)
+
+    monkeypatch.setattr(report, "in_child", called)
 
 
 # The scripts, end to end
@@ -62,7 +88,9 @@ def test_engine_counts_what_children_of_a_command_take_and_says_what_failed(tmp_
         engine.timed([["sh", "-c", "echo gone; exit 3"]], tmp_path / "b", core)
 
 
-def test_precision_holds_each_setting_against_float32(tmp_path):
+def test_precision_holds_each_setting_against_float32(tmp_path, monkeypatch):
+    network_for = train.network_for
+    monkeypatch.setattr(train, "network_for", lambda data: replace(network_for(data), **SMALL))
     table = run(precision, tmp_path, "--profiles smoke --folds 1 2")
     assert table[["precision", "signal"]].to_numpy().tolist() == [["float32"] * 2, ["bfloat16", "float32"], ["float32", "float16"]]
     assert table.loc[0, ["change", "smallest", "largest"]].tolist() == [0, 0, 0] and (table["folds"] == 2).all()
@@ -93,6 +121,7 @@ def test_recipe_is_chosen_for_a_fold_without_any_of_its_genes(monkeypatch):
 def test_recipe_search_sets_its_choice_beside_the_paper_s_recipe_and_trees(tmp_path, monkeypatch):
     quick = {"paper": ({"epochs": 1}, {}), "other": ({"epochs": 1, "learning_rate": 1e-3}, {"embedding_heads": 4})}
     monkeypatch.setattr(recipe_search, "CANDIDATES", quick)
+    monkeypatch.setattr(recipe_search, "network_for", lambda data: replace(train.network_for(data), **SMALL))
     monkeypatch.setattr(recipe_search, "boosting", linear)  # trees take their time
     table = run(recipe_search, tmp_path, "--profile smoke --seeds 2").set_index("model")
     assert table.index.tolist() == ["Chromoformer, better recipe", "Chromoformer, better recipe, one network", "Chromoformer", "Gradient boosting"]
@@ -123,7 +152,7 @@ def test_one_recurrence_equals_lstms_one_by_one():
         baselines.check_equal_work(net, other, lambda net: net.loss(net(first, second), target))
 
 
-def test_preprocess_compares_equal_depth(tmp_path):
+def test_preprocess_compares_equal_depth(tmp_path, in_this_process):
     words = "--reads 3000 --large 5000 --genes 20 --pcres 30 --genome simS"
     table = run(preprocess, tmp_path, words).set_index("what")
     assert table.reset_index().columns.tolist() == COLUMNS
@@ -153,7 +182,7 @@ def test_train_step_writes_times_and_memory(tmp_path):
     assert str(tmp_path) not in page
 
 
-def test_epoch_runs_the_release_s_own_script_beside_ours(tmp_path):
+def test_epoch_runs_the_release_s_own_script_beside_ours(tmp_path, in_this_process):
     words = "--profile smoke --fold 1 --epochs 1 --batch 2 --genes 5 --repeats 1 --workers 0"
     table = run(epoch, tmp_path, words).set_index("what")
     assert table.reset_index().columns.tolist() == COLUMNS
@@ -162,7 +191,7 @@ def test_epoch_runs_the_release_s_own_script_beside_ours(tmp_path):
     assert not (tmp_path / "README.md").exists(), "a trial is not kept"
 
 
-def test_epoch_reads_the_release_s_own_files(demo_archive, tmp_path):
+def test_epoch_reads_the_release_s_own_files(demo_archive, tmp_path, whole_torch):
     setting = epoch.Setting("h1-demo", "E003", fold=4, epochs=1, batch=2, genes=4, device="cpu")
     files = epoch.files_for(setting, tmp_path)
     theirs, _ = epoch.run_release(setting, files, epoch.order_of(setting), workers=0, anomaly=False)
@@ -171,7 +200,7 @@ def test_epoch_reads_the_release_s_own_files(demo_archive, tmp_path):
     assert epoch.check_equal_work(theirs, mine) <= epoch.TOLERANCE
 
 
-def test_paper_scale_counts_the_grid(tmp_path):
+def test_paper_scale_counts_the_grid(tmp_path, in_this_process):
     words = "--profile smoke --genes 40 --epochs 1 --batch 4 --release-genes 2 --release-epochs 1 --workers 0"
     table = run(paper_scale, tmp_path, words).set_index("what")
     assert table.reset_index().columns.tolist() == COLUMNS

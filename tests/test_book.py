@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -21,7 +22,7 @@ import pytest
 import torch
 import yaml
 
-from chromolib import book, machine
+from chromolib import book, machine, plans, studies
 from chromolib.config import ROOT, InputError
 from chromolib.dataset import open_store
 from chromolib.profile import load_profile, profile_names
@@ -139,18 +140,29 @@ def test_missing_notebook_is_named(tmp_path):
 # The build
 
 
-def test_own_profile_builds_from_any_folder_with_its_notebooks_only(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def own_book(tmp_path_factory):
+    """First page of a book that was built from another folder, its profile, and what was said; in place of an earlier one."""
+    root = tmp_path_factory.mktemp("own") / "root"
     # The bar is a widget, for which a page may ask two servers for scripts.
     bar = "from tqdm.notebook import tqdm\nfor _ in tqdm([1, 2]): pass"
-    profile = small_book(tmp_path / "root", "print('profile is', profile)", bar)
-    stale = tmp_path / "root" / "book" / "executed" / "02_two.ipynb"
-    stale.parent.mkdir()
-    stale.write_text("of another profile")
-    page = earlier_book(tmp_path / "root")
-    monkeypatch.chdir(tmp_path)
-    said = []
-    assert book.build("root/own.yml", root=tmp_path / "root", say=said.append) == page
-    assert "the earlier book" not in page.read_text() and not stale.exists()
+    profile = small_book(root, "print('profile is', profile)", bar)
+    path = root / "notebooks" / "01_one.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_markdown_cell("See [the second](02_two.ipynb#there), [this one](01_one.ipynb) and [PyTorch](https://pytorch.org)."))
+    nbformat.write(notebook, path)
+    (root / "book" / "executed").mkdir()
+    (root / "book" / "executed" / "02_two.ipynb").write_text("of another profile")
+    page, said = earlier_book(root), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root.parent)
+        assert book.build("root/own.yml", root=root, say=said.append) == page
+    return page, profile, said
+
+
+def test_own_profile_builds_from_any_folder_with_its_notebooks_only(own_book):
+    page, profile, said = own_book
+    assert "the earlier book" not in page.read_text() and not (profile.parent / "book" / "executed" / "02_two.ipynb").exists()
     executed = page.with_name("book") / "executed"
     assert f"profile is {profile}" in (executed / "01_one.html").read_text()
     assert not (executed / "02_two.html").exists()
@@ -159,28 +171,10 @@ def test_own_profile_builds_from_any_folder_with_its_notebooks_only(tmp_path, mo
     assert said[-1] == f"done, open {page.as_uri()}"
 
 
-def test_links_to_notebooks_that_the_profile_does_not_run_become_words(tmp_path):
-    profile = small_book(tmp_path)
-    path = tmp_path / "notebooks" / "01_one.ipynb"
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells.append(nbformat.v4.new_markdown_cell("See [the second](02_two.ipynb#there), [this one](01_one.ipynb) and [PyTorch](https://pytorch.org)."))
-    nbformat.write(notebook, path)
-    page = book.build(profile, root=tmp_path).with_name("book") / "executed" / "01_one.html"
-    assert "See the second, <a" in page.read_text() and "02_two" not in page.read_text()
-    assert "https://pytorch.org" in page.read_text()
-
-
-def test_pages_that_were_executed_before_are_bound_as_they_are(tmp_path, monkeypatch):
-    monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path / "data"))
-    profile = small_book(tmp_path, "print('made by hand')")
-    page = book.make_page(profile, "01_one", root=tmp_path)
-    assert page == tmp_path / "data" / "work" / "own" / "pages" / "01_one.ipynb"
-    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", "raise ValueError('run once more')")
-    index = book.build(profile, pages=page.parent, root=tmp_path)
-    assert "made by hand" in (index.with_name("book") / "executed" / "01_one.html").read_text()
-    page.unlink()
-    with pytest.raises(InputError, match=r"01_one.ipynb does not exist; make it with `chromolib notebook own 01_one"):
-        book.build(profile, pages=page.parent, root=tmp_path)
+def test_links_to_notebooks_that_the_profile_does_not_run_become_words(own_book):
+    page = (own_book[0].with_name("book") / "executed" / "01_one.html").read_text()
+    assert "See the second, <a" in page and "02_two" not in page
+    assert "https://pytorch.org" in page
 
 
 SHOWS_A_TABLE = """import pandas as pd
@@ -188,18 +182,25 @@ from chromolib import load_profile, plots
 plots.show_table(pd.DataFrame({"x": [1, 2]}), profile=load_profile(profile), name="01_x", caption="Two rows.")"""
 
 
-def test_tables_that_pages_link_to_lie_beside_them(tmp_path, monkeypatch):
+def test_pages_that_were_executed_before_are_bound_as_they_are_beside_the_tables_that_they_link_to(tmp_path, monkeypatch):
     monkeypatch.setenv("CHROMOLIB_DATA", str(tmp_path / "data"))
-    profile = small_book(tmp_path, SHOWS_A_TABLE)
-    made = book.make_page(profile, "01_one", root=tmp_path)
+    profile = small_book(tmp_path, "print('made by hand')", SHOWS_A_TABLE)
+    page = book.make_page(profile, "01_one", root=tmp_path)
+    assert page == tmp_path / "data" / "work" / "own" / "pages" / "01_one.ipynb"
     results = tmp_path / "data" / "work" / "own" / "results"
     (results / "01_old.csv").write_text("of an earlier version of the page\n")
-    tables = book.build(profile, pages=made.parent, root=tmp_path).with_name("book") / "executed" / "tables"
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", "raise ValueError('run once more')")
+    executed = book.build(profile, pages=page.parent, root=tmp_path).with_name("book") / "executed"
+    assert "made by hand" in (executed / "01_one.html").read_text()
+    tables = executed / "tables"
     assert [path.name for path in tables.iterdir()] == ["01_x.csv"] and (tables / "01_x.csv").read_text() == "x\n1\n2\n"
     (results / "01_x.csv").unlink()
     with pytest.raises(InputError, match=r"01_one.html links to .*01_x.csv, which does not exist; make the page again with `chromolib notebook own 01_one`"):
-        book.build(profile, pages=made.parent, root=tmp_path)
+        book.build(profile, pages=page.parent, root=tmp_path)
     assert (tables / "01_x.csv").exists()                                      # the earlier book stays
+    page.unlink()
+    with pytest.raises(InputError, match=r"01_one.ipynb does not exist; make it with `chromolib notebook own 01_one"):
+        book.build(profile, pages=page.parent, root=tmp_path)
 
 
 def test_only_notebooks_of_the_profile_are_pages(tmp_path):
@@ -257,10 +258,12 @@ def papermill(notebook, folder, *parameters):
 
 
 def test_papermill_runs_a_notebook_of_one_cell_type_from_any_folder(tmp_path, data_dir):
-    status, executed = papermill("02_train", tmp_path, ("profile", "smoke"), ("cell_type", "S02"), ("device", "cpu"))
+    planned = plans.runs_for(studies.study("smoke", cell_type="S02"), "06_attention")
+    assert 0 < len(planned) < 4 and {run.cell_type for run in planned} == {"S02"}
+    status, executed = papermill("06_attention", tmp_path, ("profile", "smoke"), ("cell_type", "S02"), ("device", "cpu"), ("per_device", "1"))
     assert status == 0 and [path.name for path in tmp_path.iterdir()] == ["out.ipynb"]
-    made = {path.name for path in (data_dir / "work" / "smoke" / "runs").glob("S02-*-seed42")}
-    assert {f"S02-{task}-chromoformer-fold{fold}-seed42" for task in ("clf", "reg") for fold in (1, 2, 3, 4)} <= made
+    made = {path.name for path in (data_dir / "work" / "smoke" / "runs").glob("S02-*-seed42*")}
+    assert {run.id for run in planned} <= made
     assert executed.metadata["kernelspec"]["name"] == "python3"
 
 
@@ -383,10 +386,13 @@ def test_every_figure_has_alt_text_and_a_caption_with_n_and_its_table(built_book
 
 
 def test_every_notebook_says_where_its_data_come_from(built_book):
-    for name in ("01_preprocess", "02_train"):
+    for name in load_profile("smoke").notebooks:
         page = next(built_book.rglob(f"{name}.html")).read_text(encoding="utf-8")
-        assert "Where the data come from" in page and "The data of profile smoke are simulated" in page
-        assert "Averages of real H1 promoters" in page and "GPL-3.0" in page
+        assert "Where the data come from" in page and "GPL-3.0" in page, name
+        if name in book.OF_ALL_PROFILES:                                       # of what other tests made too
+            assert re.search(r"The data of profile (\S+, )*smoke(, \S+)* are simulated", page) and book.H1_AVERAGES in page, name
+        else:
+            assert "The data of profile smoke are simulated" in page and "Averages of real H1 promoters" in page, name
 
 
 def test_sources_of_a_real_profile_are_told_with_terms_and_citation():
@@ -404,7 +410,7 @@ def provenance(page):
 
 def test_every_notebook_ends_with_how_it_was_made(built_book):
     executed = built_book.parents[2] / "book" / "executed"
-    for name in ("01_preprocess", "02_train", "07_pcri", "results"):
+    for name in load_profile("smoke").notebooks:
         made = provenance(executed / f"{name}.ipynb")
         assert list(made) == ["profile", "data", "code", "versions", "hardware", "time", "this page again", "the book again"]
         assert made["this page again"] == f"`papermill -k python3 notebooks/{name}.ipynb out.ipynb -p profile smoke`"
@@ -412,6 +418,18 @@ def test_every_notebook_ends_with_how_it_was_made(built_book):
         assert made["code"] == f"commit `{machine.commit()}`" and f"torch {torch.__version__.partition('+')[0]}" in made["versions"]
         assert "core" in made["hardware"] and re.match(r"\d+ (s|min|h)", made["time"])
         assert "How this page was made" in next(built_book.rglob(f"{name}.html")).read_text(encoding="utf-8")
+
+
+def test_each_notebook_trains_what_is_planned_for_it_and_nothing_else(built_book):
+    root, study = built_book.parents[2], studies.study("smoke")
+    trained = json.loads((root / "trained.json").read_text())                  # when, by the folder of each run
+    assert len(trained) > 40
+    for name in study.record.notebooks:
+        made = nbformat.read(root / "book" / "executed" / f"{name}.ipynb", as_version=4).metadata["papermill"]
+        start, end = (datetime.fromisoformat(made[f"{part}_time"]).timestamp() for part in ("start", "end"))
+        planned = {f"{run.profile}/{run.id}" for run in plans.runs_for(study, name)}
+        assert {run for run, at in trained.items() if start <= at <= end} <= planned <= trained.keys(), name
+        assert max((trained[run] for run in planned), default=0) <= end, f"what {name} has read was trained again"
 
 
 def test_digest_of_data_is_that_of_the_files_of_a_cell_type(tmp_path, monkeypatch):

@@ -250,7 +250,7 @@ def test_too_few_genes_or_numbers_give_no_curve():
 
 
 @pytest.fixture(scope="module")
-def cohorts(tmp_path_factory):
+def cohorts(tmp_path_factory, shared_data):
     """Datasets, numbers and promoters of sim, and measured expression of sim and null, whose reads are the same; features are
     drawn without reads."""
     sim, null = load_profile("sim"), load_profile("null")

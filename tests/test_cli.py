@@ -1,6 +1,7 @@
 """The command: what each step writes, and one line, status 1 and nothing half-written where something is wrong."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from chromolib import (
     load_dataset,
     load_profile,
     load_released,
+    machine,
     predict,
     runs,
     train,
@@ -91,6 +93,65 @@ def test_train_learns_from_other_cell_types(chromolib, monkeypatch):
     chromolib(*common)
     run = Run(profile="smoke", cell_type="S03", fold=1)
     assert seen == [replace(run, learn_from=("S01", "S02")), replace(run, start="S01", frozen=True, n_genes=20), run]
+
+
+@pytest.fixture
+def two_gpus(monkeypatch, tmp_path):
+    """What nobody holds, of two GPUs of these names."""
+    monkeypatch.setattr(machine, "visible_gpus", lambda: ["GPU-8f2a", "3"])
+    monkeypatch.setattr(machine.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-8f2a,3")                     # which commands may set
+    return tmp_path / f"chromolib-gpus-{os.getuid()}"
+
+
+def test_train_shares_gpus_and_takes_one_that_nobody_holds(chromolib, monkeypatch, two_gpus):
+    seen = []
+    monkeypatch.setattr("chromolib.grid.ensure", lambda runs, **options: seen.append(options) or sys.exit(0))
+    common = ("train", "smoke", "--cell-type", "S03", "--fold", "1")
+    with machine.free_gpu(machine.visible_gpus(), 2) as held:
+        chromolib(*common, "--share", "2", "--per-device", "3")
+    chromolib(*common, "--share", "2")
+    chromolib(*common)
+    monkeypatch.setattr(machine, "visible_gpus", list)                           # none is there
+    chromolib(*common, "--share", "2", "--device", "cpu")
+    assert held == 0 and [options["devices"] for options in seen] == ["cuda:1", "cuda:0", "auto", "cpu"]
+    assert [options["per_device"] for options in seen] == [3, 1, 1, 1] and any(two_gpus.iterdir())
+
+
+def test_notebook_makes_a_page_of_its_options_on_a_gpu_of_its_own(chromolib, monkeypatch, two_gpus, tmp_path):
+    seen = []
+
+    def make_page(*arguments, **options):
+        seen.append((arguments, options, os.environ["CUDA_VISIBLE_DEVICES"]))
+        return tmp_path / "page.ipynb"
+
+    monkeypatch.setattr("chromolib.book.make_page", make_page)
+    assert chromolib("notebook", "smoke", "02_train") == (0, [str(tmp_path / "page.ipynb")], [])
+    with machine.free_gpu(machine.visible_gpus(), 1):
+        chromolib("notebook", "smoke", "02_train", "--out", tmp_path / "x.ipynb", "--budget", "full", "--share", "1")
+    assert seen == [
+        (("smoke", "02_train", None), {"budget": "profile"}, "GPU-8f2a,3"),
+        (("smoke", "02_train", tmp_path / "x.ipynb"), {"budget": "full"}, "3"),
+    ]
+
+
+def test_notebook_writes_where_it_is_told_and_budgets_are_for_notebooks_that_have_one(chromolib, monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr("chromolib.book.run_notebook", lambda source, target, parameters, **options: seen.append((source.stem, target, parameters)))
+    out = tmp_path / "x.ipynb"
+    assert chromolib("notebook", "smoke", "04_window_size", "--out", out, "--budget", "full")[:2] == (0, [str(out)])
+    assert chromolib("notebook", "smoke", "01_preprocess", "--budget", "full")[0] == 0
+    pages = load_profile("smoke").work_dir.resolve() / "pages"
+    assert seen == [
+        ("04_window_size", out, {"profile": "smoke", "budget": "full"}), ("01_preprocess", pages / "01_preprocess.ipynb", {"profile": "smoke"}),
+    ]  # fmt: skip
+
+
+def test_book_is_built_of_the_profile_and_of_pages_where_they_are_named(chromolib, monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr("chromolib.book.build", lambda *arguments, **options: seen.append((arguments, options)))
+    assert [chromolib("book", *words) for words in ((), ("smoke",), ("smoke", "--pages", tmp_path))] == [(0, [], [])] * 3
+    assert seen == [(("sim",), {"pages": None}), (("smoke",), {"pages": None}), (("smoke",), {"pages": tmp_path})]
 
 
 def test_train_ends_with_status_1_where_a_run_failed(chromolib, monkeypatch):

@@ -61,7 +61,7 @@ def test_unknown_setting_of_a_stored_network_is_named():
         ModelConfig.from_dict({"task": "clf", "dropout": 0.1})
 
 
-@pytest.mark.parametrize("settings", [{"epochs": -1}, {"batch_size": 0}, {"learning_rate": 0.0}])
+@pytest.mark.parametrize("settings", [{"epochs": -1}, {"batch_size": 0}, {"learning_rate": 0.0}, {"decay": 0.0}])
 def test_training_that_cannot_run_is_refused(settings):
     with pytest.raises(InputError, match=f"{next(iter(settings))}={next(iter(settings.values()))}"):
         TrainConfig(**settings)

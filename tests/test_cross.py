@@ -1,5 +1,7 @@
 """Who may predict which gene, by hand; leaks are found; ratios, trees and likeness whose answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,10 +17,12 @@ from chromolib import (
     load_weights,
     predict,
     studies,
+    train,
 )
 from chromolib.analysis import cross
 from tests.stores import random_store
 
+SMALL = {"d_embedding": 8, "embedding_ff": 8, "pairwise_ff": 8, "regulation_layers": 1, "regulation_heads": 2, "regulation_width": 8, "regulation_ff": 8}
 GENES = pd.DataFrame({"gene_id": ["m1", "m2", "m3", "m4", "m5"], "fold": [1, 2, 3, 4, 1]})   # of a mouse
 HUMAN = pd.DataFrame({"gene_id": ["h1", "h2", "h3", "h4"], "fold": [1, 2, 2, 3]})
 # m1: one orthologue; m2: two in one fold; m3: two in two folds; m4: none that is known; m5: one in a fold without a network
@@ -67,10 +71,10 @@ def test_the_rule_leaks_nothing_whatever_the_orthologues(networks):
     cross.check_unseen(used, seen, answers)
     every = mice[["gene_id"]].merge(pd.DataFrame({"network": networks}), how="cross")
     refused = every.merge(used[["gene_id", "network"]], how="left", indicator=True).query("_merge == 'left_only'")
-    if len(refused):                                                             # and each of the others would be a leak
-        for gene, network in refused[["gene_id", "network"]].itertuples(index=False):
-            with pytest.raises(InputError):
-                cross.check_unseen(said((gene, network)), seen, answers)
+    assert len(used) and len(refused)
+    for gene, network in refused[["gene_id", "network"]].itertuples(index=False):       # each of which would be a leak
+        with pytest.raises(InputError, match=f"^cross prediction: 1 genes .* first {gene} by that of fold {network}, which trained on h"):
+            cross.check_unseen(said((gene, network)), seen, answers)
 
 
 def scores_of(source_of, target, fold, cell_type="T", is_across=False, genes=None):
@@ -135,6 +139,36 @@ def test_species_are_compared_on_the_genes_that_both_may_predict():
     pd.testing.assert_frame_equal(cross.across_species(two), cross.across_species(apart))
 
 
+def of_two_species():
+    """Genes of a mouse by networks of both species, but for one that none of the human's may predict, and the other way round."""
+    target, fold = [1, 1, 0, 0] * 2, [1] * 4 + [2] * 4
+    mouse = scores_of({"M": [4.0, 3, 2, 1, 4, 3, 2, 1], "H": [9.0, 2, 3, 1, 1, 2, 3, 4], "H2": range(8)}, target, fold, "M", is_across=True)
+    human = scores_of({"M2": range(8), "M": [4.0, 3, 2, 1, 4, 2, 3, 1], "H": [4.0, 3, 2, 1, 4, 3, 2, 1]}, target, fold, "H", is_across=True)
+    return pd.concat([mouse.query("not (source == 'H' and gene_id == 'g000')"), human])
+
+
+def test_only_genes_that_all_sources_predict_are_on_the_same_genes_by_hand():
+    table = cross.on_same_genes(of_two_species(), "M", ["M", "H"])
+    assert table.columns.tolist() == ["cell_type", "model", "task", "gene_id", "fold", "score", "target", "kind"]
+    assert table["model"].tolist() == ["trained on M"] * 7 + ["trained on H"] * 7 and set(table["cell_type"]) == {"M"}
+    assert table["gene_id"].tolist() == [f"g{i:03d}" for i in range(1, 8)] * 2
+    assert table["score"].tolist() == [3, 2, 1, 4, 3, 2, 1, 2, 3, 1, 1, 2, 3, 4]
+    assert cross.on_same_genes(of_two_species(), "H", ["M", "H"])["gene_id"].nunique() == 8
+    assert cross.on_same_genes(of_two_species(), "M", ["M", "H", "none"]).empty
+
+
+def test_species_stand_beside_each_other_fold_by_fold_by_hand():
+    table = cross.species_folds(of_two_species(), "H")
+    assert set(table["metric"]) == {"roc_auc"}
+    assert table[["cell_type", "model", "fold", "value", "n"]].to_numpy().tolist() == [
+        ["M", "trained on M", 1, 1.0, 3], ["M", "trained on M", 2, 1.0, 4], ["M", "trained on H", 1, 0.5, 3], ["M", "trained on H", 2, 0.0, 4],
+        ["H", "trained on H", 1, 1.0, 4], ["H", "trained on H", 2, 1.0, 4], ["H", "trained on M", 1, 1.0, 4], ["H", "trained on M", 2, 0.75, 4],
+    ]  # fmt: skip
+    alone = of_two_species()
+    alone = cross.species_folds(alone[~alone["is_across"]], "H")
+    assert alone.empty and {"cell_type", "model", "fold", "metric", "value", "n"} == set(alone)
+
+
 def dataset(seed=0, shift=0.0):
     store = random_store(24, frame_bp=8000, seed=seed, n_pcres=4, max_pcres=2)
     store["promoter"].values[:] += shift * np.asarray(store["label"].values)[:, None, None]
@@ -172,8 +206,17 @@ def test_pair_shown_is_the_one_named_or_the_most_marked_of_genes_that_are_on():
 
 
 @pytest.fixture(scope="module")
-def runs(data_dir):
-    runs = [Run(profile="smoke", cell_type=cell_type, fold=fold) for cell_type in ("S01", "S02") for fold in (1, 2)]
+def small():
+    """Small networks; of another seed than other tests take."""
+    network_for = train.network_for
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "network_for", lambda data: replace(network_for(data), **SMALL))
+        yield {"seed": 78}
+
+
+@pytest.fixture(scope="module")
+def runs(data_dir, small):
+    runs = [Run(profile="smoke", cell_type=cell_type, fold=fold, **small) for cell_type in ("S01", "S02") for fold in (1, 2)]
     ensure(runs)
     return runs
 
@@ -191,9 +234,9 @@ def test_networks_say_of_each_cell_type_what_predict_says_of_its_held_out_genes(
 
 
 @pytest.fixture(scope="module")
-def both(runs):
+def both(runs, small):
     """The same and the networks of the mouse."""
-    mouse = [Run(profile="smoke-mouse", cell_type="M01", fold=fold) for fold in (1, 2)]
+    mouse = [Run(profile="smoke-mouse", cell_type="M01", fold=fold, **small) for fold in (1, 2)]
     ensure(mouse)
     return [*runs, *mouse]
 

@@ -207,8 +207,8 @@ print(n - 1)
 """
 
 
-def test_grid_killed_twenty_times_ends_as_if_nothing_had_been(place, store, undisturbed):
-    finish(start(place, "from dataclasses import replace; cl.ensure([replace(run, profile='smoke') for run in runs])"))
+def test_grid_killed_twenty_times_ends_as_if_nothing_had_been(small, store, place, undisturbed):
+    ensure([Run(profile="smoke", cell_type=name, fold=fold) for name in ("S01", "S02") for fold in (1, 2)], devices="cpu")
     before = results(store)                                                      # whole but outdated, to be replaced
     lines, _ = finish(start(place, KILLING + TWENTY_TIMES))
     assert lines.count("killed") == 20

@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromolib import contacts, readers
+from chromolib import contacts, load_profile, readers
 from chromolib.config import ROOT, InputError
 from chromolib.genome import Genome, load_genome
+from chromolib.inputs import raw
 from chromolib.readers.fragments import parse_fragments
 
 from .texts import write
@@ -420,6 +421,14 @@ def test_pickles_that_are_made_to_harm_or_hold_something_else_are_refused(tmp_pa
     paths = write_pickles(tmp_path, near, score)
     paths[0].write_bytes(data)
     refused(message, readers.read_release_contacts, paths[0], paths[1], TOY)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_another_number_of_pickles_than_two_is_refused(tmp_path, n):
+    profile = load_profile("sim")
+    named = profile.model_copy(update={"inputs": profile.inputs.model_copy(update={"contacts_format": "pickles"})})
+    with pytest.raises(InputError, match=f"^profile sim: inputs.contacts: {n} files, expected two pickles, of neighbours and of scores; name both$"):
+        raw.read_contacts(named, [tmp_path / f"{i}.pickle" for i in range(n)], TOY, "S01")
 
 
 def test_a_score_that_is_no_number_is_refused(tmp_path):

@@ -20,7 +20,7 @@ STEPS = {
 
 
 @pytest.fixture(scope="module")
-def climbed():
+def climbed(shared_data):
     """What `climb` returns of each profile."""
     names = ["sim", "null"]
     spawn = multiprocessing.get_context("spawn")  # torch does not survive a fork
@@ -151,7 +151,7 @@ def test_own_pcres_do_nothing_that_others_would_not_do_on_null(moved):
 
 
 @pytest.mark.parametrize("name", ["sim", "null"])
-def test_a_cohort_fits_on_a_laptop(name):
+def test_a_cohort_fits_on_a_laptop(name, shared_data):
     profile = load_profile(name)
     simulate.ensure_raw(profile)
     assert sum(path.stat().st_size for path in profile.raw_dir.rglob("*") if path.is_file()) < 300e6

@@ -230,3 +230,15 @@ def test_batch_of_another_window_is_refused():
 def test_every_peer_has_a_task_and_a_name_of_its_own():
     assert len({spec.title for spec in PEERS.values()}) == len(PEERS)
     assert all(spec.tasks for spec in PEERS.values())
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        ({"model": "deepchrom"}, "PeerConfig: unknown model 'deepchrom', expected one of deepchrome, "),
+        ({"model": "deepchrome", "task": "diff"}, "DeepChrome: task='diff', expected clf or reg$"),
+    ],
+)
+def test_peer_that_cannot_be_is_refused(about, message):
+    with pytest.raises(InputError, match=f"^{message}"):
+        Peer(PeerConfig(**about))

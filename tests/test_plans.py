@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from chromolib import InputError, Run, book, cli, ensure, load_profile, plans, studies
+from chromolib import InputError, Run, cli, ensure, load_profile, plans, studies
 from chromolib.analysis import transfer
 from chromolib.config import ROOT
 from chromolib.profile import PROFILES, profile_names
@@ -29,32 +29,7 @@ def without_data(monkeypatch, tmp_path):
     assert not (tmp_path / "data").exists()
 
 
-def trained(profile="smoke"):
-    """When each run of a profile was made: by the name of its folder."""
-    return {path.parent.name: path.stat().st_mtime_ns for path in (load_profile(profile).work_dir / "runs").glob("*/record.json")}
-
-
-# It is what notebooks train
-
-
-@pytest.mark.parametrize("notebook", ["07_pcri"])
-def test_after_its_runs_a_notebook_trains_nothing_and_reads_them_all(notebook, tmp_path):
-    runs = plans.runs_for(studies.study("smoke"), notebook)
-    ensure(runs, per_device=2)
-    before = trained()
-    target = tmp_path / f"{notebook}.ipynb"
-    book.run_notebook(ROOT / "notebooks" / f"{notebook}.ipynb", target, {"profile": "smoke"}, cwd=tmp_path)
-    assert trained() == before and {run.id for run in runs} <= set(before)
-
-
-def test_of_its_runs_a_notebook_trains_the_one_that_is_missing(tmp_path):
-    runs = plans.runs_for(studies.study("smoke"), "02_train")
-    ensure(runs)
-    before = trained()
-    shutil.rmtree(runs[0].folder)
-    book.run_notebook(ROOT / "notebooks" / "02_train.ipynb", tmp_path / "out.ipynb", {"profile": "smoke"}, cwd=tmp_path)
-    after = trained()
-    assert {name for name in after if after[name] != before[name]} == {runs[0].id} and set(after) == set(before)
+# It is what notebooks train (each of them what is planned for it: tests/test_book.py)
 
 
 def test_every_notebook_that_trains_is_in_the_plan():

@@ -192,12 +192,12 @@ def least_squares(y, columns, groups):
 
 
 @pytest.fixture(scope="module")
-def sim():
+def sim(shared_data):
     return Raw("sim")
 
 
 @pytest.fixture(scope="module")
-def null():
+def null(shared_data):
     return Raw("null")
 
 

@@ -817,11 +817,102 @@ def test_curve_has_a_line_per_way_and_a_square_where_nothing_was_trained_on():
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "50", "100"] and ax.get_ylabel() == "ROC-AUC"
 
 
-@pytest.mark.parametrize("draw", [
-    lambda axes: plots.plot_relative(relative_table(["A"]), axes, linkage=None), lambda axes: plots.plot_curve(pd.DataFrame(), axes[0]),
-    lambda axes: plots.plot_species(pd.DataFrame(), axes), lambda axes: plots.plot_likeness(pd.DataFrame(), axes, measures={}),
+ALONE = "one cell type has none beside it"
+
+
+@pytest.mark.parametrize(("draw", "words"), [
+    (lambda axes: plots.plot_relative(relative_table(["A"]), axes, linkage=None), ALONE), (lambda axes: plots.plot_curve(pd.DataFrame(), axes[0]), ALONE),
+    (lambda axes: plots.plot_species(pd.DataFrame(), axes), "no second species"),
+    (lambda axes: plots.plot_likeness(pd.DataFrame(), axes, measures={}), ALONE),
 ])  # fmt: skip
-def test_figures_of_one_cell_type_and_one_species_say_that_there_is_nothing_beside_it(draw):
+def test_figures_of_one_cell_type_and_one_species_say_that_there_is_nothing_beside_it(draw, words):
     _, axes = plots.new_figure(1, 2, size=(4, 3))
     draw(axes)
-    assert len(axes[0].texts) == 1
+    assert [text.get_text() for text in axes[0].texts] == [words]
+
+
+def test_species_have_an_axis_per_target_and_a_row_per_source():
+    rows = [("M", "trained on M", 0.9), ("M", "trained on M", 0.7), ("M", "trained on H", 0.6), ("H", "trained on H", 0.95), ("H", "trained on M", 0.5)]
+    table = pd.DataFrame(rows, columns=["cell_type", "model", "value"]).assign(metric="roc_auc")
+    _, axes = plots.new_figure(1, 2, size=(4, 2))
+    plots.plot_species(table, axes)
+    points = [[line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "o"] for ax in axes]
+    assert points == [[[0.9, 0.7], [0.6]], [[0.95], [0.5]]] and [ax.get_title(loc="left") for ax in axes] == ["genes of M", "genes of H"]
+    assert [label.get_text() for label in axes[1].get_yticklabels()] == ["trained on H", "trained on M"] and axes[0].get_xlabel() == "ROC-AUC"
+
+
+def test_likeness_has_an_axis_per_measure_and_a_named_point_per_pair():
+    table = pd.DataFrame({"first": ["A", "A"], "second": ["B", "C"], "signal": [0.9, 0.4], "labels": [0.8, 0.7], "loss": [0.01, 0.2]})
+    _, axes = plots.new_figure(1, 2, size=(4, 2))
+    plots.plot_likeness(table, axes, measures={"labels": "same label", "signal": "r"})
+    for ax, (x, label) in zip(axes, (([0.8, 0.7], "same label"), ([0.9, 0.4], "r")), strict=True):
+        points = ax.lines[-1]
+        assert points.get_xdata().tolist() == x and points.get_ydata().tolist() == [0.01, 0.2] and ax.get_xlabel() == label
+        assert [(text.get_text(), text.xy) for text in ax.texts] == [("A, B", (x[0], 0.01)), ("A, C", (x[1], 0.2))]
+    assert axes[0].get_ylabel() == "loss, 1 - relative ROC-AUC"
+
+
+def drawn_errors(ax):
+    """Points and ends of each errorbar of an axis: x, y, low, high."""
+    found = []
+    for points, _, (bars,) in ax.containers:
+        ends = [(low, high) for (_, low), (_, high) in bars.get_segments()]
+        found.append([(x, y, *end) for x, y, end in zip(points.get_xdata(), points.get_ydata(), ends, strict=True)])
+    return found
+
+
+def test_calibration_stands_at_its_shares_with_their_intervals():
+    table = pd.DataFrame({"predicted": [0.1, 0.8], "observed": [0.2, 0.7], "low": [0.1, 0.65], "high": [0.5, 0.9]})
+    ax = plots.plot_calibration(table, plots.new_figure(size=(2, 2))[1])
+    (found,) = drawn_errors(ax)
+    np.testing.assert_allclose(found, [(0.1, 0.2, 0.1, 0.5), (0.8, 0.7, 0.65, 0.9)])
+    assert ax.lines[0].get_xdata().tolist() == ax.lines[0].get_ydata().tolist() == [0, 1] and ax.get_aspect() == 1
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted probability of being on", "share of genes that are on")
+
+
+def test_windows_have_a_mean_with_its_error_and_behind_it_each_fold():
+    rows = [("Chromoformer", 10_000, 0.9, 0.8, 0.05), ("Chromoformer", 10_000, 0.7, 0.8, 0.05), ("Chromoformer", 2000, 0.6, 0.6, 0.1),
+            ("Linear, binned signal", 2000, 0.5, 0.5, 0.2)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["model", "window_bp", "value", "mean", "se"]).assign(metric="roc_auc")
+    ax = plots.plot_windows(table, plots.new_figure(size=(3, 2))[1])
+    left, right = 1.012**-0.5, 1.012**0.5                                       # models stand beside one another
+    ours, linear = drawn_errors(ax)
+    np.testing.assert_allclose(ours, [(2 * left, 0.6, 0.5, 0.7), (10 * left, 0.8, 0.75, 0.85)])
+    np.testing.assert_allclose(linear, [(2 * right, 0.5, 0.3, 0.7)])
+    folds = [line for line in ax.lines if line.get_alpha() == 0.4]
+    np.testing.assert_allclose(folds[0].get_xydata(), [(10 * left, 0.9), (10 * left, 0.7), (2 * left, 0.6)])
+    assert [container[0].get_linestyle() for container in ax.containers] == ["-", "--"]
+    assert [container[0].get_color() for container in ax.containers] == [plots.model_colour(name) for name in ("Chromoformer", "Linear, binned signal")]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["2", "10"] and ax.get_ylabel() == "ROC-AUC"
+
+
+def test_kinds_by_window_have_an_axis_per_model_and_intervals_as_in_the_table():
+    first, second = list(plots.KIND_STYLES)[:2]
+    rows = [("Chromoformer", first, 10_000, 0.5, 0.1, 0.6), ("Chromoformer", first, 2000, 0.2, 0.0, 0.3), ("Chromoformer", second, 2000, -0.1, -0.4, 0.5),
+            ("HM-CRNN", first, 2000, 0.3, 0.2, 0.6)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["model", "genes", "window_bp", "gain", "low", "high"])
+    _, axes = plots.new_figure(1, 3, size=(6, 2))
+    plots.plot_kinds_by_window(table, axes, kind="genes", value="gain", label="what is gained")
+    ours, peer = drawn_errors(axes[0]), drawn_errors(axes[1])
+    np.testing.assert_allclose(ours[0], [(2 / 1.03, 0.2, 0.0, 0.3), (10 / 1.03, 0.5, 0.1, 0.6)])
+    np.testing.assert_allclose(ours[1], [(2, -0.1, -0.4, 0.5)])
+    np.testing.assert_allclose(peer[0], [(2 / 1.03, 0.3, 0.2, 0.6)])
+    for container, name in zip(axes[0].containers, (first, second), strict=True):
+        assert (container[0].get_color(), container[0].get_marker()) == plots.KIND_STYLES[name]
+    assert [ax.get_title(loc="left") for ax in axes[:2]] == ["Chromoformer", "HM-CRNN"] and not axes[2].get_visible()
+    assert axes[0].get_ylim() == axes[1].get_ylim() == (-0.45, 0.65) and axes[0].figure._supylabel.get_text() == "what is gained"
+    nothing = plots.plot_kinds_by_window(table[:0], [plots.new_figure(size=(2, 2))[1]], kind="genes", value="gain", label="")
+    assert nothing[0].texts[0].get_text() == "too few genes of any kind"
+
+
+def test_network_s_input_is_an_image_per_bin_width_on_one_scale_marks_in_their_order():
+    rows = [(bin_bp, mark, offset, signal)
+            for bin_bp, offsets in ((200, (-100, 100)), (100, (-150, -50, 50, 150)))
+            for mark, height in (("H3K9ac", 1.0), ("H3K27ac", 2.0))
+            for offset, signal in zip(offsets, height * np.arange(1, 5), strict=False)]  # fmt: skip
+    _, axes = plots.new_figure(2, 1, size=(3, 3))
+    plots.plot_network_input(pd.DataFrame(rows, columns=["bin_bp", "mark", "offset", "signal"]), axes, unit="ln")
+    assert [ax.images[0].get_array().tolist() for ax in axes] == [[[1, 2], [2, 4]], [[1, 2, 3, 4], [2, 4, 6, 8]]]
+    assert [ax.images[0].get_clim() for ax in axes] == [(0, 8)] * 2 and [ax.images[0].get_extent() for ax in axes] == [[-0.2, 0.2, 1.5, -0.5]] * 2
+    assert [ax.get_title(loc="left") for ax in axes] == ["200 bp, 2 bins", "100 bp, 4 bins"]
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["H3K9ac", "H3K27ac"]

@@ -76,6 +76,8 @@ def test_profile_of_the_repository_is_valid_and_named_after_its_file(name):
         ({"marks": ["H3K27ac", "H3K27ac"]}, "marks: .*each once"),
         ({"marks": []}, "marks: .*at least one mark"),
         ({"base_bp": 300}, "base_bp=300 does not divide half of frame_bp=40000"),
+        ({"bin_bp": [500, 150]}, "bin_bp=150, expected multiples of base_bp=100 that divide frame_bp=40000"),
+        ({"bin_bp": [300]}, "bin_bp=300, expected multiples of base_bp=100 that divide frame_bp=40000"),
         ({"cell_type": {"C1": "x"}}, "cell_type: Extra inputs"),
         ({"cell_types": {}}, "cell_types: .*at least 1"),
         ({"log_base": "10"}, "log_base: "),

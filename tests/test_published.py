@@ -9,12 +9,14 @@ from itertools import pairwise
 from urllib.parse import unquote
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from chromolib import downloads, readers, registry, sources
 from chromolib.config import MARKS, ROOT, InputError
 from chromolib.depth import mean_per_bin
 from chromolib.genome import Region, load_genome
+from chromolib.inputs import published as placing
 from chromolib.readers import published
 
 from .texts import refused, write
@@ -478,6 +480,15 @@ def test_demo_expression_is_that_of_the_targets(real, demo):
     genes = demo[0].set_index("gene_id")["expression"]
     assert len(genes) == 100 and (table["E003"].loc[genes.index] == genes).all()
     assert table["E116"].median() == pytest.approx(1.746, abs=5e-4)
+
+
+def test_a_gene_with_signal_that_no_window_has_is_named():
+    genes, windows = pd.DataFrame({"gene_id": ["G1", "G2"]}), pd.DataFrame({"gene_id": ["G1"], "symbol": ["A"], "chrom": ["chr1"], "tss": [100]})
+    strands = pd.DataFrame({"gene_id": ["G1", "G2"], "symbol": ["A", "B"], "strand": ["-", "+"]})
+    with pytest.raises(InputError, match="^gene G2: has signal but no place in the table of windows; fetch both again$"):
+        placing._placed(genes, windows, strands)
+    placed = placing._placed(genes[:1], windows, strands)
+    assert placed[["gene_id", "strand", "tss"]].to_numpy().tolist() == [["G1", "-", 100]]
 
 
 def test_gene_bounds_have_the_strands_and_tss_of_the_demo(bounds, windows, demo):

@@ -92,7 +92,8 @@ def test_tensors_that_the_release_never_uses_may_be_missing(net, save):
 
 def test_numpy_values_beside_the_weights_are_read(net, save):
     arrays = {kind: np.ones(2, kind) for kind in ("f2", "f4", "f8", "i4", "i8", "?")}
-    load_released(save({"net": net, "last_val_auc": np.float64(91.2), "val_label": np.int64(1), **arrays}))
+    beside = load_released(save({"net": net, "last_val_auc": np.float64(91.2), "val_label": np.int64(1), **arrays}))
+    assert same(beside, load_released(save({"net": net})))
 
 
 # What is refused

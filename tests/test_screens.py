@@ -1,10 +1,12 @@
 """CRISPRi screens: read from what users write, refused in one line, and beside predictions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from chromolib import Chromoformer, GeneDataset, InputError, ModelConfig, load_profile, readers
+from chromolib import Chromoformer, GeneDataset, InputError, ModelConfig, Run, load_dataset, load_profile, readers
 from chromolib.analysis import perturbation, rankings, screens
 from chromolib.genome import Genome, profile_genome
 from chromolib.simulate import ensure_raw
@@ -12,6 +14,8 @@ from tests.stores import random_store
 
 GENOME = Genome("toy", {"chr1": 10**8, "chr2": 10**8}, {"chr1": 1, "chr2": 2})
 QUICK = {"n_resamples": 100}
+TINY = {"d_embedding": 8, "head_width": 8, "embedding_ff": 8, "pairwise_ff": 8, "regulation_ff": 8, "regulation_width": 8, "regulation_layers": 1,
+        "regulation_heads": 2, "pairwise_layers": 1}  # fmt: skip
 
 
 def read(tmp_path, *lines, header="gene_id,region,effect,significant"):
@@ -124,3 +128,36 @@ def test_simulated_screen_can_be_written_and_read_and_scored(tmp_path):
     again = readers.read_screen(tmp_path / "screen.csv", profile_genome(profile))
     assert again[["gene_id", "region", "significant"]].equals(screen[["gene_id", "region", "significant"]])
     np.testing.assert_allclose(again["effect"], screen["effect"])
+
+
+def test_simulated_screen_is_tried_by_the_networks_of_its_cell_type_alone(tmp_path, monkeypatch):
+    profile = load_profile("smoke")
+    data = load_dataset(profile, "S01", task="reg", bin_bp=(2000,))
+    model, asked = Chromoformer(ModelConfig(task="reg", bin_bp=(2000,), **TINY)), []
+    halves = [data.select(genes=data.genes["gene_id"][start::2].tolist()) for start in (0, 1)]
+
+    def networks(runs):
+        asked.extend(runs)
+        return zip(asked, [model] * 2, halves, strict=True)
+
+    monkeypatch.setattr(screens, "networks", networks)
+    own = [Run(profile="smoke", cell_type="S01", fold=fold, task="reg") for fold in (1, 2)]
+    table = screens.try_simulated(profile, "S01", tmp_path / "screen.csv", [own[0], replace(own[0], cell_type="S02"), own[1]], n_genes=20)
+    assert asked == own
+    screen, in_file = screens.simulated(profile, "S01"), pd.read_csv(tmp_path / "screen.csv")
+    assert in_file[["gene_id", "region", "significant"]].equals(screen[["gene_id", "region", "significant"]])
+    genes = [gene for half in halves for gene in perturbation.drawn(half, 20).genes["gene_id"]]
+    assert set(table["gene_id"]) == set(genes) & set(screen["gene_id"]) and not table.duplicated(["gene_id", "region"]).any()
+    edited = screens.edits(data, screen)
+    expected = perturbation.changes(model, data, edited).rename(columns={"edit": "region", "change": "expected"})
+    both = table.merge(expected[["gene_id", "region", "expected"]], on=["gene_id", "region"], validate="one_to_one")
+    np.testing.assert_allclose(both["change"], both["expected"], atol=1e-5)
+    assert len(both) == len(table) > 50
+    measured = table.merge(screen, on=["gene_id", "region"], suffixes=("", "_screen"), validate="one_to_one")
+    np.testing.assert_allclose(measured["effect"], measured["effect_screen"])
+
+
+def test_nothing_is_tried_where_nothing_was_simulated(tmp_path):
+    table = screens.try_simulated(load_profile("h1-demo"), "E003", tmp_path / "screen.csv", [])
+    assert table.empty and {"gene_id", "region", "effect", "significant", "change", "contact", "in_promoter", "distance"} == set(table)
+    assert not (tmp_path / "screen.csv").exists()

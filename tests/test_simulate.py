@@ -311,7 +311,8 @@ def test_a_cell_type_with_a_rule_of_its_own_differs_in_expression_alone(smoke, t
     np.testing.assert_allclose(change, before["elongation"] - 0.5 * before["initiation"], atol=1e-3)
 
 
-def test_mean_by_the_rule_of_another_cell_type():
+def test_mean_by_the_rule_of_another_cell_type(shared_dir, monkeypatch):
+    monkeypatch.setenv("CHROMOLIB_DATA", str(shared_dir))
     profile = load_profile("sim")
     simulate.ensure_raw(profile)
     table = simulate.read_truth(profile, "genes", "S01").set_index("gene_id")

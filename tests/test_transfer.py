@@ -110,7 +110,7 @@ def test_claims_get_what_saw_other_cell_types_alone_under_one_name():
 
 
 @pytest.fixture(scope="module")
-def trained(data_dir):
+def trained(shared_data):
     """Scores of genes of fold 1: of the three cell types by each other's networks, and of S03 by networks that learned from 100 of its
     genes, from scratch and from S01's."""
     own = [Run(profile="sim", cell_type=name, fold=1) for name in ("S01", "S02", "S03")]

@@ -42,7 +42,7 @@ class Attributions(NamedTuple):
     regions: pd.DataFrame    # gene_id, region (promoter or name of a pCRE), mark, attribution (sum over the bins)
     promoter: np.ndarray     # (gene, l, m)  all bin widths together, in the direction of transcription
     offset: np.ndarray       # (l,)          middle of these bins, bp from the TSS, downstream positive
-    tracks: pd.DataFrame     # gene_id, chrom, start, end, value: all marks together, a row per bin, overlapping where genes do
+    tracks: pd.DataFrame     # gene_id, region, chrom, start, end, value: all marks together, a row per bin, overlapping where regions do
 
     def of(self, cell_type: str) -> Attributions:
         """Those of one cell type, of what `of_runs` gives for several."""
@@ -195,14 +195,15 @@ def _promoter_track(values: np.ndarray, start: int, step: int, genes: pd.DataFra
     left = np.where(is_minus, tss - offset - step, tss + offset)
     chrom = np.repeat(genes["chrom"].to_numpy(), n_bins)
     gene_id = np.repeat(genes["gene_id"].to_numpy(), n_bins)
-    table = pd.DataFrame({"gene_id": gene_id, "chrom": chrom, "start": left.ravel(), "end": left.ravel() + step, "value": values.ravel()})
+    table = pd.DataFrame({"gene_id": gene_id, "region": PROMOTER, "chrom": chrom, "start": left.ravel(), "end": left.ravel() + step, "value": values.ravel()})
     size = np.repeat(data.store["chrom_bp"].sel(gene_id=genes["gene_id"].tolist()).values, n_bins)
     return table[(table["end"] > 0) & (table["start"] < size)]
 
 
 def _pcre_track(gene: str, region: Region, step: int, values: np.ndarray) -> pd.DataFrame:
     start = region.start + step * np.arange(len(values))
-    return pd.DataFrame({"gene_id": gene, "chrom": region.chrom, "start": start, "end": np.minimum(start + step, region.end), "value": values.sum(1)})
+    end = np.minimum(start + step, region.end)
+    return pd.DataFrame({"gene_id": gene, "region": str(region), "chrom": region.chrom, "start": start, "end": end, "value": values.sum(1)})
 
 
 # Over genes
@@ -284,10 +285,11 @@ def _is_side(offset: np.ndarray, side: int) -> np.ndarray:
 
 
 def gene_track(tracks: pd.DataFrame, gene_id: str, regions: pd.DataFrame) -> pd.DataFrame:
-    """Attributions of one gene where a figure puts them: start, end, value, x; `regions` from `tracks.gene_regions`."""
+    """Attributions of one gene where a figure puts them, each bin once: start, end, value, x; `regions` from `tracks.gene_regions`."""
     track = tracks[tracks["gene_id"] == gene_id]
     parts = []
     for region in regions.itertuples():
-        here = track[(track["start"] >= region.start) & (track["end"] <= region.end)]
+        own = track[track["region"] == (PROMOTER if region.what == "promoter" else region.region)]      # regions may overlap
+        here = own[(own["start"] >= region.start) & (own["end"] <= region.end)]                         # without padding
         parts.append(here.assign(x=region.x_start + (here["start"] + here["end"]) / 2 - region.start))
     return pd.concat(parts, ignore_index=True)[["start", "end", "value", "x"]]
