@@ -141,7 +141,8 @@ def fit(
             scores = evaluate(model, held_out, config.precision)
             if judge is not None:
                 scores["inner"] = first_metric(evaluate(model, judge, config.precision))
-                if not any(row["inner"] >= scores["inner"] for row in history):
+                past = [row["inner"] for row in history if not math.isnan(row["inner"])]  # NaN where all inner genes have one label
+                if not best or scores["inner"] > max(past, default=-math.inf):
                     best |= {name: tensor.clone() for name, tensor in model.state_dict().items()}
             history.append({"epoch": epoch, "learning_rate": optimizer.param_groups[0]["lr"], "train_loss": train_loss, **scores})
             seconds += time.perf_counter() - started

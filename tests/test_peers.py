@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -183,6 +184,20 @@ def test_epoch_is_chosen_on_chromosomes_held_out_from_the_training_genes(tmp_pat
     fit(data, data, replace(config, epochs=2), network, checkpoint=tmp_path)
     resumed = fit(data, data, config, network, checkpoint=tmp_path)
     assert evaluate(resumed.model, data) == evaluate(result.model, data)
+
+
+@pytest.mark.parametrize(
+    ("inner", "best"),
+    [((math.nan, 0.8, 0.6), 2), ((0.7, math.nan, 0.8), 3), ((0.8, math.nan, 0.8), 1), ((0.8, 0.6, math.nan), 1), ((math.nan,) * 3, 1)],
+)
+def test_epoch_without_a_metric_is_not_chosen_over_one_with_it(monkeypatch, inner, best):
+    data = dataset(n_genes=40)
+    network = config_of("hm-crnn", "clf", data)
+    config = TrainConfig(epochs=3, batch_size=8, learning_rate=0.01, select="best-inner", device="cpu", seed=1)
+    values = iter(inner)
+    monkeypatch.setattr("chromolib.train.first_metric", lambda scores: next(values))
+    result = fit(data, data, config, network, report=lambda row: None)
+    assert evaluate(result.model, data)["loss"] == pytest.approx(result.history["loss"][best - 1])
 
 
 @pytest.mark.parametrize(
