@@ -22,7 +22,7 @@ from .config import BETTER_SEEDS, InputError, Task
 from .genome import profile_genome
 from .profile import Budget, Profile, PublishedInputs, load_profile
 from .runs import Results, Run, Shelf, plan
-from .train import Dataset, Network, build, described, load_weights
+from .train import Dataset, Network, build, described, load_weights, score_of
 
 Grid = dict[str, list[Run]]  # name of a model -> its runs; the scores of those that differ by their seed alone are averaged
 
@@ -448,7 +448,7 @@ def scores(grid: Grid, results: Results) -> pd.DataFrame:
         logit of being on; reg, log2(RPKM + 1); diff, the log2 fold change. Those of runs that differ by their seed alone are
         averaged; genes that one of the seeds lacks, since its run failed, are missing.
     """
-    said = results.predictions.assign(score=score_of(results.predictions)).set_index("run")
+    said = results.predictions.assign(score=_scores_of(results.predictions)).set_index("run")
     # The model's name in a run is that of its network; here it is the one of the grid.
     parts = [said.loc[said.index.isin([run.id for run in runs])].assign(model=name) for name, runs in grid.items()]
     if not parts:
@@ -465,15 +465,13 @@ def no_scores() -> pd.DataFrame:
     return pd.DataFrame(columns=SCORES).astype({"fold": int, "score": float, "target": float})
 
 
-def score_of(predictions: pd.DataFrame) -> pd.Series:
-    """One number per row, as in `evaluation`: of the column that the row's task fills."""
-    score = pd.Series(np.nan, index=predictions.index)
-    if "logit_on" in predictions:
-        score = score.fillna(predictions["logit_on"] - predictions["logit_off"])
-    for task, column in (("reg", "expression"), ("diff", "log2_fold_change")):
-        if column in predictions:
-            score = score.where(predictions["task"] != task, predictions[column])
-    return score
+def _scores_of(predictions: pd.DataFrame) -> pd.Series:
+    """`score_of` each row by its own task."""
+    found = pd.Series(np.nan, index=predictions.index)
+    for task in predictions["task"].unique():
+        rows = predictions["task"] == task
+        found[rows] = score_of(predictions[rows], task).astype(float)
+    return found
 
 
 def change_scores(grid: Grid, results: Results) -> pd.DataFrame:

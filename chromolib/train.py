@@ -52,6 +52,18 @@ OUTPUTS: dict[Task, tuple[str, ...]] = {
 }
 
 
+def score(out: Tensor, task: Task) -> Tensor:
+    """One number per gene of what a network says, as in `evaluation`, (b,): clf, the logit of being on; else its first column."""
+    if task == "clf":
+        return out[:, 1] - out[:, 0]
+    return out if task == "reg" else out[:, 0]
+
+
+def score_of(predictions: pd.DataFrame, task: Task) -> pd.Series:
+    """The same of a table of `predict`."""
+    return predictions["logit_on"] - predictions["logit_off"] if task == "clf" else predictions[OUTPUTS[task][0]]
+
+
 class TrainingError(InputError):
     """A training that cannot go on: its loss or a weight is no longer a number."""
 
@@ -311,7 +323,7 @@ def batch_loss(model: Network, batch: PackedBatch | EmbeddedBatch, config: Train
         return model.contrastive_loss(batch)
     out = model(batch).float()
     if config.loss == "focal":
-        return focal_loss(out[:, 1] - out[:, 0], batch.target)
+        return focal_loss(score(out, "clf"), batch.target)
     return task_loss(out, batch.target, model.config.task)
 
 
@@ -341,12 +353,10 @@ def evaluate(model: Network, data: Dataset, precision: str = "float32") -> dict[
     _check_measured(target, data)
     task = data.task
     loss = float(task_loss(out, target, task))
-    out, target = out.cpu().numpy(), target.cpu().numpy()
+    told, target = score(out.cpu(), task).numpy(), target.cpu().numpy()
     if task == "clf":
-        return {"loss": loss, **classification_metrics(target, out[:, 1] - out[:, 0])}
-    if task == "reg":
-        return {"loss": loss, **regression_metrics(target, out)}
-    return {"loss": loss, **regression_metrics(target[:, 0], out[:, 0])}
+        return {"loss": loss, **classification_metrics(target, told)}
+    return {"loss": loss, **regression_metrics(target[:, 0] if task == "diff" else target, told)}
 
 
 def predict(model: Network, data: Dataset, precision: str = "float32") -> pd.DataFrame:

@@ -24,7 +24,7 @@ from ..dataset import GeneDataset
 from ..genome import Region
 from ..runs import Run
 from ..studies import networks
-from ..train import Network, check_fits
+from ..train import Network, check_fits, score
 from .perturbation import PROMOTER, drawn
 from .tracks import means_by_label
 
@@ -112,8 +112,7 @@ def _batches(data: GeneDataset) -> Iterator[tuple[int, PackedBatch]]:
 
 
 def _score(model: Network, batch: PackedBatch) -> Tensor:
-    out = model(batch)
-    return out[:, 1] - out[:, 0] if model.config.task == "clf" else out
+    return score(model(batch), model.config.task)
 
 
 def _signal_of(batch: PackedBatch) -> list[Tensor]:
@@ -274,8 +273,8 @@ def for_claims(found: Attributions, marks: Sequence[str]) -> pd.DataFrame:
     genes, tables = found.genes.loc[is_on, ["cell_type", "gene_id"]], []
     for name, side in SIDES.items():
         sums = found.promoter[is_on][:, _is_side(found.offset, side)].sum(1)                 # (gene, m)
-        for mark, score in (*zip(marks, sums.T, strict=True), ("all marks", sums.sum(1))):
-            tables.append(genes.assign(task="reg", model=f"{mark}, {name}", score=score, target=0.0))
+        for mark, total in (*zip(marks, sums.T, strict=True), ("all marks", sums.sum(1))):
+            tables.append(genes.assign(task="reg", model=f"{mark}, {name}", score=total, target=0.0))
     return pd.concat(tables, ignore_index=True)
 
 
