@@ -9,7 +9,8 @@ import re
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "data" / "results"  # small tables of notebooks, by profile, that the repository has
@@ -81,12 +82,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for name in ("marks", "bin_bp"):  # JSON knows only lists
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        if self.task not in ("clf", "reg", "diff"):
-            raise InputError(f"ModelConfig: task={self.task!r}, expected clf, reg or diff")
-        if self.scale not in SCALES:
-            raise InputError(f"ModelConfig: scale={self.scale!r}, expected one of {', '.join(SCALES)}")
-        if self.fusion not in ("attention", "concat"):
-            raise InputError(f"ModelConfig: fusion={self.fusion!r}, expected attention or concat")
+        check_words(self)
         if not self.marks or not self.bin_bp:
             raise InputError(f"ModelConfig: marks={self.marks}, bin_bp={self.bin_bp}, expected at least one entry in each; name some")
         for width in self.bin_bp:
@@ -136,6 +132,7 @@ class PeerConfig:
     def __post_init__(self) -> None:
         for name in ("marks", "bin_bp"):  # JSON knows only lists
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        check_words(self)
         if len(self.bin_bp) != 1 or self.bin_bp[0] < 1 or self.promoter_bp % self.bin_bp[0]:
             raise InputError(f"{self.model}: bin_bp={list(self.bin_bp)}, expected one width that divides window_bp={self.promoter_bp}")
 
@@ -190,6 +187,7 @@ class TrainConfig:
     seed: int = 42
 
     def __post_init__(self) -> None:
+        check_words(self)
         if self.epochs < 0 or self.batch_size < 1 or self.learning_rate <= 0 or self.decay <= 0:
             raise InputError(
                 f"TrainConfig: epochs={self.epochs}, batch_size={self.batch_size}, learning_rate={self.learning_rate}, "
@@ -201,12 +199,6 @@ class TrainConfig:
             raise InputError(f"TrainConfig: noise={self.noise} with standardise={self.standardise}, expected 0 or more, and above 0 only with standardise")
         if self.epoch_updates is not None and self.epoch_updates < 1:
             raise InputError(f"TrainConfig: epoch_updates={self.epoch_updates}, expected 1 or more; leave it out for one pass over the genes")
-        if self.precision not in get_args(Precision):
-            raise InputError(f"TrainConfig: precision={self.precision!r}, expected one of {', '.join(get_args(Precision))}")
-        for name in ("optimizer", "schedule", "loss", "select", "signal"):
-            allowed = choices(TrainConfig)[name]
-            if getattr(self, name) not in allowed:
-                raise InputError(f"TrainConfig: {name}={getattr(self, name)!r}, expected one of {', '.join(allowed)}")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -224,9 +216,23 @@ BETTER_SEEDS = 3  # networks whose logits are averaged
 
 
 @cache
-def choices(kind: type) -> dict[str, tuple[Any, ...]]:
-    """Setting of a record -> the words that it may be, where it is one of some; kept, since it takes a millisecond to find."""
-    return {name: get_args(hint) for name, hint in get_type_hints(kind).items()}
+def choices(kind: type) -> dict[str, tuple[str | None, ...]]:
+    """Setting of a record -> the words that it may be, and None where it may be left out, for those settings that are one of some
+    words; kept, since it takes a millisecond to find."""
+    found = {}
+    for name, hint in get_type_hints(kind).items():
+        options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        if words := [word for option in options if get_origin(option) is Literal for word in get_args(option)]:
+            found[name] = (*words, None) if NoneType in options else tuple(words)
+    return found
+
+
+def check_words(record: Any) -> None:
+    """Raise an InputError that names the first setting of a record that is none of the words that it may be."""
+    kind = type(record)
+    for name, words in choices(kind).items():
+        if (found := getattr(record, name)) not in words:
+            raise InputError(f"{kind.__name__}: {name}={found!r}, expected one of {', '.join(map(str, words))}")
 
 
 def _from_dict(kind: type, values: dict[str, Any]) -> Any:

@@ -33,7 +33,7 @@ from .config import (
     Precision,
     Task,
     TrainConfig,
-    choices,
+    check_words,
 )
 from .dataset import GeneDataset, _check_selection, load_dataset, open_store, own_marks, touching
 from .files import write_whole
@@ -92,20 +92,14 @@ class Run:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.model not in MODELS:
             raise InputError(f"Run: unknown model {self.model!r}, expected one of {', '.join(MODELS)}")
-        if self.task not in ("clf", "reg", "diff"):
-            raise InputError(f"Run: task={self.task!r}, expected clf, reg or diff")
+        check_words(self)
         if (self.task == "diff") != (self.other is not None):
             raise InputError(f"Run: task={self.task!r} with other={self.other!r}, expected a second cell type for task diff and for no other task")
-        for name in ("recipe", "contacts", "fusion", "select", "genes"):
-            allowed = choices(Run)[name]
-            if getattr(self, name) not in allowed:
-                raise InputError(f"Run: unknown {name} {getattr(self, name)!r}, expected one of {', '.join(allowed)}")
         self._check_transfer()
         if self.model != "chromoformer":
             self._check_peer()
         elif self.recipe == "better" and self.task != "clf":
             raise InputError(f"Run: recipe 'better' with task={self.task!r}, but it was chosen for clf; expected paper or profile")
-        TrainConfig(precision=self.precision)
 
     def _check_transfer(self) -> None:
         for name in ("learn_from", "start"):

@@ -210,8 +210,8 @@ def test_epoch_without_a_metric_is_not_chosen_over_one_with_it(monkeypatch, inne
         ({"model": "gc-merge", "log_base": "none"}, "log_base='none', but GC-MERGE has no such choice"),
         ({"task": "reg", "recipe": "better"}, "recipe 'better' with task='reg', but it was chosen for clf"),
         ({"model": "hm-crnn", "recipe": "better"}, "recipe 'better', which is Chromoformer's"),
-        ({"recipe": "best"}, "unknown recipe 'best', expected one of paper, profile, better"),
-        ({"contacts": "intra"}, "unknown contacts 'intra', expected one of all, intra-TAD, inter-TAD"),
+        ({"recipe": "best"}, "recipe='best', expected one of paper, profile, better"),
+        ({"contacts": "intra"}, "contacts='intra', expected one of all, intra-TAD, inter-TAD"),
     ],
 )
 def test_run_that_cannot_be_is_refused(wrong, message):
