@@ -26,6 +26,7 @@ from .grid import in_words as in_time
 from .profile import Profile, RawInputs, cohort_of, load_profile
 from .runs import Run, is_there, recipe_of, run_folder, selection_of
 from .studies import OURS, Grid, Study
+from .train import n_batches
 
 DONE, TO_TRAIN = "done", "to train"
 OWN_RUNS, BENCHMARKS = "own runs", "benchmarks, 2 CPU cores"  # what an estimate rests on
@@ -281,8 +282,7 @@ def _size(config: TrainConfig, n_train: int) -> int:
 
 def _updates(config: TrainConfig, n_train: int) -> int:
     """Of a whole training; at least one, so that it may be divided by."""
-    per_pass = n_train / _size(config, n_train)
-    return max(1, config.epochs * (config.epoch_updates or (math.floor(per_pass) if config.drop_last else math.ceil(per_pass))))
+    return max(1, config.epochs * n_batches(n_train, config))
 
 
 def _n_train(run: Run, paces: Sequence[Pace] | None, record: Profile) -> int | None:

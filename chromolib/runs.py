@@ -328,7 +328,7 @@ def for_fewer(config: TrainConfig, n_all: int) -> TrainConfig:
     Else few genes would also mean few updates at the same rates, and a network from random weights would be hardly trained at
     all. One that starts from another cell type needs no more than a pass, and gets worse by further ones.
     """
-    return replace(config, epoch_updates=len(train.epoch_batches(n_all, config, epoch=1)))
+    return replace(config, epoch_updates=train.n_batches(n_all, config))
 
 
 def drawn(genes: Iterable[str], n: int, seed: int) -> list[str]:

@@ -307,12 +307,18 @@ def epoch_batches(n_genes: int, config: TrainConfig, epoch: int) -> tuple[Tensor
     With `epoch_updates` there are so many: of one pass over the genes after the other, each in an order of its own.
     """
     generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
-    size = min(config.batch_size, n_genes)
+    size, n = min(config.batch_size, n_genes), n_batches(n_genes, config)
     n_kept = n_genes - n_genes % size if config.drop_last else n_genes
     batches: tuple[Tensor, ...] = ()
-    while len(batches) < (config.epoch_updates or 1):
+    while len(batches) < n:
         batches += torch.randperm(n_genes, generator=generator)[:n_kept].split(size)
-    return batches[: config.epoch_updates]
+    return batches[:n]
+
+
+def n_batches(n_genes: int, config: TrainConfig) -> int:
+    """Of an epoch."""
+    size = min(config.batch_size, n_genes)
+    return config.epoch_updates or (n_genes // size if config.drop_last else math.ceil(n_genes / size))
 
 
 def batch_loss(model: Network, batch: PackedBatch | EmbeddedBatch, config: TrainConfig) -> Tensor:

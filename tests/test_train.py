@@ -26,7 +26,7 @@ from chromolib import (
     train,
 )
 from chromolib.evaluation import classification_metrics
-from chromolib.train import epoch_batches, noisy, rate_at, task_loss
+from chromolib.train import epoch_batches, n_batches, noisy, rate_at, task_loss
 from tests.stores import random_store
 
 MARKS, FRAME_BP, BINS = ("A", "B"), 2000, (500, 100)
@@ -106,6 +106,13 @@ def test_epoch_of_so_many_updates_passes_over_few_genes_again_and_again():
 
 
 # Losses
+
+
+@pytest.mark.parametrize("n_genes", [2, 15, 16, 17, 32, 70])
+@pytest.mark.parametrize("settings", [{}, {"drop_last": False}, {"epoch_updates": 3}])
+def test_batches_are_counted_without_drawing_them(n_genes, settings):
+    recipe = TrainConfig(batch_size=16, **settings)
+    assert n_batches(n_genes, recipe) == len(epoch_batches(n_genes, recipe, epoch=1))
 
 
 def test_losses_by_hand():
