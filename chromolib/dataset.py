@@ -27,6 +27,7 @@ from .batch import Batch, PackedBatch, Regions
 from .config import PC1, SCALES, Contacts, InputError, LogBase, ModelConfig, Scale, Task
 from .files import hold
 from .genome import spans
+from .integrity import one_line
 from .pooling import centre, cut_window, pool_ragged, pool_windows
 from .profile import Profile
 
@@ -422,7 +423,7 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {name!r}: not usable here ({str(error).splitlines()[0]}); expected auto, cpu, cuda or mps") from None
+        raise InputError(f"device {name!r}: not usable here ({one_line(error)}); expected auto, cpu, cuda or mps") from None
     return device
 
 

@@ -25,6 +25,7 @@ from .dataset import load_dataset
 from .files import whole_folder
 from .genome import load_genome
 from .grid import ensure
+from .integrity import one_line
 from .profile import Profile, load_profile
 from .released import load_released, released_cell_types
 from .runs import Run
@@ -169,7 +170,7 @@ def _of_run(folder: Path) -> Pretrained:
     except FileNotFoundError:
         return Pretrained(model, str(folder))
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise InputError(f"{folder}: config.json is none of a training's ({type(error).__name__}: {error}); train it again") from None
+        raise InputError(f"{folder}: config.json is none of a training's ({one_line(error)}); train it again") from None
 
 
 def _held_out(settings: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
@@ -197,7 +198,7 @@ def _read_config(folder: Path, name: str) -> tuple[ModelConfig | PeerConfig, dic
         if not isinstance(genome, str) or not isinstance(chromosomes, list):
             raise TypeError(f"genome {genome!r} with held_out_chromosomes {chromosomes!r}")
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{name}: config.json is none of save_pretrained's ({type(error).__name__}: {error}); save the network again") from None
+        raise InputError(f"{name}: config.json is none of save_pretrained's ({one_line(error)}); save the network again") from None
     return network, about
 
 

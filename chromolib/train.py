@@ -538,7 +538,7 @@ def load_state(
             about = file.metadata() or {}
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: damaged ({str(error).splitlines()[0]}); delete it to train from the start") from None
+        raise InputError(f"{path}: damaged ({one_line(error)}); delete it to train from the start") from None
     if about.get("settings") != _settings(model, config):
         raise InputError(f"{path}: left by a training with other settings; delete it to train from the start")
     history = json.loads(about["history"])

@@ -503,6 +503,16 @@ def test_damaged_state_is_named(data, tmp_path):
         train_on(data, checkpoint=tmp_path)
 
 
+def test_state_that_cannot_be_read_for_a_reason_without_words_is_named(data, tmp_path, monkeypatch):
+    def silent(path):
+        raise OSError
+
+    train_on(data, config(epochs=1), checkpoint=tmp_path)
+    monkeypatch.setattr(train, "load_file", silent)
+    with pytest.raises(InputError, match=r"state.safetensors: damaged \(OSError: \); delete it"):
+        train_on(data, checkpoint=tmp_path)
+
+
 # Predictions
 
 
