@@ -325,7 +325,7 @@ class GeneDataset:
 
     def _build_signal(self) -> Signal:
         store, base_bp = self.store, int(self.store.attrs["base_bp"])
-        _check_selection(store, self.marks, self.bin_bp, self.window_bp)
+        check_selection(store, self.marks, self.bin_bp, self.window_bp)
         mark_idx = [store["mark"].values.tolist().index(mark) for mark in self.marks]
         minus = torch.from_numpy(store["strand"].values == "-")
         promoter, promoter_padding, blind, pcre, pcre_row = {}, {}, {}, {}, {}
@@ -465,7 +465,7 @@ def _pcre_widths(store: xr.Dataset) -> np.ndarray:
     return (ends["end"] - ends["start"]).to_numpy()
 
 
-def _check_selection(store: xr.Dataset, marks: Sequence[str], bin_bp: Sequence[int], window_bp: int) -> None:
+def check_selection(store: xr.Dataset, marks: Sequence[str], bin_bp: Sequence[int], window_bp: int) -> None:
     known, base_bp, frame_bp = store["mark"].values.tolist(), int(store.attrs["base_bp"]), int(store.attrs["frame_bp"])
     where = f"{store.attrs['profile']}/{store.attrs['cell_type']}"
     for mark in marks:
