@@ -83,11 +83,6 @@ def checkpoint(net: nn.Module) -> io.BytesIO:
     return file
 
 
-def collate(items: list[dict]) -> dict:
-    """Batch of the release's dataset items, as its DataLoader makes it."""
-    return torch.utils.data.default_collate(items)
-
-
 def run(net: nn.Module, item: dict) -> Tensor:
     """The release's forward pass on one of its batches."""
     return net(
