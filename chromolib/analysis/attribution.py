@@ -237,11 +237,11 @@ def completeness(genes: pd.DataFrame) -> pd.DataFrame:
     return groups.agg(genes=("gene_id", "size"), shared=("shared", "mean"), missed=("missed", "mean"), largest=("missed", "max")).reset_index()
 
 
-def coarser(found: Attributions, bin_bp: int = COARSE_BP) -> tuple[np.ndarray, np.ndarray]:
-    """Attributions along the promoter, summed in wider bins that begin at the TSS, (gene, l, m), and their middles in bp."""
-    number = np.floor(found.offset / bin_bp).astype(int)
+def coarser(found: Attributions) -> tuple[np.ndarray, np.ndarray]:
+    """Attributions along the promoter, summed in bins of COARSE_BP that begin at the TSS, (gene, l, m), and their middles in bp."""
+    number = np.floor(found.offset / COARSE_BP).astype(int)
     edges = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
-    return np.add.reduceat(found.promoter, edges, axis=1), (number[edges] + 0.5) * bin_bp
+    return np.add.reduceat(found.promoter, edges, axis=1), (number[edges] + 0.5) * COARSE_BP
 
 
 def maxima(found: Attributions, marks: Sequence[str], *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
