@@ -297,7 +297,7 @@ def _of_marks(study: Study) -> tuple[Grid, LeftOut]:
     """Without each mark, without several, and with the extra tracks."""
     record, grid, left_out = study.record, {}, []
     for mark in record.marks if len(record.marks) > 1 else ():
-        grid[f"without {mark}"] = study.runs(marks=[other for other in record.marks if other != mark])
+        grid[f"without {mark}"] = study.runs(marks=_without(study, mark))
     for name, removed in REMOVED_TOGETHER.items():
         if not set(removed) < set(record.marks):
             absent = [mark for mark in removed if mark not in record.marks]
@@ -305,13 +305,18 @@ def _of_marks(study: Study) -> tuple[Grid, LeftOut]:
         elif _is_core(study):
             left_out.append(("S10", name, BY_BUDGET))
         else:
-            grid[name] = study.runs(marks=[mark for mark in record.marks if mark not in removed])
+            grid[name] = study.runs(marks=_without(study, *removed))
     for figure, track in (("S17", "CTCF"), ("S18", "PC1")):
         if track in record.extra_tracks:
             grid[f"with {track}"] = study.runs(marks=(*record.marks, track))
         else:
             left_out.append((figure, f"with {track}", f"no {track}"))
     return grid, left_out
+
+
+def _without(study: Study, *removed: str) -> list[str]:
+    """The profile's marks but these."""
+    return [mark for mark in study.record.marks if mark not in removed]
 
 
 def _is_core(study: Study) -> bool:
@@ -331,7 +336,7 @@ def classifiers(study: Study, without: Sequence[str] = ()) -> Grid:
     grid = {OURS: study.runs()}
     for mark in without:
         if mark in study.record.marks and len(study.record.marks) > 1:
-            grid[f"without {mark}"] = study.runs(marks=[other for other in study.record.marks if other != mark])
+            grid[f"without {mark}"] = study.runs(marks=_without(study, mark))
     return grid
 
 

@@ -12,7 +12,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from .baselines.graph import GraphDataset
 from .baselines.hm_crnn import focal_loss
 from .batch import EmbeddedBatch, PackedBatch
 from .cell_types import PairedDataset, PooledDataset
-from .config import InputError, ModelConfig, PeerConfig, Task, TrainConfig
+from .config import InputError, ModelConfig, PeerConfig, Precision, Task, TrainConfig
 from .dataset import READ, GeneDataset, resolve_device
 from .embedded import EmbeddedDataset
 from .evaluation import classification_metrics, regression_metrics
@@ -122,8 +122,7 @@ def fit(
         raise InputError(f"fit: {len(train)} training and {len(held_out)} held-out genes, expected at least 2 and 1")
     config = config or TrainConfig()
     device = resolve_device(config.device)
-    if config.precision in ("float16", "tf32") and device.type != "cuda":
-        raise InputError(f"precision {config.precision} needs CUDA, found device {device.type}; use bfloat16 or float32")
+    check_precision(config.precision, [device.type])
     model_config = model_config or network_for(train)
     for data in (train, held_out):
         check_fits(model_config, data)
@@ -167,6 +166,12 @@ def fit(
     if config.standardise:
         model.fold_gain()
     return Fit(model.eval(), pd.DataFrame(history), seconds)
+
+
+def check_precision(precision: Precision, devices: Sequence[str], of: str = "") -> None:
+    """Raise an InputError where a precision needs CUDA and one of these devices is another; `of`: whose precision it is."""
+    if precision in ("float16", "tf32") and not all(device.startswith("cuda") for device in devices):
+        raise InputError(f"{of}{': ' if of else ''}precision {precision} needs CUDA, found {', '.join(devices)}; use bfloat16 or float32")
 
 
 def build(config: ModelConfig | PeerConfig, seed: int) -> Network:

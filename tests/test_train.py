@@ -653,7 +653,7 @@ def test_another_logarithm_is_refused():
 def test_float16_without_cuda_and_unknown_precision_are_refused():
     data = GeneDataset(random_store(8))
     for precision in ("float16", "tf32"):
-        with pytest.raises(InputError, match=f"precision {precision} needs CUDA, found device cpu"):
+        with pytest.raises(InputError, match=f"precision {precision} needs CUDA, found cpu; use"):
             fit(data, data, TrainConfig(precision=precision, device="cpu"))
     with pytest.raises(InputError, match="signal='int8', expected one of float32, float16"):
         TrainConfig(signal="int8")
