@@ -17,10 +17,11 @@ from multiprocessing.connection import wait as first_of
 import torch
 from tqdm.auto import tqdm
 
+from .checkpoints import Network, load_weights
 from .config import InputError
 from .dataset import resolve_device
 from .runs import Job, Results, Run, Shelf, is_current, plan, read
-from .train import Dataset, Network, check_precision, headline, load_weights, shows_bar
+from .train import Dataset, check_precision, headline, shows_bar
 from .workers import Outcome, Worker, attempt
 
 _FAILED = ("failed", "memory", "full", "skipped")

@@ -20,6 +20,7 @@ import yaml
 
 from . import sources
 from .baselines.graph import load_graph
+from .checkpoints import Network, described, load_weights, read_network, save_tensors
 from .config import InputError, ModelConfig, PeerConfig, Task
 from .dataset import load_dataset
 from .files import whole_folder
@@ -29,7 +30,7 @@ from .integrity import one_line
 from .profile import Profile, load_profile
 from .released import load_released, released_cell_types
 from .runs import Run
-from .train import OUTPUTS, Dataset, Network, check_fits, described, load_weights, predict, read_network, save_tensors
+from .train import OUTPUTS, Dataset, check_fits, predict
 
 FILES = ("model.safetensors", "config.json", "README.md")
 # Names of builds of one species: its chromosomes have the same names and genes in each.
@@ -162,7 +163,7 @@ def networks_of(
 
 
 def _of_run(folder: Path) -> Pretrained:
-    """A run's settings tell what it held out; `train.save_weights` alone leaves none, so that it is not known."""
+    """A run's settings tell what it held out; `save_weights` alone leaves none, so that it is not known."""
     model = load_weights(folder)
     try:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -21,6 +21,7 @@ from . import __version__, machine, train
 from .baselines import PEERS, PLAIN, graph
 from .baselines.graph import GraphDataset
 from .cell_types import pair, pool
+from .checkpoints import Network, load_weights, save_weights
 from .config import (
     BETTER_NETWORK,
     BETTER_RECIPE,
@@ -38,7 +39,7 @@ from .config import (
 from .dataset import GeneDataset, check_selection, load_dataset, open_store, own_marks, touching
 from .files import write_whole
 from .profile import Profile, Training, load_profile
-from .train import Dataset, Network, evaluate, fit, load_weights, predict, save_weights
+from .train import Dataset, evaluate, fit, predict
 
 PEER_BIN_BP = 100  # or the next wider that the store's bins can fill
 VERSION = 4  # raise it when the same settings and features train another network, also when a default changes

@@ -18,11 +18,12 @@ import pandas as pd
 from scipy import special
 
 from .baselines import PEERS, WINDOW_PEERS
+from .checkpoints import Network, build, described, load_weights
 from .config import BETTER_SEEDS, InputError, Task
 from .genome import profile_genome
 from .profile import Budget, Profile, PublishedInputs, load_profile
 from .runs import Results, Run, Shelf, plan
-from .train import Dataset, Network, build, described, load_weights, score_of
+from .train import Dataset, score_of
 
 Grid = dict[str, list[Run]]  # name of a model -> its runs; the scores of those that differ by their seed alone are averaged
 

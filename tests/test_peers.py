@@ -12,20 +12,18 @@ import torch.nn.functional as F
 
 from chromolib.baselines import PEERS, WINDOW_PEERS, Peer
 from chromolib.cell_types import pair
+from chromolib.checkpoints import build, load_weights, save_weights
 from chromolib.config import BETTER_NETWORK, BETTER_RECIPE, InputError, PeerConfig, TrainConfig
 from chromolib.dataset import GeneDataset
 from chromolib.profile import load_profile
 from chromolib.runs import Run, network_of, recipe_of, selection_of
 from chromolib.train import (
-    build,
     evaluate,
     fit,
     inner_split,
-    load_weights,
     make_optimizer,
     predict,
     rate_at,
-    save_weights,
     task_loss,
 )
 from tests.stores import random_store

@@ -19,12 +19,13 @@ from torch import Tensor
 from .. import resampling
 from ..attention import frame_offset
 from ..batch import PackedBatch
+from ..checkpoints import Network
 from ..config import InputError
 from ..dataset import GeneDataset
 from ..genome import Region
 from ..runs import Run
 from ..studies import networks
-from ..train import Network, check_fits, score
+from ..train import check_fits, score
 from .perturbation import PROMOTER, drawn
 from .tracks import means_by_label
 

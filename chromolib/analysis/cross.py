@@ -19,6 +19,7 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from .. import evaluation, studies
+from ..checkpoints import Network, load_weights
 from ..config import InputError
 from ..dataset import GeneDataset, load_dataset
 from ..genome import profile_genome
@@ -26,7 +27,7 @@ from ..profile import Profile, load_profile
 from ..resampling import interval, of_parts
 from ..runs import Job, Run, Shelf, plan, selection_of
 from ..studies import Study, connected, transfers_core
-from ..train import Network, load_weights, predict, score_of
+from ..train import predict, score_of
 from . import ablations, tracks
 from .comparison import NARROW_BP, best_possible, mean_signal
 

@@ -12,13 +12,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from ..checkpoints import Network
 from ..config import InputError
 from ..dataset import GENE_COLUMNS, GeneDataset
 from ..genome import Region
 from ..profile import Profile
 from ..runs import Run
 from ..studies import networks
-from ..train import Network, predict, score_of
+from ..train import predict, score_of
 from . import pcres
 
 PROMOTER, ALL = "promoter", "all"
