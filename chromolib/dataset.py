@@ -7,6 +7,7 @@ Axes: `g` gene of the cell type, `b` gene in batch, `r` pCRE of a gene, stronges
 
 from __future__ import annotations
 
+import copy
 import json
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -188,7 +189,7 @@ class GeneDataset:
             A gene or mark that the dataset does not hold, a window wider than the frame, bins that the store's do not fill,
             contacts by domain where the profile names no domains.
         """
-        view = self._copy()
+        view = copy.copy(self)
         if genes is not None:
             wanted = [genes] if isinstance(genes, str) else list(genes)
             position = pd.Index(self.genes["gene_id"]).get_indexer(wanted)
@@ -229,7 +230,7 @@ class GeneDataset:
         device = self.device if device is None else torch.device(device)
         if device == self.device and dtype in (None, self.dtype):
             return self
-        moved = self._copy()
+        moved = copy.copy(self)
         moved._signal, moved._targets = self._signal.to(device, dtype), self._targets.to(device)
         return moved
 
@@ -308,11 +309,6 @@ class GeneDataset:
         if width in signal.is_blind:
             is_padding = is_padding | signal.is_blind[width][genes].unsqueeze(1)
         return found, is_padding
-
-    def _copy(self) -> GeneDataset:
-        view = object.__new__(GeneDataset)
-        view.__dict__.update(self.__dict__)
-        return view
 
     def _build_targets(self) -> Tensor:
         """One target for each gene of the store (not of the view), so that views share it."""

@@ -19,7 +19,7 @@ import pandas as pd
 import yaml
 
 from . import sources
-from .baselines.graph import load_graph
+from .baselines.nodes import load_graph
 from .checkpoints import Network, described, load_weights, read_network, save_tensors
 from .config import InputError, ModelConfig, PeerConfig, Task
 from .dataset import load_dataset

@@ -19,7 +19,7 @@ import xarray as xr
 
 from . import __version__, machine, train
 from .baselines import PEERS, PLAIN, graph
-from .baselines.graph import GraphDataset
+from .baselines.nodes import GraphDataset
 from .cell_types import pair, pool
 from .checkpoints import Network, load_weights, save_weights
 from .config import (

@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .baselines.graph import GraphDataset
 from .baselines.hm_crnn import focal_loss
+from .baselines.nodes import GraphDataset
 from .batch import EmbeddedBatch, PackedBatch
 from .cell_types import PairedDataset, PooledDataset
 from .checkpoints import Network, build, load_state, save_state
