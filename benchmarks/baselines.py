@@ -24,7 +24,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from chromolib import InputError
 from chromolib.baselines import attentivechrome, deepchrome, deepdiff, gc_merge, hm_crnn
-from chromolib.baselines.graph import mean_over_neighbours
+from chromolib.baselines.nodes import mean_over_neighbours
 
 BIN_BP = 100
 Loss = Callable[[nn.Module], Tensor]

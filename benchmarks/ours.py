@@ -13,7 +13,7 @@ import peer  # a script's own folder comes first on its path
 import report
 import torch
 
-from chromolib import Chromoformer, GeneDataset, TrainConfig, fit, train
+from chromolib import Chromoformer, GeneDataset, TrainConfig, checkpoints, fit, train
 
 
 def timed_fit(
@@ -26,7 +26,7 @@ def timed_fit(
     """
     if model is not None:
         optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, fused=True)
-        train.save_state(folder, model, optimizer, torch.amp.GradScaler(config.device, enabled=False), config, [])
+        checkpoints.save_state(folder, model, optimizer, torch.amp.GradScaler(config.device, enabled=False), config, [])
     ends: list[float] = []
     with report.stamped(train, "load_state", config.device) as ready:
         begin = time.perf_counter()

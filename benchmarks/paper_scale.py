@@ -82,8 +82,7 @@ def run_ours(path: Path, fold: int, config: TrainConfig) -> Ours:
     (data,) = loaded
     n_held_out = int((data.genes["fold"] == fold).sum())
     pcres = float((data.store["gene_pcre"].values >= 0).sum(1).mean())
-    tensors = {name: value for name, value in vars(data).items() if name not in ("store", "genes")}
-    return Ours(run, len(data) - n_held_out, n_held_out, pcres, report.bytes_of(tensors) / report.MB, peak.total_mb)
+    return Ours(run, len(data) - n_held_out, n_held_out, pcres, data.n_bytes / report.MB, peak.total_mb)
 
 
 def run_release(path: Path, fold: int, n_genes: int, epochs: int, batch: int, workers: int, device: str):

@@ -36,6 +36,8 @@ if __package__:
 else:  # a script's own folder comes first on its path
     import report
 
+FRAME_BP = 40_000  # the release knows no other
+
 
 def network(task: Task = "clf", seed: int = 42) -> nn.Module:
     """The release's network with random weights."""
@@ -83,11 +85,6 @@ def checkpoint(net: nn.Module) -> io.BytesIO:
     return file
 
 
-def collate(items: list[dict]) -> dict:
-    """Batch of the release's dataset items, as its DataLoader makes it."""
-    return torch.utils.data.default_collate(items)
-
-
 def run(net: nn.Module, item: dict) -> Tensor:
     """The release's forward pass on one of its batches."""
     return net(
@@ -100,7 +97,7 @@ def run(net: nn.Module, item: dict) -> Tensor:
     )
 
 
-def inputs(batch: Batch, frame_bp: int = 40_000) -> dict:
+def inputs(batch: Batch) -> dict:
     """Our batch in the release's form: regions padded to the whole frame, masks bin by bin, all dummies present."""
     b, r = batch.contact.shape
     out: dict = {key: {} for key in ("promoter_feats", "promoter_pad_masks", "pcre_feats", "pcre_pad_masks", "interaction_masks")}
@@ -109,7 +106,7 @@ def inputs(batch: Batch, frame_bp: int = 40_000) -> dict:
     out["interaction_freq"] = frequency
     absent = torch.cat([torch.zeros(b, 1, dtype=torch.bool), batch.contact == 0], 1)
     for width, promoter in batch.promoter.items():
-        n = frame_bp // width
+        n = FRAME_BP // width
         x, is_padding = _frame(promoter, batch.is_promoter_padding.get(width), n)
         pcre, pcre_padding = _frame(batch.pcre[width].flatten(0, 1), batch.is_padding[width].flatten(0, 1), n)
         pcre, pcre_padding = pcre.view(b, r, n, -1), pcre_padding.view(b, r, n)

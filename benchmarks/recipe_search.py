@@ -26,7 +26,7 @@ from chromolib import GeneDataset, TrainConfig, fit, load_dataset, load_profile,
 from chromolib.analysis.comparison import baseline, binned_signal, boosting
 from chromolib.config import BETTER_SEEDS, ROOT
 from chromolib.evaluation import METRICS, by_fold, difference, fold_columns
-from chromolib.train import network_for
+from chromolib.train import network_for, score_of
 
 FASTER = {"learning_rate": 3e-4}
 COSINE = {"learning_rate": 6e-4, "batch_size": 128, "weight_decay": 0.5, "schedule": "cosine", "warmup": 0.1}
@@ -54,7 +54,7 @@ def trained(seen: GeneDataset, held_out: GeneDataset, candidate: str, seed: int,
     config = TrainConfig(**training, seed=seed, device=device)
     result = fit(seen, held_out, config, replace(network_for(seen), **network), report=lambda _: None)
     table = predict(result.model, held_out)
-    scores = held_out.genes[["gene_id", "fold"]].assign(score=table["logit_on"] - table["logit_off"], target=table["target"])
+    scores = held_out.genes[["gene_id", "fold"]].assign(score=score_of(table, "clf"), target=table["target"])
     return scores, result.seconds
 
 

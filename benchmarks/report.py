@@ -11,7 +11,6 @@ import contextlib
 import multiprocessing
 import os
 import platform
-import re
 import shlex
 import statistics
 import subprocess
@@ -27,7 +26,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from chromolib import InputError
+from chromolib import InputError, machine
 
 HOME = Path(__file__).parent
 TRIAL = "trial"  # folder of tables that are not kept: other settings than the defaults, no --record
@@ -127,33 +126,24 @@ def row(what: str, unit: str, release: float | list[float], ours: float | list[f
 
 
 class Peak:
-    """Peak memory of this process (Linux: resident pages) or of a GPU, from `start` on."""
+    """Peak memory of this process (resident pages) or of a GPU, from `start` on; Linux only."""
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = device
 
     def start(self) -> None:
         """Forget the peak so far; what is held now is what `added_mb` counts from."""
-        if self.device == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-            self.before = torch.cuda.memory_allocated()
-        else:
-            Path("/proc/self/clear_refs").write_text("5")
-            self.before = _status("VmRSS")
+        machine.reset_peak(self.device)
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        self.before = torch.cuda.memory_allocated() if self.device == "cuda" else pages * os.sysconf("SC_PAGE_SIZE")
 
     @property
     def total_mb(self) -> float:
-        return (torch.cuda.max_memory_allocated() if self.device == "cuda" else _status("VmHWM")) / MB
+        return machine.peak_mb(self.device)
 
     @property
     def added_mb(self) -> float:
         return self.total_mb - self.before / MB
-
-
-def _status(field: str) -> int:
-    """Bytes of resident memory, now (VmRSS) or at their peak (VmHWM)."""
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field)]
-    return int(line.split()[1]) * 1024
 
 
 def in_child(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -180,22 +170,6 @@ def _send(sender: Any, function: Callable[..., Any], args: tuple, kwargs: dict) 
         sender.send(function(*args, **kwargs))
     except InputError as error:
         sender.send(error)
-
-
-def bytes_of(value: Any) -> int:
-    """Bytes of all tensors in a record, dictionary or list; memory that several share counts once."""
-    return sum(_storages(value).values())
-
-
-def _storages(value: Any) -> dict[int, int]:
-    """Address -> bytes."""
-    if isinstance(value, torch.Tensor):
-        storage = value.untyped_storage()
-        return {storage.data_ptr(): storage.nbytes()}
-    if not isinstance(value, dict | list | tuple):
-        value = getattr(value, "__dict__", {})
-    entries = value.values() if isinstance(value, dict) else value
-    return {address: size for entry in entries for address, size in _storages(entry).items()}
 
 
 # Slopes
@@ -266,21 +240,12 @@ def _text(value: Any) -> str:
 
 
 def about(options: argparse.Namespace) -> str:
-    """Command, date, commit, machine and versions, in two sentences."""
+    """Command, date, commit, machine with the GPU where one is used, and versions, in two sentences."""
+    gpu = f", {torch.cuda.get_device_name()}" if options.device == "cuda" else ""
     return (
         f"`{options.command}`, {date.today()}, commit {commit()}. "
-        f"{machine(options.device)}; Python {platform.python_version()}, PyTorch {torch.__version__}, NumPy {np.__version__}."
+        f"{machine.host()}, {torch.get_num_threads()} threads{gpu}; Python {platform.python_version()}, PyTorch {torch.__version__}, NumPy {np.__version__}."
     )
-
-
-def machine(device: str = "cpu") -> str:
-    """Processor, cores that this process may use, memory, and the GPU where one is used."""
-    info = Path("/proc/cpuinfo")
-    names = re.findall(r"^model name\s*: (.*)$", info.read_text(), re.MULTILINE) if info.exists() else []
-    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    cores = len(os.sched_getaffinity(0))
-    text = f"{names[0] if names else platform.machine()}, {cores} cores, {torch.get_num_threads()} threads, {memory_gb:.0f} GB"
-    return f"{text}, {torch.cuda.get_device_name()}" if device == "cuda" else text
 
 
 def commit() -> str:

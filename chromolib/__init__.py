@@ -11,6 +11,8 @@ if TYPE_CHECKING:  # the table below, for editors and type checkers
     from .batch import Batch as Batch
     from .cell_types import pair as pair
     from .cell_types import pool as pool
+    from .checkpoints import load_weights as load_weights
+    from .checkpoints import save_weights as save_weights
     from .config import InputError as InputError
     from .config import ModelConfig as ModelConfig
     from .config import TrainConfig as TrainConfig
@@ -31,15 +33,14 @@ if TYPE_CHECKING:  # the table below, for editors and type checkers
     from .train import TrainingError as TrainingError
     from .train import evaluate as evaluate
     from .train import fit as fit
-    from .train import load_weights as load_weights
     from .train import predict as predict
-    from .train import save_weights as save_weights
 
     __version__: str
 
 _NAMES = {
     "batch": ("Batch",),
     "cell_types": ("pair", "pool"),
+    "checkpoints": ("load_weights", "save_weights"),
     "config": ("InputError", "ModelConfig", "TrainConfig"),
     "dataset": ("GeneDataset", "load_dataset"),
     "grid": ("ensure", "load_run"),
@@ -48,7 +49,7 @@ _NAMES = {
     "profile": ("Profile", "load_profile"),
     "released": ("load_released",),
     "runs": ("Run",),
-    "train": ("TrainingError", "evaluate", "fit", "load_weights", "predict", "save_weights"),
+    "train": ("TrainingError", "evaluate", "fit", "predict"),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [*sorted(_MODULES)]  # noqa: PLE0604 (names are strings)

@@ -6,7 +6,6 @@ _build/<profile>/html, which opens from disk without any network.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import html
 import json
@@ -430,13 +429,10 @@ def _toc_for(settings: Profile, root: Path) -> dict:
 
 def _copy_mathjax(folder: Path) -> None:
     """Put MathJax into the book's own files: pages then show formulas without asking any server."""
-    folder.mkdir(parents=True, exist_ok=True)
     copy = folder / "tex-svg.js"
     if not copy.exists():
         content = (resources.files("mathjax") / "static" / "mathjax" / "es5" / "tex-svg.js").read_bytes()
-        unfinished = folder / "tex-svg.js.tmp"
-        unfinished.write_bytes(content)
-        os.replace(unfinished, copy)
+        write_whole(copy, lambda unfinished: unfinished.write_bytes(content))
 
 
 def _draw_network(path: Path) -> None:
@@ -462,13 +458,10 @@ def _first_complaint(log: Path) -> str:
 def _only_build(root: Path) -> Iterator[None]:
     """Hold the book's lock, or raise: two builds would write into the same book/executed."""
     lock = root / "_build" / ".lock"
-    lock.parent.mkdir(exist_ok=True)
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BookError(f"another build of this book is running (it holds {lock}); wait for it or stop it") from None
-        yield  # the lock goes when the file is closed, also if this process is killed
+    with hold(lock, wait=False) as owner:
+        if owner:
+            raise BookError(f"another build of this book is running ({owner} holds {lock}); wait for it or stop it")
+        yield
 
 
 @contextmanager

@@ -21,14 +21,15 @@ BED = ["chrom", "start", "end", "name", "score", "strand", "thick_start", "thick
 BEDPE = ["chrom1", "start1", "end1", "chrom2", "start2", "end2", "name", "score", "strand1", "strand2", "colour"]
 TRACKS = ("predictions.bed", "contributions.bed", "contributions.bedpe", "contributions.interact", "attribution.bw")  # all that write_tracks makes
 TOP = 1000         # the highest score of BED
+HALF_BP = 1000     # of the mark of a gene, on either side of its TSS
 CHUNK = 1_000_000  # rows of a bigWig at a time
 
 
 # Tables for browsers
 
 
-def gene_bed(genes: pd.DataFrame, values: pd.Series, half_bp: int = 1000) -> pd.DataFrame:
-    """A row for each gene that has a value: `half_bp` on either side of its TSS, coloured by the value's sign, named
+def gene_bed(genes: pd.DataFrame, values: pd.Series) -> pd.DataFrame:
+    """A row for each gene that has a value: HALF_BP on either side of its TSS, coloured by the value's sign, named
     by its symbol or, where it has none, its id.
 
     Parameters
@@ -53,7 +54,7 @@ def gene_bed(genes: pd.DataFrame, values: pd.Series, half_bp: int = 1000) -> pd.
     values = values.dropna()
     table = genes[genes["gene_id"].isin(values.index)]
     value = table["gene_id"].map(values).to_numpy(float)
-    start, end = table["tss"] - half_bp, table["tss"] + half_bp
+    start, end = table["tss"] - HALF_BP, table["tss"] + HALF_BP
     return _bed(table["chrom"], start, end, _names(table), value, strand=table["strand"])
 
 

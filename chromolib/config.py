@@ -9,7 +9,8 @@ import re
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "data" / "results"  # small tables of notebooks, by profile, that the repository has
@@ -48,8 +49,40 @@ class InputError(ValueError):
         )
 
 
+class _Settings:
+    """What records of settings have in common, which has no field: their words are checked, and they become JSON."""
+
+    def __post_init__(self) -> None:
+        check_words(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class _Shape(_Settings):
+    """The same of those of a network, which JSON becomes again."""
+
+    def __post_init__(self) -> None:
+        for name in ("marks", "bin_bp"):  # JSON knows only lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        super().__post_init__()
+
+    @property
+    def promoter_bp(self) -> int:
+        """Width of the promoter window in bp."""
+        return self.window_bp or self.frame_bp
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Rebuild a config from JSON; an unknown setting is an InputError that names it."""
+        unknown = set(values) - {f.name for f in fields(cls)}
+        if unknown:
+            raise InputError(f"{cls.__name__}: unknown setting {min(unknown)!r}; written by a newer chromolib?")
+        return cls(**values)
+
+
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
+class ModelConfig(_Shape):
     """Shape of one network. A checkpoint stores it, and it is enough to rebuild the network.
 
     The defaults are the paper's. Attention widths are per layer and over all heads together.
@@ -79,14 +112,7 @@ class ModelConfig:
     head_width: int = 128
 
     def __post_init__(self) -> None:
-        for name in ("marks", "bin_bp"):  # JSON knows only lists
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        if self.task not in ("clf", "reg", "diff"):
-            raise InputError(f"ModelConfig: task={self.task!r}, expected clf, reg or diff")
-        if self.scale not in SCALES:
-            raise InputError(f"ModelConfig: scale={self.scale!r}, expected one of {', '.join(SCALES)}")
-        if self.fusion not in ("attention", "concat"):
-            raise InputError(f"ModelConfig: fusion={self.fusion!r}, expected attention or concat")
+        super().__post_init__()
         if not self.marks or not self.bin_bp:
             raise InputError(f"ModelConfig: marks={self.marks}, bin_bp={self.bin_bp}, expected at least one entry in each; name some")
         for width in self.bin_bp:
@@ -105,22 +131,9 @@ class ModelConfig:
             if heads < 1 or width < 1 or width % heads:
                 raise InputError(f"ModelConfig: {heads} heads do not divide a width of {width}; choose a number that does")
 
-    @property
-    def promoter_bp(self) -> int:
-        """Width of the promoter window in bp."""
-        return self.window_bp or self.frame_bp
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
-        """Rebuild a config from JSON; an unknown setting is an InputError that names it."""
-        return _from_dict(cls, values)
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True, kw_only=True)
-class PeerConfig:
+class PeerConfig(_Shape):
     """Shape of one of the models that the paper compares Chromoformer with; sizes are their authors'."""
 
     model: str                                  # one of baselines.PEERS
@@ -134,31 +147,17 @@ class PeerConfig:
     max_pcres: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("marks", "bin_bp"):  # JSON knows only lists
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        super().__post_init__()
         if len(self.bin_bp) != 1 or self.bin_bp[0] < 1 or self.promoter_bp % self.bin_bp[0]:
             raise InputError(f"{self.model}: bin_bp={list(self.bin_bp)}, expected one width that divides window_bp={self.promoter_bp}")
-
-    @property
-    def promoter_bp(self) -> int:
-        """Width of the promoter window in bp."""
-        return self.window_bp or self.frame_bp
 
     @property
     def n_bins(self) -> int:
         return self.promoter_bp // self.bin_bp[0]
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> PeerConfig:
-        """Rebuild a config from JSON; an unknown setting is an InputError that names it."""
-        return _from_dict(cls, values)
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
+class TrainConfig(_Settings):
     """How one network is trained. The defaults are the paper's recipe.
 
     `drop_last` leaves out the last, smaller batch of each epoch, as the release does; where a training set is smaller
@@ -190,6 +189,7 @@ class TrainConfig:
     seed: int = 42
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.epochs < 0 or self.batch_size < 1 or self.learning_rate <= 0 or self.decay <= 0:
             raise InputError(
                 f"TrainConfig: epochs={self.epochs}, batch_size={self.batch_size}, learning_rate={self.learning_rate}, "
@@ -201,15 +201,6 @@ class TrainConfig:
             raise InputError(f"TrainConfig: noise={self.noise} with standardise={self.standardise}, expected 0 or more, and above 0 only with standardise")
         if self.epoch_updates is not None and self.epoch_updates < 1:
             raise InputError(f"TrainConfig: epoch_updates={self.epoch_updates}, expected 1 or more; leave it out for one pass over the genes")
-        if self.precision not in get_args(Precision):
-            raise InputError(f"TrainConfig: precision={self.precision!r}, expected one of {', '.join(get_args(Precision))}")
-        for name in ("optimizer", "schedule", "loss", "select", "signal"):
-            allowed = choices(TrainConfig)[name]
-            if getattr(self, name) not in allowed:
-                raise InputError(f"TrainConfig: {name}={getattr(self, name)!r}, expected one of {', '.join(allowed)}")
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 # Chosen by benchmarks/recipe_search.py on promoters-18k, for each fold on folds held out inside its training genes: three of
@@ -224,13 +215,20 @@ BETTER_SEEDS = 3  # networks whose logits are averaged
 
 
 @cache
-def choices(kind: type) -> dict[str, tuple[Any, ...]]:
-    """Setting of a record -> the words that it may be, where it is one of some; kept, since it takes a millisecond to find."""
-    return {name: get_args(hint) for name, hint in get_type_hints(kind).items()}
+def choices(kind: type) -> dict[str, tuple[str | None, ...]]:
+    """Setting of a record -> the words that it may be, and None where it may be left out, for those settings that are one of some
+    words; kept, since it takes a millisecond to find."""
+    found = {}
+    for name, hint in get_type_hints(kind).items():
+        options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        if words := [word for option in options if get_origin(option) is Literal for word in get_args(option)]:
+            found[name] = (*words, None) if NoneType in options else tuple(words)
+    return found
 
 
-def _from_dict(kind: type, values: dict[str, Any]) -> Any:
-    unknown = set(values) - {f.name for f in fields(kind)}
-    if unknown:
-        raise InputError(f"{kind.__name__}: unknown setting {min(unknown)!r}; written by a newer chromolib?")
-    return kind(**values)
+def check_words(record: Any) -> None:
+    """Raise an InputError that names the first setting of a record that is none of the words that it may be."""
+    kind = type(record)
+    for name, words in choices(kind).items():
+        if (found := getattr(record, name)) not in words:
+            raise InputError(f"{kind.__name__}: {name}={found!r}, expected one of {', '.join(map(str, words))}")

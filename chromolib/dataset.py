@@ -7,6 +7,7 @@ Axes: `g` gene of the cell type, `b` gene in batch, `r` pCRE of a gene, stronges
 
 from __future__ import annotations
 
+import copy
 import json
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,6 +28,7 @@ from .batch import Batch, PackedBatch, Regions
 from .config import PC1, SCALES, Contacts, InputError, LogBase, ModelConfig, Scale, Task
 from .files import hold
 from .genome import spans
+from .integrity import one_line
 from .pooling import centre, cut_window, pool_ragged, pool_windows
 from .profile import Profile
 
@@ -187,7 +189,7 @@ class GeneDataset:
             A gene or mark that the dataset does not hold, a window wider than the frame, bins that the store's do not fill,
             contacts by domain where the profile names no domains.
         """
-        view = self._copy()
+        view = copy.copy(self)
         if genes is not None:
             wanted = [genes] if isinstance(genes, str) else list(genes)
             position = pd.Index(self.genes["gene_id"]).get_indexer(wanted)
@@ -228,7 +230,7 @@ class GeneDataset:
         device = self.device if device is None else torch.device(device)
         if device == self.device and dtype in (None, self.dtype):
             return self
-        moved = self._copy()
+        moved = copy.copy(self)
         moved._signal, moved._targets = self._signal.to(device, dtype), self._targets.to(device)
         return moved
 
@@ -308,11 +310,6 @@ class GeneDataset:
             is_padding = is_padding | signal.is_blind[width][genes].unsqueeze(1)
         return found, is_padding
 
-    def _copy(self) -> GeneDataset:
-        view = object.__new__(GeneDataset)
-        view.__dict__.update(self.__dict__)
-        return view
-
     def _build_targets(self) -> Tensor:
         """One target for each gene of the store (not of the view), so that views share it."""
         if self.task == "clf":
@@ -324,7 +321,7 @@ class GeneDataset:
 
     def _build_signal(self) -> Signal:
         store, base_bp = self.store, int(self.store.attrs["base_bp"])
-        _check_selection(store, self.marks, self.bin_bp, self.window_bp)
+        check_selection(store, self.marks, self.bin_bp, self.window_bp)
         mark_idx = [store["mark"].values.tolist().index(mark) for mark in self.marks]
         minus = torch.from_numpy(store["strand"].values == "-")
         promoter, promoter_padding, blind, pcre, pcre_row = {}, {}, {}, {}, {}
@@ -422,7 +419,7 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {name!r}: not usable here ({str(error).splitlines()[0]}); expected auto, cpu, cuda or mps") from None
+        raise InputError(f"device {name!r}: not usable here ({one_line(error)}); expected auto, cpu, cuda or mps") from None
     return device
 
 
@@ -464,7 +461,7 @@ def _pcre_widths(store: xr.Dataset) -> np.ndarray:
     return (ends["end"] - ends["start"]).to_numpy()
 
 
-def _check_selection(store: xr.Dataset, marks: Sequence[str], bin_bp: Sequence[int], window_bp: int) -> None:
+def check_selection(store: xr.Dataset, marks: Sequence[str], bin_bp: Sequence[int], window_bp: int) -> None:
     known, base_bp, frame_bp = store["mark"].values.tolist(), int(store.attrs["base_bp"]), int(store.attrs["frame_bp"])
     where = f"{store.attrs['profile']}/{store.attrs['cell_type']}"
     for mark in marks:

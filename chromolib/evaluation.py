@@ -7,7 +7,8 @@ A score is above 0 where a gene is called on (clf), log2(RPKM + 1) (reg) or a lo
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -301,7 +302,7 @@ def with_interval(
     """
     found = measure(target, score)
     if measure in METRICS.values():
-        ends = np.transpose([_ends(target, [score], resampling.METRICS[name], n_resamples, seed) for name in found])
+        ends = np.transpose([_ends(len(target), partial(resampling.METRICS[name], target, score), n_resamples, seed) for name in found])
     else:
         ends = stats.bootstrap(
             (target, score), lambda t, s: np.array(list(measure(t, s).values())), paired=True, vectorized=False,
@@ -311,16 +312,10 @@ def with_interval(
     return table.assign(low=ends[0], high=ends[1], n=len(target))
 
 
-def _ends(
-    target: np.ndarray, scores: Sequence[np.ndarray], measure: resampling.Measure, n_resamples: int, seed: int
-) -> np.ndarray:
-    """95 % interval, (low, high), of a metric of one score, or of the first of two minus that of the second; NaN where a
-    resample has none."""
-    of_all = [
-        np.subtract(*values) if len(values := [measure(target, score, weight) for score in scores]) == 2 else values[0]
-        for weight in resampling.resamples(len(target), n_resamples, seed)
-    ]
-    return np.percentile(np.concatenate(of_all), [2.5, 97.5])
+def _ends(n_genes: int, measure: Callable[[np.ndarray], np.ndarray], n_resamples: int, seed: int) -> np.ndarray:
+    """95 % interval, (low, high), of what `measure` makes of resamples, (b, g) -> (b,); NaN where a resample has none."""
+    values = [measure(weight) for weight in resampling.resamples(n_genes, n_resamples, seed)]
+    return np.percentile(np.concatenate(values), [2.5, 97.5])
 
 
 def with_intervals(scores: pd.DataFrame, task: Task) -> pd.DataFrame:
@@ -361,7 +356,8 @@ def difference(
         raise InputError(f"difference: {gene} has no score of {model!r}; compare models on the same genes")
     measured, scored = target.loc[wide.index].to_numpy(), [wide[name].to_numpy() for name in (first, second)]
     gain = np.subtract(*(METRICS[task](measured, score)[metric] for score in scored))
-    low, high = _ends(measured, scored, resampling.METRICS[metric], n_resamples, seed)
+    value = partial(resampling.METRICS[metric], measured)
+    low, high = _ends(len(measured), lambda weight: np.subtract(*(value(score, weight) for score in scored)), n_resamples, seed)
     row = {"metric": metric, "first": first, "second": second, "value": gain}
     return pd.DataFrame([{**row, "low": low, "high": high, "n": len(wide)}])
 

@@ -17,10 +17,11 @@ from multiprocessing.connection import wait as first_of
 import torch
 from tqdm.auto import tqdm
 
+from .checkpoints import Network, load_weights
 from .config import InputError
 from .dataset import resolve_device
 from .runs import Job, Results, Run, Shelf, is_current, plan, read
-from .train import Dataset, Network, headline, load_weights, shows_bar
+from .train import Dataset, check_precision, headline, shows_bar
 from .workers import Outcome, Worker, attempt
 
 _FAILED = ("failed", "memory", "full", "skipped")
@@ -82,8 +83,7 @@ def _devices(devices: str | Sequence[str], runs: list[Run]) -> list[str]:
     gpus = {f"cuda:{i}" for i in range(n_gpus)}  # those are not touched here: it would cost their memory
     devices = [device if device in gpus else str(resolve_device(device)) for device in devices]
     for run in runs:
-        if run.precision in ("float16", "tf32") and not all(device.startswith("cuda") for device in devices):
-            raise InputError(f"{run.id}: precision {run.precision} needs CUDA, found {', '.join(devices)}; use bfloat16 or float32")
+        check_precision(run.precision, devices, run.id)
     return devices
 
 

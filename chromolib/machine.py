@@ -122,10 +122,15 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @cache
 def hardware() -> str:
-    """Processor, cores that this process may use, memory, and GPUs, in words."""
+    """`host`, and GPUs, in words."""
+    return ", ".join([host(), *_gpus()])
+
+
+def host() -> str:
+    """Processor, cores that this process may use, and memory, in words."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    return ", ".join([_processor(), f"{cores} core{'s' if cores != 1 else ''}", f"{memory_gb:.0f} GB", *_gpus()])
+    return f"{_processor()}, {cores} core{'s' if cores != 1 else ''}, {memory_gb:.0f} GB"
 
 
 def _processor() -> str:

@@ -19,17 +19,19 @@ import pandas as pd
 import yaml
 
 from . import align, sources
-from .baselines.graph import load_graph
+from .baselines.nodes import load_graph
+from .checkpoints import Network, described, load_weights, read_network, save_tensors
 from .config import InputError, ModelConfig, PeerConfig, Task
 from .dataset import load_dataset
 from .files import whole_folder
 from .genome import load_genome
 from .grid import ensure
 from .inputs.files import own_samples
+from .integrity import one_line
 from .profile import OwnInputs, Profile, load_profile
 from .released import load_released, released_cell_types
 from .runs import Run
-from .train import OUTPUTS, Dataset, Network, check_fits, described, load_weights, predict, read_network, save_tensors
+from .train import OUTPUTS, Dataset, check_fits, predict
 
 FILES = ("model.safetensors", "config.json", "README.md")
 # Names of builds of one species: its chromosomes have the same names and genes in each.
@@ -187,7 +189,7 @@ def folds_of(weights: Sequence[str], held_out: Sequence[int]) -> dict[str, int |
 
 
 def _of_run(folder: Path) -> Pretrained:
-    """A run's settings tell what it held out; `train.save_weights` alone leaves none, so that it is not known."""
+    """A run's settings tell what it held out; `save_weights` alone leaves none, so that it is not known."""
     model = load_weights(folder)
     try:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -195,7 +197,7 @@ def _of_run(folder: Path) -> Pretrained:
     except FileNotFoundError:
         return Pretrained(model, str(folder))
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise InputError(f"{folder}: config.json is none of a training's ({type(error).__name__}: {error}); train it again") from None
+        raise InputError(f"{folder}: config.json is none of a training's ({one_line(error)}); train it again") from None
 
 
 def _held_out(settings: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
@@ -223,7 +225,7 @@ def _read_config(folder: Path, name: str) -> tuple[ModelConfig | PeerConfig, dic
         if not isinstance(genome, str) or not isinstance(chromosomes, list):
             raise TypeError(f"genome {genome!r} with held_out_chromosomes {chromosomes!r}")
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{name}: config.json is none of save_pretrained's ({type(error).__name__}: {error}); save the network again") from None
+        raise InputError(f"{name}: config.json is none of save_pretrained's ({one_line(error)}); save the network again") from None
     return network, about
 
 

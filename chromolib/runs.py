@@ -19,8 +19,9 @@ import xarray as xr
 
 from . import __version__, machine, train
 from .baselines import PEERS, PLAIN, graph
-from .baselines.graph import GraphDataset
+from .baselines.nodes import GraphDataset
 from .cell_types import pair, pool
+from .checkpoints import Network, load_weights, save_weights
 from .config import (
     BETTER_NETWORK,
     BETTER_RECIPE,
@@ -33,12 +34,12 @@ from .config import (
     Precision,
     Task,
     TrainConfig,
-    choices,
+    check_words,
 )
-from .dataset import GeneDataset, _check_selection, load_dataset, open_store, own_marks, touching
+from .dataset import GeneDataset, check_selection, load_dataset, open_store, own_marks, touching
 from .files import write_whole
 from .profile import Profile, Training, load_profile
-from .train import Dataset, Network, evaluate, fit, load_weights, predict, save_weights
+from .train import Dataset, evaluate, fit, predict
 
 PEER_BIN_BP = 100  # or the next wider that the store's bins can fill
 VERSION = 4  # raise it when the same settings and features train another network, also when a default changes
@@ -92,20 +93,14 @@ class Run:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.model not in MODELS:
             raise InputError(f"Run: unknown model {self.model!r}, expected one of {', '.join(MODELS)}")
-        if self.task not in ("clf", "reg", "diff"):
-            raise InputError(f"Run: task={self.task!r}, expected clf, reg or diff")
+        check_words(self)
         if (self.task == "diff") != (self.other is not None):
             raise InputError(f"Run: task={self.task!r} with other={self.other!r}, expected a second cell type for task diff and for no other task")
-        for name in ("recipe", "contacts", "fusion", "select", "genes"):
-            allowed = choices(Run)[name]
-            if getattr(self, name) not in allowed:
-                raise InputError(f"Run: unknown {name} {getattr(self, name)!r}, expected one of {', '.join(allowed)}")
         self._check_transfer()
         if self.model != "chromoformer":
             self._check_peer()
         elif self.recipe == "better" and self.task != "clf":
             raise InputError(f"Run: recipe 'better' with task={self.task!r}, but it was chosen for clf; expected paper or profile")
-        TrainConfig(precision=self.precision)
 
     def _check_transfer(self) -> None:
         for name in ("learn_from", "start"):
@@ -128,14 +123,14 @@ class Run:
             raise InputError(f"Run: n_genes={self.n_genes} with select={self.select!r} and genes={self.genes!r}, expected last and all; leave n_genes out, or these")
 
     def _check_peer(self) -> None:
-        spec, own = PEERS[self.model], Run(profile=self.profile, cell_type=self.cell_type, fold=self.fold)
+        spec = PEERS[self.model]
         if self.task not in spec.tasks:
             raise InputError(f"Run: {spec.title} with task={self.task!r}, expected {' or '.join(spec.tasks)}")
         ours = ["max_pcres", "contacts", "fusion", "genes", "frozen"]
         if not spec.window_bp:
             ours += ["window_bp", "bin_bp", "log_base", "learn_from", "start", "n_genes"]
         for name in ours:
-            if getattr(self, name) != getattr(own, name):
+            if getattr(self, name) != getattr(Run, name):
                 raise InputError(f"Run: {name}={getattr(self, name)!r}, but {spec.title} has no such choice; leave it out")
         if self.recipe == "better":
             raise InputError(f"Run: {spec.title} with recipe 'better', which is Chromoformer's; expected paper or profile")
@@ -258,7 +253,7 @@ def _check(run: Run, stores: list[xr.Dataset]) -> None:
         chosen = selection_of(run, profile)
         frame_bp = int(store.attrs["frame_bp"])
         touching(store, run.contacts)
-        _check_selection(store, run.marks or own_marks(store), chosen.get("bin_bp", profile.bin_bp), chosen.get("window_bp", frame_bp))
+        check_selection(store, run.marks or own_marks(store), chosen.get("bin_bp", profile.bin_bp), chosen.get("window_bp", frame_bp))
         if run.max_pcres is not None and not 0 <= run.max_pcres <= store.sizes["rank"]:
             raise InputError(f"max_pcres={run.max_pcres}, expected 0 to {store.sizes['rank']}, which is what the store holds")
     for name, fold in _folds(run, stores).items():
@@ -334,7 +329,7 @@ def for_fewer(config: TrainConfig, n_all: int) -> TrainConfig:
     Else few genes would also mean few updates at the same rates, and a network from random weights would be hardly trained at
     all. One that starts from another cell type needs no more than a pass, and gets worse by further ones.
     """
-    return replace(config, epoch_updates=len(train.epoch_batches(n_all, config, epoch=1)))
+    return replace(config, epoch_updates=train.n_batches(n_all, config))
 
 
 def drawn(genes: Iterable[str], n: int, seed: int) -> list[str]:
@@ -370,21 +365,24 @@ def network_of(run: Run, data: Dataset) -> ModelConfig | PeerConfig:
 
 def is_current(job: Job) -> bool:
     """Whether the run's folder is whole and was made with these settings."""
-    folder = job.run.folder
-    return _read_settings(folder) == job.settings and all((folder / name).exists() for name in FILES)
+    return _whole(job.run.folder) == job.settings
 
 
 def is_there(run: Run, profile: Profile) -> bool:
     """Whether the run's folder is whole and was made with these settings, as far as can be told without its features: no store is
     opened or built, and one that has changed since shows only to `is_current`."""
-    folder = run_folder(run, profile)
-    kept = _read_settings(folder)
-    if kept is None or not all((folder / name).exists() for name in FILES):
+    kept = _whole(run_folder(run, profile))
+    if kept is None:
         return False
     expected = json.loads(json.dumps(own_settings(run, profile)))
     if run.n_genes is not None:  # then the number of updates is that of all genes, which the features tell
         kept["training"].pop("epoch_updates", None)
     return expected == {name: value for name, value in kept.items() if name not in ("features", "source")}
+
+
+def _whole(folder: Path) -> dict[str, Any] | None:
+    """The settings of a run's folder that holds all its files, None of any other."""
+    return _read_settings(folder) if all((folder / name).exists() for name in FILES) else None
 
 
 def _read_settings(folder: Path) -> dict[str, Any] | None:

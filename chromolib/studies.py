@@ -18,11 +18,12 @@ import pandas as pd
 from scipy import special
 
 from .baselines import PEERS, WINDOW_PEERS
+from .checkpoints import Network, build, described, load_weights
 from .config import BETTER_SEEDS, InputError, Task
 from .genome import profile_genome
 from .profile import Budget, Profile, PublishedInputs, load_profile
 from .runs import Results, Run, Shelf, plan
-from .train import Dataset, Network, build, described, load_weights
+from .train import Dataset, score_of
 
 Grid = dict[str, list[Run]]  # name of a model -> its runs; the scores of those that differ by their seed alone are averaged
 
@@ -297,7 +298,7 @@ def _of_marks(study: Study) -> tuple[Grid, LeftOut]:
     """Without each mark, without several, and with the extra tracks."""
     record, grid, left_out = study.record, {}, []
     for mark in record.marks if len(record.marks) > 1 else ():
-        grid[f"without {mark}"] = study.runs(marks=[other for other in record.marks if other != mark])
+        grid[f"without {mark}"] = study.runs(marks=_without(study, mark))
     for name, removed in REMOVED_TOGETHER.items():
         if not set(removed) < set(record.marks):
             absent = [mark for mark in removed if mark not in record.marks]
@@ -305,13 +306,18 @@ def _of_marks(study: Study) -> tuple[Grid, LeftOut]:
         elif _is_core(study):
             left_out.append(("S10", name, BY_BUDGET))
         else:
-            grid[name] = study.runs(marks=[mark for mark in record.marks if mark not in removed])
+            grid[name] = study.runs(marks=_without(study, *removed))
     for figure, track in (("S17", "CTCF"), ("S18", "PC1")):
         if track in record.extra_tracks:
             grid[f"with {track}"] = study.runs(marks=(*record.marks, track))
         else:
             left_out.append((figure, f"with {track}", f"no {track}"))
     return grid, left_out
+
+
+def _without(study: Study, *removed: str) -> list[str]:
+    """The profile's marks but these."""
+    return [mark for mark in study.record.marks if mark not in removed]
 
 
 def _is_core(study: Study) -> bool:
@@ -331,7 +337,7 @@ def classifiers(study: Study, without: Sequence[str] = ()) -> Grid:
     grid = {OURS: study.runs()}
     for mark in without:
         if mark in study.record.marks and len(study.record.marks) > 1:
-            grid[f"without {mark}"] = study.runs(marks=[other for other in study.record.marks if other != mark])
+            grid[f"without {mark}"] = study.runs(marks=_without(study, mark))
     return grid
 
 
@@ -448,7 +454,7 @@ def scores(grid: Grid, results: Results) -> pd.DataFrame:
         logit of being on; reg, log2(RPKM + 1); diff, the log2 fold change. Those of runs that differ by their seed alone are
         averaged; genes that one of the seeds lacks, since its run failed, are missing.
     """
-    said = results.predictions.assign(score=score_of(results.predictions)).set_index("run")
+    said = results.predictions.assign(score=_scores_of(results.predictions)).set_index("run")
     # The model's name in a run is that of its network; here it is the one of the grid.
     parts = [said.loc[said.index.isin([run.id for run in runs])].assign(model=name) for name, runs in grid.items()]
     if not parts:
@@ -465,15 +471,13 @@ def no_scores() -> pd.DataFrame:
     return pd.DataFrame(columns=SCORES).astype({"fold": int, "score": float, "target": float})
 
 
-def score_of(predictions: pd.DataFrame) -> pd.Series:
-    """One number per row, as in `evaluation`: of the column that the row's task fills."""
-    score = pd.Series(np.nan, index=predictions.index)
-    if "logit_on" in predictions:
-        score = score.fillna(predictions["logit_on"] - predictions["logit_off"])
-    for task, column in (("reg", "expression"), ("diff", "log2_fold_change")):
-        if column in predictions:
-            score = score.where(predictions["task"] != task, predictions[column])
-    return score
+def _scores_of(predictions: pd.DataFrame) -> pd.Series:
+    """`score_of` each row by its own task."""
+    found = pd.Series(np.nan, index=predictions.index)
+    for task in predictions["task"].unique():
+        rows = predictions["task"] == task
+        found[rows] = score_of(predictions[rows], task).astype(float)
+    return found
 
 
 def change_scores(grid: Grid, results: Results) -> pd.DataFrame:

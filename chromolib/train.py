@@ -7,39 +7,33 @@ Expression is log2(RPKM + 1) throughout.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .baselines import Peer
-from .baselines.graph import GraphDataset
 from .baselines.hm_crnn import focal_loss
+from .baselines.nodes import GraphDataset
 from .batch import EmbeddedBatch, PackedBatch
 from .cell_types import PairedDataset, PooledDataset
-from .config import InputError, ModelConfig, PeerConfig, Task, TrainConfig
+from .checkpoints import Network, build, load_state, save_state
+from .config import InputError, ModelConfig, PeerConfig, Precision, Task, TrainConfig
 from .dataset import READ, GeneDataset, resolve_device
 from .embedded import EmbeddedDataset
 from .evaluation import classification_metrics, regression_metrics
-from .files import write_whole
 from .inputs.parts import NOT_MEASURED
-from .integrity import one_line
 from .model import Chromoformer
 
 Dataset = GeneDataset | PairedDataset | PooledDataset | GraphDataset | EmbeddedDataset
-Network = Chromoformer | Peer
 INNER_SHARE = 0.15  # of the training genes, held out to choose an epoch by, where that is asked for
 EVALUATION_BATCH = 256  # genes; larger ones gain nothing
 STATE_EVERY_S = 10.0  # between states: a kill costs at most this and one epoch; states of short trainings cost more than they save
@@ -50,6 +44,18 @@ OUTPUTS: dict[Task, tuple[str, ...]] = {
     "reg": ("expression",),
     "diff": ("log2_fold_change", "expression_1", "expression_2"),
 }
+
+
+def score(out: Tensor, task: Task) -> Tensor:
+    """One number per gene of what a network says, as in `evaluation`, (b,): clf, the logit of being on; else its first column."""
+    if task == "clf":
+        return out[:, 1] - out[:, 0]
+    return out if task == "reg" else out[:, 0]
+
+
+def score_of(predictions: pd.DataFrame, task: Task) -> pd.Series:
+    """The same of a table of `predict`."""
+    return predictions["logit_on"] - predictions["logit_off"] if task == "clf" else predictions[OUTPUTS[task][0]]
 
 
 class TrainingError(InputError):
@@ -110,8 +116,7 @@ def fit(
         raise InputError(f"fit: {len(train)} training and {len(held_out)} held-out genes, expected at least 2 and 1")
     config = config or TrainConfig()
     device = resolve_device(config.device)
-    if config.precision in ("float16", "tf32") and device.type != "cuda":
-        raise InputError(f"precision {config.precision} needs CUDA, found device {device.type}; use bfloat16 or float32")
+    check_precision(config.precision, [device.type])
     model_config = model_config or network_for(train)
     for data in (train, held_out):
         check_fits(model_config, data)
@@ -141,7 +146,8 @@ def fit(
             scores = evaluate(model, held_out, config.precision)
             if judge is not None:
                 scores["inner"] = first_metric(evaluate(model, judge, config.precision))
-                if not any(row["inner"] >= scores["inner"] for row in history):
+                past = [row["inner"] for row in history if not math.isnan(row["inner"])]  # NaN where all inner genes have one label
+                if not best or scores["inner"] > max(past, default=-math.inf):
                     best |= {name: tensor.clone() for name, tensor in model.state_dict().items()}
             history.append({"epoch": epoch, "learning_rate": optimizer.param_groups[0]["lr"], "train_loss": train_loss, **scores})
             seconds += time.perf_counter() - started
@@ -156,9 +162,10 @@ def fit(
     return Fit(model.eval(), pd.DataFrame(history), seconds)
 
 
-def build(config: ModelConfig | PeerConfig, seed: int) -> Network:
-    """A network with the weights that it is born with."""
-    return Chromoformer(config, seed=seed) if isinstance(config, ModelConfig) else Peer(config, seed=seed)
+def check_precision(precision: Precision, devices: Sequence[str], of: str = "") -> None:
+    """Raise an InputError where a precision needs CUDA and one of these devices is another; `of`: whose precision it is."""
+    if precision in ("float16", "tf32") and not all(device.startswith("cuda") for device in devices):
+        raise InputError(f"{of}{': ' if of else ''}precision {precision} needs CUDA, found {', '.join(devices)}; use bfloat16 or float32")
 
 
 def _check_start(initial: Network | None, model_config: ModelConfig | PeerConfig, config: TrainConfig) -> None:
@@ -294,12 +301,18 @@ def epoch_batches(n_genes: int, config: TrainConfig, epoch: int) -> tuple[Tensor
     With `epoch_updates` there are so many: of one pass over the genes after the other, each in an order of its own.
     """
     generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
-    size = min(config.batch_size, n_genes)
+    size, n = min(config.batch_size, n_genes), n_batches(n_genes, config)
     n_kept = n_genes - n_genes % size if config.drop_last else n_genes
     batches: tuple[Tensor, ...] = ()
-    while len(batches) < (config.epoch_updates or 1):
+    while len(batches) < n:
         batches += torch.randperm(n_genes, generator=generator)[:n_kept].split(size)
-    return batches[: config.epoch_updates]
+    return batches[:n]
+
+
+def n_batches(n_genes: int, config: TrainConfig) -> int:
+    """Of an epoch."""
+    size = min(config.batch_size, n_genes)
+    return config.epoch_updates or (n_genes // size if config.drop_last else math.ceil(n_genes / size))
 
 
 def batch_loss(model: Network, batch: PackedBatch | EmbeddedBatch, config: TrainConfig) -> Tensor:
@@ -310,7 +323,7 @@ def batch_loss(model: Network, batch: PackedBatch | EmbeddedBatch, config: Train
         return model.contrastive_loss(batch)
     out = model(batch).float()
     if config.loss == "focal":
-        return focal_loss(out[:, 1] - out[:, 0], batch.target)
+        return focal_loss(score(out, "clf"), batch.target)
     return task_loss(out, batch.target, model.config.task)
 
 
@@ -340,12 +353,10 @@ def evaluate(model: Network, data: Dataset, precision: str = "float32") -> dict[
     _check_measured(target, data)
     task = data.task
     loss = float(task_loss(out, target, task))
-    out, target = out.cpu().numpy(), target.cpu().numpy()
+    told, target = score(out.cpu(), task).numpy(), target.cpu().numpy()
     if task == "clf":
-        return {"loss": loss, **classification_metrics(target, out[:, 1] - out[:, 0])}
-    if task == "reg":
-        return {"loss": loss, **regression_metrics(target, out)}
-    return {"loss": loss, **regression_metrics(target[:, 0], out[:, 0])}
+        return {"loss": loss, **classification_metrics(target, told)}
+    return {"loss": loss, **regression_metrics(target[:, 0] if task == "diff" else target, told)}
 
 
 def predict(model: Network, data: Dataset, precision: str = "float32") -> pd.DataFrame:
@@ -427,128 +438,6 @@ def _tf32() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-def save_weights(folder: Path, model: Network) -> None:
-    """Write model.safetensors and model.json, enough to rebuild the network; each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "model.safetensors", lambda path: save_tensors(path, model))
-    write_whole(folder / "model.json", lambda path: path.write_text(json.dumps(model.config.to_dict(), indent=1)))
-
-
-def save_tensors(path: Path, model: Network) -> None:
-    """Write the weights of a network as safetensors."""
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, path)
-
-
-def described(text: str) -> ModelConfig | PeerConfig:
-    """The network that the text of a model.json describes."""
-    values = json.loads(text)
-    return (PeerConfig if "model" in values else ModelConfig).from_dict(values)
-
-
-def load_weights(folder: str | os.PathLike[str]) -> Network:
-    """Read a network that `save_weights` wrote.
-
-    Raises
-    ------
-    InputError
-        A file is missing or damaged, or a tensor does not fit the network that model.json describes.
-    """
-    folder = Path(folder)
-    for name in ("model.json", "model.safetensors"):
-        if not (folder / name).is_file():
-            raise InputError(f"{folder}: no {name}; expected a folder with model.json and model.safetensors")
-    try:
-        config = described((folder / "model.json").read_text())
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{folder}: not a usable network ({one_line(error)}); train it again") from None
-    return read_network(config, folder / "model.safetensors")
-
-
-def read_network(config: ModelConfig | PeerConfig, tensors: Path) -> Network:
-    """A network of this shape with the weights of a file of safetensors; an InputError where they do not fit."""
-    try:
-        model = build(config, seed=0)
-        model.load_state_dict(load_file(tensors))
-    except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
-        raise InputError(f"{tensors.parent}: not a usable network ({one_line(error)}); train it again") from None
-    return model.eval()
-
-
-def save_state(
-    folder: Path,
-    model: Network,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    config: TrainConfig,
-    history: list[dict],
-    seconds: float = 0.0,
-    best: dict[str, Tensor] | None = None,
-) -> None:
-    """Write all that the next epoch needs into one file, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    states = {"model": model.state_dict(), "best": best or {}}
-    tensors = {f"{of}.{name}": tensor.detach().cpu().contiguous() for of, state in states.items() for name, tensor in state.items()}
-    for i, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{i}.{key}": value.detach().cpu().contiguous() for key, value in state.items()}
-    about = {"settings": _settings(model, config), "history": json.dumps(history), "scaler": json.dumps(scaler.state_dict()),
-             "seconds": json.dumps(seconds)}  # fmt: skip
-    write_whole(folder / "state.safetensors", lambda path: save_file(tensors, path, metadata=about))
-
-
-def load_state(
-    folder: Path,
-    model: Network,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    config: TrainConfig,
-    best: dict[str, Tensor] | None = None,
-) -> tuple[list[dict], float]:
-    """Put back what `save_state` wrote, the best epoch's weights into `best`; returns the history so far and its seconds, none
-    of both for an empty folder.
-
-    Raises
-    ------
-    InputError
-        The state is damaged, has seen more epochs than are asked for, or belongs to other settings.
-    """
-    path = folder / "state.safetensors"
-    if not path.exists():
-        return [], 0.0
-    try:
-        with safe_open(path, "pt") as file:
-            about = file.metadata() or {}
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: damaged ({str(error).splitlines()[0]}); delete it to train from the start") from None
-    if about.get("settings") != _settings(model, config):
-        raise InputError(f"{path}: left by a training with other settings; delete it to train from the start")
-    history = json.loads(about["history"])
-    if len(history) > config.epochs:
-        raise InputError(f"{path}: holds {len(history)} epochs, more than epochs={config.epochs}; delete it to train from the start")
-    model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
-    if best is not None:
-        best |= {name.removeprefix("best."): t for name, t in tensors.items() if name.startswith("best.")}
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, i, key = name.split(".")
-            state.setdefault(int(i), {})[key] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    scaler.load_state_dict(json.loads(about["scaler"]))
-    return history, json.loads(about.get("seconds", "0.0"))
-
-
-def _settings(model: Network, config: TrainConfig) -> str:
-    """What must be equal for a training to go on; where it runs may change, and for how long where no rate depends on it.
-
-    Only what is not the default, as in `runs`: an option that comes later does not end the trainings without it.
-    """
-    free = ("epochs", "device") if config.schedule == "decay" else ("device",)
-    default = TrainConfig().to_dict()
-    training = {k: v for k, v in config.to_dict().items() if k not in free and v != default[k]}
-    return json.dumps({"model": model.config.to_dict(), "training": training}, sort_keys=True)
 
 
 def shows_bar() -> bool:

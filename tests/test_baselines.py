@@ -16,8 +16,8 @@ from chromolib.baselines.attentivechrome import AttentiveChrome
 from chromolib.baselines.deepchrome import DeepChrome
 from chromolib.baselines.deepdiff import VARIANTS, DeepDiff, contrastive_loss
 from chromolib.baselines.gc_merge import GCMerge
-from chromolib.baselines.graph import mean_over_neighbours
 from chromolib.baselines.hm_crnn import HMCRNN, focal_loss
+from chromolib.baselines.nodes import mean_over_neighbours
 from chromolib.config import ROOT
 
 BINS = (20, 40, 100, 200, 400)

@@ -303,11 +303,6 @@ def test_failing_child_is_one_line():
         report.in_child(allocate, -1)
 
 
-def test_bytes_of_counts_shared_tensors_once():
-    tensor = torch.zeros(10)
-    assert report.bytes_of({"a": tensor, "b": [tensor[:5], torch.zeros(2, dtype=torch.float16)]}) == 44
-
-
 def test_bad_input_is_one_line(tmp_path):
     with pytest.raises(SystemExit, match=r"^train_step: --genes 999, expected 1 to \d+"), report.one_line_errors("train_step"):
         run(train_step, tmp_path, "--profile smoke --genes 999")

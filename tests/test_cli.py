@@ -245,7 +245,7 @@ def test_unknown_profile_is_one_line(chromolib, command):
         (["simulate", "new", "--profile", "smoke", "--cell-type", "S01"], "simulate: --cell-type S01 without --features, but"),
         (["train", "smoke", "--frozen"], "Run: frozen without start"),
         (["train", "smoke", "--genes", "1000"], "n_genes=1000, expected 2 to "),
-        (["train", "smoke", "--recipe", "mine"], "unknown recipe 'mine'"),
+        (["train", "smoke", "--recipe", "mine"], "Run: recipe='mine', expected one of paper, profile, better"),
         (["preprocess", PROFILES / "none.yml"], "unknown profile"),
         (["simulate", "new", "--profile", "h1-demo"], "profile h1-demo: has no inputs.simulation"),
         (["simulate", "new", "--profile", "h1-demo", "--seed", "3"], "profile h1-demo: has no inputs.simulation"),

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from chromolib.config import InputError, ModelConfig, TrainConfig
+from chromolib.config import SCALES, InputError, ModelConfig, PeerConfig, TrainConfig, choices
+from chromolib.runs import Run
 
 
 def test_default_network_is_the_paper_s():
@@ -37,7 +38,7 @@ def test_network_stored_before_there_were_several_fusions_attends():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"task": "cls"}, "task='cls', expected clf, reg or diff"),
+        ({"task": "cls"}, "ModelConfig: task='cls', expected one of clf, reg, diff"),
         ({"bin_bp": (2000, 300)}, "bin_bp=300 does not divide frame_bp=40000"),
         ({"bin_bp": (0,)}, "bin_bp=0 does not divide"),
         ({"bin_bp": ()}, "at least one entry"),
@@ -46,7 +47,10 @@ def test_network_stored_before_there_were_several_fusions_attends():
         ({"embedding_heads": 3}, "3 heads do not divide a width of 128"),
         ({"pairwise_heads": 5}, "5 heads do not divide a width of 128"),
         ({"regulation_heads": 0}, "0 heads do not divide a width of 256"),
-        ({"fusion": "sum"}, "fusion='sum', expected attention or concat"),
+        ({"fusion": "sum"}, "fusion='sum', expected one of attention, concat"),
+        ({"contacts": "nonsense"}, "contacts='nonsense', expected one of all, intra-TAD, inter-TAD"),
+        ({"log_base": "7"}, "log_base='7', expected one of e, 2, none"),
+        ({"scale": "logs"}, "scale='logs', expected one of depth, counts, normalised, arcsinh-p"),
         ({"regulation_heads": 7}, "7 heads do not divide a width of 256"),
     ],
 )
@@ -54,6 +58,25 @@ def test_network_that_cannot_be_built_is_refused(settings, message):
     with pytest.raises(InputError, match=message) as error:
         ModelConfig(**settings)
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"task": "foo"}, "task='foo', expected one of clf, reg, diff"),
+        ({"scale": "x"}, "scale='x', expected one of depth, counts, normalised, arcsinh-p"),
+        ({"log_base": None}, "log_base=None, expected one of e, 2, none"),
+        ({"bin_bp": (100, 500)}, r"bin_bp=\[100, 500\], expected one width"),
+    ],
+)
+def test_peer_that_cannot_be_built_is_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        PeerConfig(**({"model": "deepchrome"} | settings))
+
+
+def test_words_of_a_setting_are_those_of_its_type():
+    assert choices(PeerConfig) == {"task": ("clf", "reg", "diff"), "scale": tuple(SCALES), "log_base": ("e", "2", "none")}
+    assert choices(Run)["log_base"] == ("e", "2", "none", None) and "marks" not in choices(Run)
 
 
 def test_unknown_setting_of_a_stored_network_is_named():

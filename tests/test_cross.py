@@ -233,6 +233,16 @@ def test_networks_say_of_each_cell_type_what_predict_says_of_its_held_out_genes(
         assert (part["n_networks"] == 1).all() and (part["target"] == expected["target"].loc[part.index]).all()
 
 
+def test_networks_of_expression_say_it_of_each_cell_type(data_dir):
+    runs = [Run(profile="smoke", cell_type=cell_type, fold=1, task="reg") for cell_type in ("S01", "S02")]
+    ensure(runs)
+    found = cross.of_runs(runs).scores.query("cell_type == 'S02' and source == 'S01'").set_index("gene_id")
+    _, held_out = load_dataset(load_profile("smoke"), "S02").select(task="reg").fold(1)
+    expected = predict(load_weights(runs[0].folder), held_out).set_index("gene_id")
+    assert set(found["task"]) == {"reg"} and sorted(found.index) == sorted(expected.index)
+    np.testing.assert_allclose(found["score"], expected["expression"].loc[found.index], atol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def both(runs, small):
     """The same and the networks of the mouse."""

@@ -439,6 +439,15 @@ def test_device_that_is_not_there_is_one_line():
         assert len(str(error.value).splitlines()) == 1
 
 
+def test_device_that_fails_without_a_word_is_named(monkeypatch):
+    def silent(*args, **options):
+        raise AssertionError
+
+    monkeypatch.setattr(torch, "empty", silent)
+    with pytest.raises(InputError, match=r"device 'cuda': not usable here \(AssertionError: \); expected auto"):
+        resolve_device("cuda")
+
+
 # From a profile
 
 

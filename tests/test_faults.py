@@ -122,7 +122,7 @@ def undisturbed(place):
 
 KILLING = """
 import pyarrow.parquet, torch._dynamo, torch._refs, xarray.backends.zarr, zarr   # else each child imports them by itself
-from chromolib import files, grid, runs as module_of_runs, train
+from chromolib import checkpoints, files, grid, runs as module_of_runs, train
 
 store = runs[0].folder.parent
 
@@ -148,7 +148,7 @@ def within_a_write(n):
                 os.truncate(temporary, temporary.stat().st_size // 2)
                 os.kill(os.getpid(), signal.SIGKILL)
         write_whole(path, torn)
-    train.write_whole = module_of_runs.write_whole = half
+    checkpoints.write_whole = module_of_runs.write_whole = half
 
 def in_a_child(*steps):                          # the interpreter is forked, since starting one takes seconds
     child = os.fork()

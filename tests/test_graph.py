@@ -11,8 +11,9 @@ from scipy import sparse
 from torch import nn
 
 from chromolib import GeneDataset, InputError, load_profile, readers
-from chromolib.baselines import graph
-from chromolib.baselines.graph import Bins, GraphDataset
+from chromolib.baselines import graph, nodes
+from chromolib.baselines.graph import Bins
+from chromolib.baselines.nodes import GraphDataset
 from chromolib.config import ROOT
 from chromolib.dataset import open_store
 from chromolib.genome import profile_genome
@@ -264,7 +265,7 @@ def test_graph_is_symmetric_without_loops_and_within_chromosomes(whole):
 
 def test_rows_take_means_over_neighbours():
     adjacency, _ = graph.wire(pairs((0, 1, 5), (0, 2, 4)), Bins({"chr1": 100_000}))
-    matrix = graph.mean_over_neighbours(adjacency).to_dense()
+    matrix = nodes.mean_over_neighbours(adjacency).to_dense()
     assert matrix[:3, :3].tolist() == [[0, 0.5, 0.5], [1, 0, 0], [1, 0, 0]] and matrix[3:].eq(0).all()
 
 
@@ -364,7 +365,7 @@ def test_chromoformer_gets_the_targets_of_the_nodes(smoke, whole):
 
 
 def test_genes_and_summary_are_those_of_the_dataset(smoke, data, whole):
-    loaded = graph.load_graph(smoke, "S01", task="reg", marks=["H3K4me3"])
+    loaded = nodes.load_graph(smoke, "S01", task="reg", marks=["H3K4me3"])
     assert loaded.genes["gene_id"].tolist() == data.genes["gene_id"].tolist()
     assert (loaded.task, loaded.marks, loaded.bin_bp, loaded.frame_bp) == ("reg", ("H3K4me3",), (10_000,), 10_000)
     table = graph.summary(smoke, "S01").set_index("what")["count"]
@@ -426,7 +427,7 @@ def test_contacts_within_bins_alone_are_refused(smoke):
 )
 def test_wrong_choice_is_one_line(smoke, options, message):
     with pytest.raises(InputError, match=message):
-        graph.load_graph(smoke, "S01", **options)
+        nodes.load_graph(smoke, "S01", **options)
 
 
 def test_gene_without_a_node_of_its_own_is_named(data):

@@ -16,8 +16,8 @@ ORDER = [
     "config", "profile", "files", "genome", "registry", "integrity", "downloads", "sources",
     "readers", "ontology", "depth", "align", "contacts", "inputs", "features", "simulate", "companions", "stack",
     "attention", "batch",
-    "pooling", "dataset", "cell_types", "embedded", "resampling", "evaluation", "model", "baselines", "train", "released", "machine", "runs", "workers", "grid", "pretrained",
-    "studies",
+    "pooling", "dataset", "cell_types", "embedded", "resampling", "evaluation", "model", "baselines", "checkpoints", "train", "released", "machine", "runs", "workers", "grid", "pretrained",
+    "estimates", "studies",
     "analysis", "browser", "plans", "workflow", "prose",
     "plots", "book", "cli",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ import pytest
 import torch
 from chromoformer import ChromoformerDataset
 from torch.nn.functional import cross_entropy, mse_loss
+from torch.utils.data import default_collate
 
 from benchmarks import peer
 from chromolib import Batch, load_dataset, load_profile, load_released
@@ -52,7 +53,7 @@ def items(demo, data, window_bp, genes):
     ids = data.genes["gene_id"].tolist()[:genes]
     theirs = ChromoformerDataset(str(table), str(arrays), ids, w_prom=window_bp, regression=data.task == "reg")
     for first in range(0, genes, CHUNK):
-        yield peer.collate([theirs[i] for i in range(first, min(first + CHUNK, genes))])
+        yield default_collate([theirs[i] for i in range(first, min(first + CHUNK, genes))])
 
 
 def both_losses(theirs, ours, item, batch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -11,20 +12,18 @@ import torch.nn.functional as F
 
 from chromolib.baselines import PEERS, WINDOW_PEERS, Peer
 from chromolib.cell_types import pair
+from chromolib.checkpoints import build, load_weights, save_weights
 from chromolib.config import BETTER_NETWORK, BETTER_RECIPE, InputError, PeerConfig, TrainConfig
 from chromolib.dataset import GeneDataset
 from chromolib.profile import load_profile
 from chromolib.runs import Run, network_of, recipe_of, selection_of
 from chromolib.train import (
-    build,
     evaluate,
     fit,
     inner_split,
-    load_weights,
     make_optimizer,
     predict,
     rate_at,
-    save_weights,
     task_loss,
 )
 from tests.stores import random_store
@@ -186,6 +185,20 @@ def test_epoch_is_chosen_on_chromosomes_held_out_from_the_training_genes(tmp_pat
 
 
 @pytest.mark.parametrize(
+    ("inner", "best"),
+    [((math.nan, 0.8, 0.6), 2), ((0.7, math.nan, 0.8), 3), ((0.8, math.nan, 0.8), 1), ((0.8, 0.6, math.nan), 1), ((math.nan,) * 3, 1)],
+)
+def test_epoch_without_a_metric_is_not_chosen_over_one_with_it(monkeypatch, inner, best):
+    data = dataset(n_genes=40)
+    network = config_of("hm-crnn", "clf", data)
+    config = TrainConfig(epochs=3, batch_size=8, learning_rate=0.01, select="best-inner", device="cpu", seed=1)
+    values = iter(inner)
+    monkeypatch.setattr("chromolib.train.first_metric", lambda scores: next(values))
+    result = fit(data, data, config, network, report=lambda row: None)
+    assert evaluate(result.model, data)["loss"] == pytest.approx(result.history["loss"][best - 1])
+
+
+@pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({"model": "deepchrom"}, "unknown model 'deepchrom', expected one of chromoformer, deepchrome"),
@@ -195,8 +208,8 @@ def test_epoch_is_chosen_on_chromosomes_held_out_from_the_training_genes(tmp_pat
         ({"model": "gc-merge", "log_base": "none"}, "log_base='none', but GC-MERGE has no such choice"),
         ({"task": "reg", "recipe": "better"}, "recipe 'better' with task='reg', but it was chosen for clf"),
         ({"model": "hm-crnn", "recipe": "better"}, "recipe 'better', which is Chromoformer's"),
-        ({"recipe": "best"}, "unknown recipe 'best', expected one of paper, profile, better"),
-        ({"contacts": "intra"}, "unknown contacts 'intra', expected one of all, intra-TAD, inter-TAD"),
+        ({"recipe": "best"}, "recipe='best', expected one of paper, profile, better"),
+        ({"contacts": "intra"}, "contacts='intra', expected one of all, intra-TAD, inter-TAD"),
     ],
 )
 def test_run_that_cannot_be_is_refused(wrong, message):

@@ -3,13 +3,12 @@
 import io
 import json
 import shutil
-from dataclasses import replace
 
 import pandas as pd
 import pytest
 import yaml
 
-from chromolib import InputError, Run, cli, ensure, load_profile, plans, studies
+from chromolib import InputError, cli, ensure, estimates, load_profile, plans, studies
 from chromolib.analysis import transfer
 from chromolib.config import ROOT
 from chromolib.profile import PROFILES, profile_names
@@ -143,46 +142,10 @@ def test_a_run_is_done_when_it_is_whole_and_of_these_settings(tmp_path):
     assert not is_there(run, record.model_copy(update={"training": record.training.model_copy(update={"epochs": 3})}))
     table = plans.plan_table("smoke", seed=5).set_index("run")
     used = json.loads((run.folder / "record.json").read_text())
-    assert table.loc[run.id, ["state", "seconds", "estimate"]].tolist() == [plans.DONE, used["seconds"], plans.OWN_RUNS]
+    assert table.loc[run.id, ["state", "seconds", "estimate"]].tolist() == [plans.DONE, used["seconds"], estimates.OWN_RUNS]
     (run.folder / "predictions.parquet").unlink()
     assert not is_there(run, record)
     shutil.rmtree(run.folder)
-
-
-def test_runs_by_few_genes_are_seen_as_done_and_tell_how_fast_they_are():
-    run, record = Run(profile="smoke", cell_type="S03", fold=1, seed=5, n_genes=20), load_profile("smoke")
-    ensure([run])
-    assert is_there(run, record)
-    training = json.loads((run.folder / "config.json").read_text())["training"]
-    seconds, pace = plans._read(run, record)
-    n_updates = training["epochs"] * training["epoch_updates"]                   # as many as all genes would have, of 20 each
-    assert (pace.n_train, pace.n_updates) == (20, n_updates) and pace.update_s == pytest.approx(seconds / n_updates)
-    other = replace(run, fold=2)
-    assert plans._estimate(other, {plans._kind(other): [pace]}, record) == (pytest.approx(seconds), plans.OWN_RUNS)
-    of_model = {(run.model,): [plans.Pace(72, 8, 4 / 8, 16)]}                     # of all genes, 2 epochs of 4 batches
-    told, few = (plans._estimate(replace(other, n_genes=n), of_model, record)[0] for n in (None, 8))
-    assert (told, few) == (4, 2)                                                 # as many updates, of 8 genes in place of 16
-    assert not is_there(replace(run, n_genes=21), load_profile("smoke"))
-    shutil.rmtree(run.folder)
-
-
-def test_time_is_that_of_finished_runs_by_updates():
-    # 2 epochs of 72 genes in batches of 16, the last one dropped: 8 updates in 4 s; another fold trains as many.
-    study = studies.study("smoke")
-    done, alike = (Run(profile="smoke", cell_type=name, fold=1) for name in ("S01", "S02"))
-    pace = {plans._kind(done): [plans.Pace(72, 8, 4 / 8, 16)], ("chromoformer",): [plans.Pace(72, 8, 4 / 8, 16)]}
-    assert plans._estimate(alike, pace, study.record) == (4.0, plans.OWN_RUNS)
-    # Twice the epochs, in batches of 32: 2 x 2 updates an epoch become 4 x 2, each of twice the genes.
-    other = study.record.model_copy(update={"training": study.record.training.model_copy(update={"epochs": 4, "batch_size": 32})})
-    assert plans._estimate(replace(alike, max_pcres=0), pace, other) == (8 * 1.0, plans.OWN_RUNS)
-
-
-def test_time_without_runs_is_that_of_benchmarks():
-    (run,) = studies.study("roadmap", cell_type="E003").runs()[:1]
-    seconds, rests_on = plans._estimate(run, {}, load_profile("roadmap"))
-    measured = pd.read_csv(ROOT / "benchmarks" / "results" / "paper_scale.csv").set_index("what")["ours"]
-    assert rests_on == plans.BENCHMARKS
-    assert seconds == pytest.approx(measured["fold, 10 epochs and start (release extrapolated)"], rel=0.3)
 
 
 def test_nothing_is_said_of_time_where_nothing_is_known(without_data):

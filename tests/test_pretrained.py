@@ -19,6 +19,7 @@ from benchmarks import peer
 from chromolib import (
     InputError,
     Run,
+    checkpoints,
     ensure,
     from_pretrained,
     load_dataset,
@@ -28,6 +29,7 @@ from chromolib import (
     predict,
     pretrained,
     save_pretrained,
+    save_weights,
     train,
 )
 from chromolib.config import MARKS, ROOT
@@ -96,7 +98,7 @@ def test_an_export_tells_features_apart_but_not_the_files_behind_them(runs, expo
 
 
 def test_a_folder_of_weights_alone_does_not_tell_what_it_held_out(runs, data, tmp_path):
-    train.save_weights(tmp_path, load_weights(runs[0].folder))
+    save_weights(tmp_path, load_weights(runs[0].folder))
     network = from_pretrained(tmp_path)
     assert network.held_out is None and len(predict_unseen([network], [data], "simS", in_sample=True)) == len(data)
     with pytest.raises(InputError, match="does not tell which genes it was trained on"):
@@ -105,7 +107,7 @@ def test_a_folder_of_weights_alone_does_not_tell_what_it_held_out(runs, data, tm
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"features": [], "run": {"fold": 1}}', '{"features": ["{}"], "run": {"fold": 1}}'])
 def test_damaged_settings_of_a_run_are_one_line(runs, tmp_path, text):
-    train.save_weights(tmp_path, load_weights(runs[0].folder))
+    save_weights(tmp_path, load_weights(runs[0].folder))
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(InputError, match=f"^{tmp_path}: config.json is none of a training's .*; train it again$"):
         from_pretrained(tmp_path)
@@ -282,7 +284,7 @@ def test_build_whose_name_tells_no_species_is_not_taken_for_another(runs, data):
 
 def test_networks_of_two_tasks_are_refused(runs, data):
     network = from_pretrained(runs[0].folder)
-    reg = replace(network, model=train.build(replace(network.model.config, task="reg"), seed=1))
+    reg = replace(network, model=checkpoints.build(replace(network.model.config, task="reg"), seed=1))
     with pytest.raises(InputError, match="found networks of tasks clf, reg, expected one task"):
         predict_unseen([network, reg], [data, data], "simS")
 

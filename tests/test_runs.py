@@ -318,10 +318,11 @@ def test_wrong_run_is_refused_before_anything_is_trained(folder, trained, wrong,
     ("wrong", "message"),
     [
         ({"model": "deepchrom"}, "unknown model 'deepchrom'"),
-        ({"task": "dif"}, "task='dif', expected clf, reg or diff"),
+        ({"task": "dif"}, "Run: task='dif', expected one of clf, reg, diff"),
         ({"task": "diff"}, "task='diff' with other=None, expected a second cell type"),
         ({"task": "reg", "other": "S02"}, "task='reg' with other='S02', expected a second cell type for task diff and for no other"),
-        ({"recipe": "mine"}, "unknown recipe 'mine', expected one of paper, profile, better"),
+        ({"recipe": "mine"}, "recipe='mine', expected one of paper, profile, better"),
+        ({"log_base": "10"}, "log_base='10', expected one of e, 2, none, None"),
         ({"precision": "half"}, "precision='half', expected one of float32, tf32, bfloat16, float16"),
     ],
 )

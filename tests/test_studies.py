@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from chromolib import InputError, load_profile, studies, train
+from chromolib import InputError, checkpoints, load_profile, save_weights, studies
 from chromolib.analysis import transfer
 from chromolib.baselines import PEERS
 from chromolib.config import BETTER_SEEDS, PeerConfig, TrainConfig
@@ -196,7 +196,7 @@ def test_costs_are_means_over_runs_each_counted_once(monkeypatch):
 
 def test_parameters_are_those_of_the_network_of_a_folder(tmp_path):
     config = PeerConfig(model="hm-crnn", marks=("A", "B", "C", "D", "E"), window_bp=4000)
-    train.save_weights(tmp_path, train.build(config, seed=0))
+    save_weights(tmp_path, checkpoints.build(config, seed=0))
     assert studies.n_parameters(tmp_path) == 24_538                            # counted in the authors' code, with its head
 
 

@@ -1,13 +1,12 @@
 """Training: its law of batches, its losses by hand, and that an interruption changes nothing."""
 
-import json
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from chromolib import (
     Chromoformer,
@@ -16,17 +15,16 @@ from chromolib import (
     ModelConfig,
     TrainConfig,
     TrainingError,
+    checkpoints,
     evaluate,
     fit,
-    load_weights,
     pair,
     pool,
     predict,
-    save_weights,
     train,
 )
 from chromolib.evaluation import classification_metrics
-from chromolib.train import epoch_batches, noisy, rate_at, task_loss
+from chromolib.train import epoch_batches, n_batches, noisy, rate_at, task_loss
 from tests.stores import random_store
 
 MARKS, FRAME_BP, BINS = ("A", "B"), 2000, (500, 100)
@@ -106,6 +104,13 @@ def test_epoch_of_so_many_updates_passes_over_few_genes_again_and_again():
 
 
 # Losses
+
+
+@pytest.mark.parametrize("n_genes", [2, 15, 16, 17, 32, 70])
+@pytest.mark.parametrize("settings", [{}, {"drop_last": False}, {"epoch_updates": 3}])
+def test_batches_are_counted_without_drawing_them(n_genes, settings):
+    recipe = TrainConfig(batch_size=16, **settings)
+    assert n_batches(n_genes, recipe) == len(epoch_batches(n_genes, recipe, epoch=1))
 
 
 def test_losses_by_hand():
@@ -248,7 +253,7 @@ def test_frozen_network_learns_in_its_head_alone_as_if_all_were_computed_anew(da
     result = train_on(data, frozen, initial=elsewhere)
     for name, weight in result.model.state_dict().items():
         assert torch.equal(weight, elsewhere.state_dict()[name]) != name.startswith("head."), name
-    model = train.build(elsewhere.config, seed=0)
+    model = checkpoints.build(elsewhere.config, seed=0)
     model.load_state_dict(elsewhere.state_dict())
     optimizer, scaler = train.make_optimizer(model, frozen), torch.amp.GradScaler("cpu", enabled=False)
     genes, held_out = data.fold(1)
@@ -496,6 +501,16 @@ def test_damaged_state_is_named(data, tmp_path):
         train_on(data, checkpoint=tmp_path)
 
 
+def test_state_that_cannot_be_read_for_a_reason_without_words_is_named(data, tmp_path, monkeypatch):
+    def silent(path):
+        raise OSError
+
+    train_on(data, config(epochs=1), checkpoint=tmp_path)
+    monkeypatch.setattr(checkpoints, "load_file", silent)
+    with pytest.raises(InputError, match=r"state.safetensors: damaged \(OSError: \); delete it"):
+        train_on(data, checkpoint=tmp_path)
+
+
 # Predictions
 
 
@@ -544,61 +559,7 @@ def test_network_of_another_task_than_a_pair_s_is_refused(data):
         predict(Chromoformer(ModelConfig(task="diff", **SMALL)), data)
 
 
-# Weights on disk
-
-
-def test_weights_come_back_as_they_were_saved(data, tmp_path):
-    model = Chromoformer(ModelConfig(task="reg", **SMALL), seed=5)
-    save_weights(tmp_path / "new", model)
-    again = load_weights(tmp_path / "new")
-    assert again.config == model.config and not again.training
-    pd.testing.assert_frame_equal(predict(again, data), predict(model, data), check_exact=True)
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["model.json", "model.safetensors"]
-
-
-@pytest.fixture
-def saved(tmp_path):
-    save_weights(tmp_path, Chromoformer(ModelConfig(**SMALL)))
-    return tmp_path
-
-
-def refusal(folder):
-    with pytest.raises(InputError) as error:
-        load_weights(folder)
-    message = str(error.value)
-    assert message.startswith(f"{folder}: ") and len(message.splitlines()) == 1
-    return message
-
-
-@pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
-def test_missing_or_damaged_file_of_a_network_is_one_line(saved, name):
-    content = (saved / name).read_bytes()
-    for damaged in (content[: len(content) // 2], b"", b"\xff\xfe"):
-        (saved / name).write_bytes(damaged)
-        assert "not a usable network" in refusal(saved)
-    (saved / name).unlink()
-    assert f"no {name}; expected a folder with model.json and model.safetensors" in refusal(saved)
-
-
-def test_tensor_that_does_not_fit_the_network_is_named(saved):
-    tensors = load_file(saved / "model.safetensors")
-    save_file(tensors | {"head.0.weight": torch.zeros(3, 3)}, saved / "model.safetensors")
-    assert "head.0.weight" in refusal(saved)
-    del tensors["regulation.1.gamma"]
-    save_file(tensors, saved / "model.safetensors")
-    assert "regulation.1.gamma" in refusal(saved)
-
-
-@pytest.mark.parametrize("content", ["{}", "[]", "7", '{"d_embedding": "wide"}', '{"dropout": 0.1}', '{"marks": 3}'])
-def test_settings_that_are_no_network_s_are_one_line(saved, content):
-    (saved / "model.json").write_text(content)
-    refusal(saved)
-
-
-def test_setting_from_a_newer_version_is_named(saved):
-    settings = json.loads((saved / "model.json").read_text())
-    (saved / "model.json").write_text(json.dumps(settings | {"dropout": 0.1}))
-    assert "unknown setting 'dropout'" in refusal(saved)
+# Threads, and what does not fit
 
 
 def test_same_seed_gives_the_same_gradients_with_several_threads_at_full_width():
@@ -636,7 +597,7 @@ def test_another_logarithm_is_refused():
 def test_float16_without_cuda_and_unknown_precision_are_refused():
     data = GeneDataset(random_store(8))
     for precision in ("float16", "tf32"):
-        with pytest.raises(InputError, match=f"precision {precision} needs CUDA, found device cpu"):
+        with pytest.raises(InputError, match=f"precision {precision} needs CUDA, found cpu; use"):
             fit(data, data, TrainConfig(precision=precision, device="cpu"))
     with pytest.raises(InputError, match="signal='int8', expected one of float32, float16"):
         TrainConfig(signal="int8")

@@ -15,6 +15,7 @@ import pandas as pd
 
 from .. import inputs, studies
 from ..batch import PackedBatch
+from ..checkpoints import build
 from ..config import MARKS, InputError
 from ..dataset import GeneDataset
 from ..model import Chromoformer
@@ -23,7 +24,6 @@ from ..resampling import poisson_weights, resamples
 from ..runs import Run
 from ..simulate import read_truth
 from ..studies import OURS, SCORES, Grid, Study
-from ..train import build
 from . import marks
 from .tracks import example_gene, find_gene
 

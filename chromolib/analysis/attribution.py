@@ -19,12 +19,13 @@ from torch import Tensor
 from .. import resampling
 from ..attention import frame_offset
 from ..batch import PackedBatch
+from ..checkpoints import Network
 from ..config import InputError
 from ..dataset import GeneDataset
 from ..genome import Region
 from ..runs import Run
 from ..studies import networks
-from ..train import Network, check_fits
+from ..train import check_fits, score
 from .perturbation import PROMOTER, drawn
 from .tracks import means_by_label
 
@@ -112,8 +113,7 @@ def _batches(data: GeneDataset) -> Iterator[tuple[int, PackedBatch]]:
 
 
 def _score(model: Network, batch: PackedBatch) -> Tensor:
-    out = model(batch)
-    return out[:, 1] - out[:, 0] if model.config.task == "clf" else out
+    return score(model(batch), model.config.task)
 
 
 def _signal_of(batch: PackedBatch) -> list[Tensor]:
@@ -239,11 +239,11 @@ def completeness(genes: pd.DataFrame) -> pd.DataFrame:
     return groups.agg(genes=("gene_id", "size"), shared=("shared", "mean"), missed=("missed", "mean"), largest=("missed", "max")).reset_index()
 
 
-def coarser(found: Attributions, bin_bp: int = COARSE_BP) -> tuple[np.ndarray, np.ndarray]:
-    """Attributions along the promoter, summed in wider bins that begin at the TSS, (gene, l, m), and their middles in bp."""
-    number = np.floor(found.offset / bin_bp).astype(int)
+def coarser(found: Attributions) -> tuple[np.ndarray, np.ndarray]:
+    """Attributions along the promoter, summed in bins of COARSE_BP that begin at the TSS, (gene, l, m), and their middles in bp."""
+    number = np.floor(found.offset / COARSE_BP).astype(int)
     edges = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
-    return np.add.reduceat(found.promoter, edges, axis=1), (number[edges] + 0.5) * bin_bp
+    return np.add.reduceat(found.promoter, edges, axis=1), (number[edges] + 0.5) * COARSE_BP
 
 
 def maxima(found: Attributions, marks: Sequence[str], *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
@@ -275,8 +275,8 @@ def for_claims(found: Attributions, marks: Sequence[str]) -> pd.DataFrame:
     genes, tables = found.genes.loc[is_on, ["cell_type", "gene_id"]], []
     for name, side in SIDES.items():
         sums = found.promoter[is_on][:, _is_side(found.offset, side)].sum(1)                 # (gene, m)
-        for mark, score in (*zip(marks, sums.T, strict=True), ("all marks", sums.sum(1))):
-            tables.append(genes.assign(task="reg", model=f"{mark}, {name}", score=score, target=0.0))
+        for mark, total in (*zip(marks, sums.T, strict=True), ("all marks", sums.sum(1))):
+            tables.append(genes.assign(task="reg", model=f"{mark}, {name}", score=total, target=0.0))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -25,6 +25,7 @@ from ..inputs import others_expression
 from ..profile import DemoInputs, Profile
 from ..readers import read_demo_predictions
 from ..simulate import by_rule_of, read_truth
+from ..train import score_of
 
 NARROW_BP = 4000  # the second window of the simplest baseline: what the TSS's own nucleosomes carry
 BASELINE_BIN_BP = 500  # or the next wider that the store's bins can fill
@@ -204,8 +205,7 @@ def held_out_scores(profile: Profile, data: GeneDataset, predictions: pd.DataFra
     """
     ours = predictions[(predictions["task"] == data.task) & (predictions["cell_type"] == data.cell_type)]
     _check_complete(data, ours)
-    score = ours["logit_on"] - ours["logit_off"] if data.task == "clf" else ours["expression"]
-    ours = ours.assign(model="Chromoformer", score=score)
+    ours = ours.assign(model="Chromoformer", score=score_of(ours, data.task))
     tables = [ours[["model", "gene_id", "fold", "score", "target"]]]
     tables.append(baselines(data))
     if (others := mean_of_others(profile, data)) is not None:

@@ -19,14 +19,15 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from .. import evaluation, studies
+from ..checkpoints import Network, load_weights
 from ..config import InputError
 from ..dataset import GeneDataset, load_dataset
 from ..genome import profile_genome
 from ..profile import Profile, load_profile
 from ..resampling import interval, of_parts
 from ..runs import Job, Run, Shelf, plan, selection_of
-from ..studies import Study, connected, score_of, transfers_core
-from ..train import Network, load_weights, predict
+from ..studies import Study, connected, transfers_core
+from ..train import predict, score_of
 from . import ablations, tracks
 from .comparison import NARROW_BP, best_possible, mean_signal
 
@@ -202,7 +203,7 @@ def _mean(networks: Mapping[Run, Network], data: GeneDataset, rule: pd.DataFrame
         if len(ids := said.loc[said["network"] == run.fold, "gene_id"]):
             selection = selection_of(run, load_profile(run.profile))
             table = predict(model, data.select(genes=ids.tolist(), task=run.task, **selection))
-            tables.append(table.assign(task=run.task, score=score_of(table)))
+            tables.append(table.assign(task=run.task, score=score_of(table, run.task).astype(float)))
     columns = ["gene_id", "task", "score", "target"]
     table = pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
     groups = table.groupby(["gene_id", "task"], sort=False, as_index=False)

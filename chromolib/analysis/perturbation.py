@@ -12,13 +12,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from ..checkpoints import Network
 from ..config import InputError
 from ..dataset import GENE_COLUMNS, GeneDataset
 from ..genome import Region
 from ..profile import Profile
 from ..runs import Run
 from ..studies import networks
-from ..train import Network, predict
+from ..train import predict, score_of
 from . import pcres
 
 PROMOTER, ALL = "promoter", "all"
@@ -242,8 +243,7 @@ def _chunks(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 def _scores(model: Network, data: GeneDataset) -> pd.DataFrame:
     table = predict(model, data)
-    score = table["logit_on"] - table["logit_off"] if model.config.task == "clf" else table["expression"]
-    return table[["gene_id"]].assign(score=score.astype(float))
+    return table[["gene_id"]].assign(score=score_of(table, model.config.task).astype(float))
 
 
 def of_runs(runs: Iterable[Run], make: Callable[[GeneDataset], pd.DataFrame], n_genes: int | None = None) -> pd.DataFrame:

@@ -110,7 +110,7 @@ def _level(scores: pd.DataFrame) -> dict[str, float]:
 # No gene: cell types that networks have not seen
 
 
-def linear_of_others(data: Mapping[str, GeneDataset], cell_type: str, folds: Collection[int], seed: int = 0) -> pd.DataFrame:
+def linear_of_others(data: Mapping[str, GeneDataset], cell_type: str, folds: Collection[int]) -> pd.DataFrame:
     """Logistic regression on the binned signal of the other cell types' genes, of all folds but one, asked for that of this one.
 
     Returns
@@ -127,7 +127,7 @@ def linear_of_others(data: Mapping[str, GeneDataset], cell_type: str, folds: Col
         x = np.concatenate([inputs[name][is_seen[name]] for name in others])
         y = np.concatenate([data[name].genes["label"].to_numpy()[is_seen[name]] for name in others])
         is_held_out = (own["fold"] == fold).to_numpy()
-        score = comparison.linear("clf", y, seed).fit(x, y).decision_function(inputs[cell_type][is_held_out])
+        score = comparison.linear("clf", y, seed=0).fit(x, y).decision_function(inputs[cell_type][is_held_out])
         table = own.loc[is_held_out, ["gene_id", "fold"]]
         tables.append(table.assign(model=LINEAR, score=score, target=own.loc[is_held_out, "label"].astype(float)))
     return pd.concat(tables, ignore_index=True)

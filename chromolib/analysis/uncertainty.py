@@ -25,8 +25,8 @@ NORMAL = 1.645  # standard deviations on either side that hold this share of a n
 SPREAD, RESIDUAL = "spread of seeds", "errors on another fold"
 
 
-def by_gene(predictions: pd.DataFrame, score: str = "expression") -> pd.DataFrame:
-    """One row per gene: cell_type, task, fold, gene_id, target, mean (of the networks' scores), sd (between them, ddof 1), seeds,
+def by_gene(predictions: pd.DataFrame) -> pd.DataFrame:
+    """One row per gene: cell_type, task, fold, gene_id, target, mean (of what the networks say), sd (between them, ddof 1), seeds,
     error (mean minus target).
 
     Raises
@@ -34,8 +34,8 @@ def by_gene(predictions: pd.DataFrame, score: str = "expression") -> pd.DataFram
     InputError
         A gene that fewer seeds have scored than others.
     """
-    table = predictions[[*GENE, "target", score]]
-    groups = table.groupby(GENE, sort=False)[score]
+    table = predictions[[*GENE, "target", "expression"]]
+    groups = table.groupby(GENE, sort=False)["expression"]
     found = groups.agg(mean="mean", sd="std", seeds="size").reset_index()
     if (short := found["seeds"] < found["seeds"].max()).any():
         gene = found.loc[short.idxmax()]

@@ -36,7 +36,7 @@ class GCMerge(nn.Module):
         )
 
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
-        """(node, feature), means over neighbours as `graph.mean_over_neighbours` makes them -> (node, n_outputs)."""
+        """(node, feature), means over neighbours as `nodes.mean_over_neighbours` makes them -> (node, n_outputs)."""
         for convolution in self.convolutions:
             x = convolution(x, adjacency).relu()
         return self.perceptron(x)

@@ -39,6 +39,7 @@ LINE_OF_CURVE = {"additive": "--", "switch": "-"}
 SIGN_COLOURS = {True: "#d55e00", False: "#0072b2"}  # what raises a prediction, and what lowers it
 STATE_COLOURS = {"active": "#d55e00", "polycomb": "#0072b2", "none": "#999999"}  # of simulated regions
 ATTENTION_MAP = plt.get_cmap("RdBu_r").with_extremes(bad="#cccccc")  # grey: padding, which gets none
+Q_MAX = 0.05  # of enriched terms, as in the paper
 CONTROL_LINES = {"untrained": ":", "without signal": "--"}  # of networks that show what attention is without learning or signal
 
 
@@ -166,7 +167,7 @@ def plot_drawn(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
     return axes
 
 
-def plot_enrichment(table: pd.DataFrame, ax: Axes, *, q_max: float = 0.05, n_terms: int = 12) -> Axes:
+def plot_enrichment(table: pd.DataFrame, ax: Axes, *, n_terms: int = 12) -> Axes:
     """The terms with the least p as bars of -log10 q, each with its overlap and size; from `enrichment.enrich`."""
     if table.empty:  # other axes of the figure may hold something, so that it keeps its size
         ax.set_axis_off()
@@ -174,13 +175,13 @@ def plot_enrichment(table: pd.DataFrame, ax: Axes, *, q_max: float = 0.05, n_ter
         return ax
     rows = table.nsmallest(n_terms, "p").iloc[::-1]
     level = -np.log10(rows["q"].clip(lower=1e-300))
-    ax.barh(range(len(rows)), level, height=0.7, color=[PCRE if q < q_max else "#bbbbbb" for q in rows["q"]])
+    ax.barh(range(len(rows)), level, height=0.7, color=[PCRE if q < Q_MAX else "#bbbbbb" for q in rows["q"]])
     for y, (x, row) in enumerate(zip(level, rows.itertuples(index=False), strict=True)):
         ax.annotate(f"{row.overlap} of {row.size:,}", (x, y), (3, 0), textcoords="offset points", va="center", fontsize=7)
     names = rows["term"].str.replace(r"\s*\((GO|SIM):\d+\)$", "", regex=True)
     ax.set_yticks(range(len(rows)), [name if len(name) <= 48 else f"{name[:46]}..." for name in names], fontsize=8)
-    ax.axvline(-np.log10(q_max), color="black", lw=0.8, ls=":")
-    ax.set(xlabel=f"-log10 q (dotted: q = {q_max:g})", xlim=(0, 1.15 * max(level.max(), -np.log10(q_max))))
+    ax.axvline(-np.log10(Q_MAX), color="black", lw=0.8, ls=":")
+    ax.set(xlabel=f"-log10 q (dotted: q = {Q_MAX:g})", xlim=(0, 1.15 * max(level.max(), -np.log10(Q_MAX))))
     return ax
 
 

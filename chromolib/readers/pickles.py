@@ -17,6 +17,7 @@ import pandas as pd
 
 from ..config import InputError
 from ..genome import Genome
+from ..integrity import one_line
 from .fragments import contact_table, pair_up, parse_fragments
 from .table import checked, reading, unpacked
 
@@ -109,7 +110,7 @@ def _load(path: Path) -> dict:
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001 - damage shows as whatever the unpickler hits first
-            raise ValueError(f"not readable as a pickle ({type(error).__name__}: {error})") from None
+            raise ValueError(f"not readable as a pickle ({one_line(error)})") from None
         if type(found) is not dict:
             raise ValueError(f"holds a {type(found).__name__}")
     return found

@@ -16,6 +16,7 @@ import pandas as pd
 
 from ..config import DEEPDIFF_MARKS, ROOT, InputError
 from ..genome import Region
+from ..integrity import one_line
 from .table import checked, numpy_errors, read_table, reading, refuse_first
 
 PATTERNCHROME_GENES, PATTERNCHROME_BINS = 18_421, 200
@@ -61,7 +62,7 @@ def read_patternchrome(path: Path, mark: str, *, n_genes: int = PATTERNCHROME_GE
                 warnings.simplefilter("error", UserWarning)  # rdata's way to say that it met something it had to guess
                 objects = rdata.read_rda(path, constructor_dict={})
         except Exception as error:  # noqa: BLE001 - rdata has no error of its own: damage shows as whatever it hit first
-            raise ValueError(f"not readable as RData ({type(error).__name__}: {error})") from None
+            raise ValueError(f"not readable as RData ({one_line(error)})") from None
         if list(objects) != [mark]:
             raise ValueError(f"holds {', '.join(map(str, objects)) or 'nothing'}, not {mark}")
         matrix = objects[mark]

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..config import InputError
 from ..genome import Genome
+from ..integrity import one_line
 from .table import as_numbers, numbered_lines, on_genome, read_table, reading, refuse_first, split_fields
 
 _PLACE = {"chrom": str, "start": int, "end": int}
@@ -150,7 +151,7 @@ def _sheets(path: Path, expected: str) -> Iterator[dict[int, list[str]]]:
             f"{path}: an Excel sheet, expected {expected}; install openpyxl, or save the sheet as CSV"
         ) from None
     except Exception as error:  # noqa: BLE001 - openpyxl has no error of its own: damage shows as whatever it hit first
-        raise ValueError(f"not readable as Excel ({type(error).__name__}: {error})") from None
+        raise ValueError(f"not readable as Excel ({one_line(error)})") from None
     for sheet in sheets.values():
         cells = enumerate(sheet.to_numpy(), start=1)
         yield {number: ["" if pd.isna(cell) else str(cell) for cell in row] for number, row in cells}

@@ -93,10 +93,10 @@ def compression(path: Path) -> str | None:
         return "gzip" if file.read(2) == b"\x1f\x8b" else "infer"
 
 
-def first_bytes(path: Path, n: int = 16) -> bytes:
-    """The first bytes of a file, unpacked where it is gzip."""
+def first_bytes(path: Path) -> bytes:
+    """The first bytes of a file, enough to know its format by, unpacked where it is gzip."""
     with reading(path, "an input file"), open_bytes(path) as file:
-        return file.read(n)
+        return file.read(16)
 
 
 def open_bytes(path: Path) -> pa.NativeFile:
