@@ -462,6 +462,7 @@ def _pcre_widths(store: xr.Dataset) -> np.ndarray:
 
 
 def check_selection(store: xr.Dataset, marks: Sequence[str], bin_bp: Sequence[int], window_bp: int) -> None:
+    """Raise an InputError that names the first mark, window or bin width that cannot be read of a store."""
     known, base_bp, frame_bp = store["mark"].values.tolist(), int(store.attrs["base_bp"]), int(store.attrs["frame_bp"])
     where = f"{store.attrs['profile']}/{store.attrs['cell_type']}"
     for mark in marks:
