@@ -248,6 +248,10 @@ def test_network_of_one_label_means_nothing_and_is_passed_over():
     table = genes_of(60)
     half = table[(table["fold"] == 1) | (table["label"] == "on")]
     assert pcri.by_label(half, ["pcre_change"], **QUICK)["parts"].tolist() == [1]
+    few = table.drop(index=table[(table["fold"] == 2) & (table["label"] == "on")].index[1:])  # one is in two of three resamples
+    found = pcri.by_label(few, ["pcre_change"], **QUICK).iloc[0]
+    assert found["parts"] == 1 and found["low"] < found["roc_auc"] < found["high"]
+    assert found["roc_auc"] == pcri.by_label(few[few["fold"] == 1], ["pcre_change"], **QUICK)["roc_auc"].item()
     none = pcri.by_label(table[table["label"] == "on"], ["pcre_change"], **QUICK).iloc[0]
     assert none["parts"] == 0 and np.isnan(none[["roc_auc", "low", "high", "p", "q"]].astype(float)).all()
 

@@ -317,18 +317,23 @@ def _over_networks(
     table: pd.DataFrame, score: str, target: str, metric: str, n_resamples: int, seed: int, beside: float = 0.0
 ) -> dict[str, float]:
     """A metric of two columns, mean over networks: value, low, high, p (of `beside`), n, parts. A network is passed over where the
-    metric means nothing of its genes; NaN where none is left."""
+    metric means nothing of its genes, or of too many of their resamples; NaN where none is left."""
     parts = [
         [part.set_index("gene_id")[[score, target]].set_axis(["score", "target"], axis=1)]
         for _, part in table.groupby(["cell_type", "fold"])
     ]
-    parts = [part for part in parts if not np.isnan(resampling.of_parts([part], metric, 0, seed)[0]).any()]
+    parts = [part for part in parts if _is_told(resampling.of_parts([part], metric, n_resamples, seed)[0][:, 0, 0])]
     if not parts:
         return {"value": np.nan, "low": np.nan, "high": np.nan, "p": np.nan, "n": 0, "parts": 0}
     of_networks, n = resampling.of_parts(parts, metric, n_resamples, seed)
     draws = of_networks[..., 0].mean(1)                                                     # (1 + b,)
     value, low, high = resampling.interval(draws)
     return {"value": value, "low": low, "high": high, "p": resampling.two_sided_p(draws[1:], beside), "n": n, "parts": len(parts)}
+
+
+def _is_told(draws: np.ndarray) -> bool:
+    """Whether a metric, of all genes first and then of resamples, (1 + b,), means something."""
+    return not np.isnan(draws[0]) and np.isnan(draws[1:]).sum() <= resampling.MOST_EMPTY * len(draws[1:])
 
 
 # The genes that are moved most
