@@ -133,7 +133,8 @@ class Peak:
 
     def start(self) -> None:
         """Forget the peak so far; what is held now is what `added_mb` counts from."""
-        machine.reset_peak(self.device)
+        if not machine.reset_peak(self.device):
+            raise InputError("peak memory: /proc/self/clear_refs cannot be written, expected Linux that lets it; measure on another machine")
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         self.before = torch.cuda.memory_allocated() if self.device == "cuda" else pages * os.sysconf("SC_PAGE_SIZE")
 

@@ -45,16 +45,17 @@ def record(device: str) -> dict[str, Any]:
     }
 
 
-def reset_peak(device: str) -> None:
-    """Count peak memory from now on, where the system lets us."""
+def reset_peak(device: str) -> bool:
+    """Count peak memory from now on; whether the system lets us."""
     if torch.device(device).type == "cuda":
         torch.cuda.init()  # does nothing the second time; the next line needs it
         torch.cuda.reset_peak_memory_stats(device)
-        return
+        return True
     try:
         Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak of the resident set is that of now
     except OSError:
-        pass
+        return False
+    return True
 
 
 def peak_mb(device: str) -> float:

@@ -379,7 +379,7 @@ def unlike_released(profile: Profile, data: Dataset) -> list[str]:
     is_of_reads = isinstance(profile.inputs, OwnInputs) and any(sample.format != "bigwig" for sample in own_samples(profile, data.cell_type))
     if is_of_reads and (rules.truncate_bp != align.READ_BP or rules.max_reads is None):
         told.append(
-            f"profile {profile.name}: depth of reads as they are; the authors' networks were trained on reads of {align.READ_BP} bp, at most "
+            f"profile {profile.name}: depth of reads by other rules than theirs; the authors' networks were trained on reads of {align.READ_BP} bp, at most "
             f"{align.MAX_READS:,} of a mark: rules: {{truncate_bp: {align.READ_BP}, max_reads: {align.MAX_READS}}} makes it like theirs"
         )
     if not (data.touching()[1] > 0).any():

@@ -131,6 +131,7 @@ class RawInputs(_Section):
         patterns += self.contacts
         for pattern in filter(None, patterns):
             _names_in(pattern, ("cell_type", "mark"))
+        _check_bedpe(self)
         return self
 
     @model_validator(mode="after")
@@ -138,6 +139,12 @@ class RawInputs(_Section):
         if self.simulation and self.cohort:
             raise ValueError(f"found simulation and cohort={self.cohort!r}, expected one of them: files are either this profile's or another's; leave one out")
         return self
+
+
+def _check_bedpe(inputs: RawInputs | OwnInputs) -> None:
+    column = inputs.contacts_column
+    if inputs.contacts_format == "bedpe" and column is not None and not (column.isdigit() and int(column) > 6):
+        raise ValueError(f"contacts_column: found {column!r}, expected the number of a column of BEDPE in quotes, 7 or more; correct it")
 
 
 class OwnInputs(_Section):
@@ -168,9 +175,7 @@ class OwnInputs(_Section):
     def _columns_are_of_the_format(self) -> OwnInputs:
         if self.expression_unit != "FPKM" and self.expression_format != "rsem":
             raise ValueError(f"expression_unit: found {self.expression_unit} with expression_format {self.expression_format}, which has no such choice; leave it out")
-        column = self.contacts_column
-        if self.contacts_format == "bedpe" and column is not None and not (column.isdigit() and int(column) > 6):
-            raise ValueError(f"contacts_column: found {column!r}, expected the number of a column of BEDPE in quotes, 7 or more; correct it")
+        _check_bedpe(self)
         return self
 
     @model_validator(mode="after")

@@ -120,6 +120,11 @@ def interval(draws: np.ndarray) -> tuple[float, float, float]:
     return draws[0], *(np.quantile(told, (0.025, 0.975)) if len(told) else (np.nan, np.nan))
 
 
+def is_told(draws: np.ndarray) -> bool:
+    """Whether what is measured on all genes first and then on resamples, (1 + b,), means something of all and of most resamples."""
+    return not np.isnan(draws[0]) and np.isnan(draws[1:]).sum() <= MOST_EMPTY * len(draws[1:])
+
+
 def _told(draws: np.ndarray) -> np.ndarray:
     """Resamples in which a value means something; none where those in which it does not are more than MOST_EMPTY."""
     told = draws[~np.isnan(draws)]

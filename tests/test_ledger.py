@@ -87,12 +87,14 @@ def test_full_budget_that_says_the_same_is_no_second_column(kept):
     keep(kept / "h1-demo", row("seen"))
     keep(kept / "h1-demo" / "full", row("seen"))
     assert collect().verdicts["column"].unique().tolist() == ["h1-demo"]
+    make("h1-demo", row("not seen"))                                             # shown there in place of what is kept
+    assert collect("h1-demo").verdicts["column"].unique().tolist() == ["h1-demo", "h1-demo, full"]
 
 
 def test_controls_are_held_against_what_is_seen_and_ruled_out(kept):
     keep(kept / "h1-demo", row("seen"))
     keep(kept / "null", row("seen"))
-    assert "1 are seen wherever they could be tested (1 of these also on `null`" in ledger.in_words(collect().verdicts)
+    assert "1 are seen wherever they could be tested (1 of these also on `null`, where" in ledger.in_words(collect().verdicts)
     for name in ("h1-demo", "sim"):
         keep(kept / name, row("not seen", -0.1))
     assert "1 are ruled out on at least one (1 of these also on `sim`" in ledger.in_words(collect().verdicts)
@@ -102,7 +104,7 @@ def test_seen_alone_but_not_among_all_claims_has_its_q_beside_it(kept):
     keep(kept / "h1-demo", row("seen", q=0.07))
     keep(kept / "pilot-40kb", row("seen", q=0.03))
     numbers = ledger.in_numbers(collect().verdicts).set_index("id").loc[CLAIM.id]
-    assert numbers[["h1-demo", "pilot-40kb"]].tolist() == ["seen: 0.100 [0.050, 0.150], q 0.07", "seen: 0.100 [0.050, 0.150]"]
+    assert numbers[["h1-demo", "pilot-40kb"]].tolist() == ["seen: 0.100 [0.050, 0.150], q 0.070", "seen: 0.100 [0.050, 0.150]"]
 
 
 def test_nothing_kept_and_nothing_made_is_an_empty_page(kept):
@@ -130,7 +132,7 @@ def test_words_and_numbers_say_what_real_profiles_saw(kept):
     found = ledger.of_paper(collect().verdicts)
     n = found["id"].nunique()
     assert ledger.in_words(found) == (
-        f"Of {n} claims, real data could test 1: 0 are seen wherever they could be tested (0 of these also on `null`, without a cause), 1 on some profiles and not on others, 0 on none; "
+        f"Of {n} claims, real data could test 1: 0 are seen wherever they could be tested (0 of these also on `null`, where expression follows the promoter alone), 1 on some profiles and not on others, 0 on none; "
         "1 are ruled out on at least one (0 of these also on `sim`, where most were planted)."
     )
     numbers = ledger.in_numbers(found).set_index("id").loc[CLAIM.id]

@@ -33,7 +33,7 @@ def levels(scores: pd.DataFrame, models: Sequence[str] | None = None, *, n_resam
     Returns
     -------
     DataFrame
-        model, metric, value, low, high, n (genes), parts (folds of cell types). No interval (NaN) where a resample of a fold holds
+        model, metric, value, low, high, n (genes), parts (folds of cell types). No interval (NaN) where many resamples of a fold hold
         one class.
     """
     rows = []
@@ -64,7 +64,7 @@ def changes(
     -------
     DataFrame
         model, beside, metric, level (the model's own ROC-AUC), value (the change), low, high, n (genes), parts (folds of cell
-        types), p (two-sided), q (p adjusted over the rows). NaN where a resample of a fold holds one class.
+        types), p (two-sided), q (p adjusted over the rows). NaN where many resamples of a fold hold one class.
 
     Raises
     ------

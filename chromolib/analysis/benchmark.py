@@ -123,8 +123,9 @@ def by_epoch(results: Results, *grids: Grid) -> pd.DataFrame:
     """
     names = {run.id: name for grid in grids for name, runs in grid.items() if name not in studies.OF_TWO for run in runs}
     history = results.history.assign(model=results.history["run"].map(names)).dropna(subset="model")
-    history["metric"] = history["task"].map(evaluation.FIRST_METRIC)
-    history["value"] = [row[row["metric"]] for _, row in history.iterrows()]
+    history = history.assign(metric=history["task"].map(evaluation.FIRST_METRIC), value=np.nan)
+    for metric in history["metric"].unique():
+        history.loc[history["metric"] == metric, "value"] = history[metric]
     means = history.groupby(["task", "model", "epoch", "metric"], sort=False)["value"].agg(value="mean", n="count")
     return means.reset_index().dropna(subset="value")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -18,7 +18,7 @@ from ..config import MARKS, InputError, Task
 from ..dataset import GeneDataset
 from ..evaluation import METRIC_NAMES, adjusted
 from ..profile import Profile
-from ..resampling import interval, of_parts, two_sided_p
+from ..resampling import interval, is_told, of_parts
 from . import pcres
 from .comparison import published
 
@@ -143,7 +143,7 @@ class Measured(NamedTuple):
     left_out: list[str]     # cell types and folds without what the claim is about, and what they lack
 
 
-Part = tuple[str, int]  # a cell type and a held-out fold of it, 0: of all its genes
+Part = tuple[str, int | None]  # a cell type and a held-out fold of it; None: all its genes
 
 
 class _Untestable(Exception):
@@ -212,7 +212,8 @@ def evaluate(
     """A verdict on each claim of a notebook, from scores of held-out genes.
 
     A metric is the mean over the held-out folds of a cell type, whose scores are those of different networks; a mean of scores,
-    and a metric of scores without a fold, is that of all genes. A fold in which a metric means nothing is left out, and named.
+    and a metric of scores without a fold, is that of all genes. A fold of which a metric means nothing, or of many of its resamples,
+    is left out, and named.
     Intervals (95 %, percentile) come from resampling genes, all cell types and folds at once: a gene that is drawn twice counts
     twice in each.
     "Seen" is a statement on these genes and these trained networks. It holds neither what another seed would change, nor
@@ -234,7 +235,7 @@ def evaluate(
     -------
     DataFrame
         id, figure, claim, statistic (in words), first, second, threshold, paper, value, low, high, n (genes), cell_types
-        (number), p (two-sided, of the threshold), verdict (seen, not seen, not testable), why, q (p adjusted over the claims of the
+        (number), p (that it is not so), verdict (seen, not seen, not testable), why, q (p adjusted over the claims of the
         table). Of a claim on each of several (peers, marks, cell types), the row shows the one whose interval reaches furthest to
         the wrong side, and p is the largest.
 
@@ -281,7 +282,7 @@ def _named(claim: Claim, member: str) -> dict[str, Any]:
 def _judged(claim: Claim, profile: Profile, measured: Measured) -> dict[str, Any]:
     """Columns of a claim that could be tested: of all that it says, what is least certain."""
     value, low, high = np.apply_along_axis(interval, 0, measured.change)                     # (cell type, member)
-    p = np.apply_along_axis(two_sided_p, 0, measured.change[1:], claim.threshold)
+    p = np.apply_along_axis(_p, 0, measured.change[1:], claim)
     above, below = low - claim.threshold, claim.threshold - high  # how far beyond the threshold an interval begins
     margin = {"above": above, "below": below, "either": np.maximum(above, below)}[claim.direction]
     least = np.unravel_index(margin.argmin(), margin.shape)
@@ -297,6 +298,14 @@ def _judged(claim: Claim, profile: Profile, measured: Measured) -> dict[str, Any
         "p": p.max(), "verdict": SEEN if (margin > 0).all() else NOT_SEEN,
         "why": "; ".join(filter(None, why)),
     }  # fmt: skip
+
+
+def _p(draws: np.ndarray, claim: Claim) -> float:
+    """That the claim is not so: twice the share of resamples that are not on its side, with the value itself counted along. It is
+    below 0.05 where 95 % of resamples lie there; those that mean nothing are left out."""
+    told = draws[~np.isnan(draws)]
+    n_short = {"above": (told <= claim.threshold).sum(), "below": (told >= claim.threshold).sum()}
+    return min(1.0, 2 * (1 + n_short.get(claim.direction, min(n_short.values()))) / (1 + len(told)))
 
 
 def _why(claim: Claim, margin: np.ndarray, opposite: np.ndarray | None) -> str:
@@ -345,31 +354,30 @@ def _measured(
     """The claim's contrasts on all genes and on resamples; _Untestable where scores do not suffice."""
     contrasts = [_terms(claim, member) for member in claim.members(profile)]
     terms = list(dict.fromkeys(term for pairs in contrasts for _, term in pairs))
-    parts, left_out = _meaningful(claim, *_parts(claim, by_model, subsets, terms))
-    cell_types = list(dict.fromkeys(cell_type for cell_type, _ in parts))
+    parts, left_out = _parts(claim, by_model, subsets, terms)
+    values, n_genes = of_parts(list(parts.values()), claim.metric, n_resamples, seed)        # (1 + b, part, term)
+    told = np.apply_along_axis(is_told, 0, values).all(axis=1)                               # (part,)
+    left_out += [f"fold {fold} of {cell_type}: {_nothing(claim)}" for (cell_type, fold), is_one in zip(parts, told, strict=True) if not is_one]
+    owner = np.array([cell_type for cell_type, _ in parts])
+    cell_types = list(dict.fromkeys(owner))
+    if lost := set(cell_types) - set(owner[told]):
+        raise _Untestable(_why_untold(claim, values[:, owner == min(lost)]))
     if claim.cell_types == "each" and len(cell_types) < 2:
         raise _Untestable(f"it is a claim on each of several cell types, there are scores of {', '.join(cell_types)} only")
-    values, n_genes = of_parts(list(parts.values()), claim.metric, n_resamples, seed)        # (1 + b, part, term)
     sign = np.array([[sum(s for s, other in pairs if other == term) for term in terms] for pairs in contrasts])
-    owner = np.array([cell_type for cell_type, _ in parts])
-    change = np.stack([(values[:, owner == name] @ sign.T).mean(1) for name in cell_types], axis=1)  # (1 + b, cell type, member)
+    change = np.stack([(values[:, told & (owner == name)] @ sign.T).mean(1) for name in cell_types], axis=1)  # (1 + b, cell type, member)
     change = change if claim.cell_types == "each" else change.mean(axis=1, keepdims=True)
-    if np.isnan(np.apply_along_axis(interval, 0, change)).any():
-        n_empty = np.isnan(change[1:]).any(axis=(1, 2)).sum()
-        raise _Untestable(f"{n_empty} of {n_resamples:,} resamples hold {_nothing(claim)}")
+    if not np.apply_along_axis(is_told, 0, change).all():
+        raise _Untestable(_why_untold(claim, values[:, told]))
     return Measured(change, n_genes, cell_types, left_out)
 
 
-def _meaningful(
-    claim: Claim, parts: dict[Part, list[pd.DataFrame]], left_out: list[str]
-) -> tuple[dict[Part, list[pd.DataFrame]], list[str]]:
-    """The parts in which the metric means something, and why others are left out; _Untestable where a cell type has none."""
-    values, _ = of_parts(list(parts.values()), claim.metric, 0, 0)                           # (1, part, term)
-    is_told = dict(zip(parts, ~np.isnan(values[0]).any(1), strict=True))
-    told = {part: tables for part, tables in parts.items() if is_told[part]}
-    if {cell_type for cell_type, _ in told} != {cell_type for cell_type, _ in parts}:
-        raise _Untestable(f"{claim.metric} means nothing of {_nothing(claim)}")
-    return told, [*left_out, *(f"fold {fold} of {cell_type}: {_nothing(claim)}" for cell_type, fold in parts if not is_told[cell_type, fold])]
+def _why_untold(claim: Claim, values: np.ndarray) -> str:
+    """Why a metric means nothing, from what it is of some parts, (1 + b, part, term)."""
+    n_empty = np.isnan(values[1:]).any(axis=(1, 2)).sum()
+    if np.isnan(values[0]).any() or not n_empty:
+        return f"{claim.metric} means nothing of {_nothing(claim)}"
+    return f"{n_empty} of {len(values) - 1:,} resamples hold {_nothing(claim)}"
 
 
 def _nothing(claim: Claim) -> str:
@@ -385,7 +393,7 @@ def _terms(claim: Claim, member: str) -> list[tuple[int, Term]]:
 
 
 def _by_model(scores: pd.DataFrame) -> dict[tuple[str, str, str], pd.DataFrame]:
-    """Task, cell type and model -> score, target and fold (0: none) by gene id, sorted."""
+    """Task, cell type and model -> score, target and fold (NaN: none) by gene id, sorted."""
     if absent := [column for column in SCORES if column not in scores]:
         raise InputError(f"claims: scores have no column {absent[0]!r}, expected {', '.join(SCORES)}")
     found = {}
@@ -397,7 +405,7 @@ def _by_model(scores: pd.DataFrame) -> dict[tuple[str, str, str], pd.DataFrame]:
             raise InputError(f"{where}: two scores of {gene}, expected one; give each run a name")
         if (is_empty := table[["score", "target"]].isna().any(axis=1)).any():
             raise InputError(f"{where}: {table.index[is_empty][0]} has no score or no target; leave no gene empty")
-        found[key] = table.fillna({"fold": 0})
+        found[key] = table
     return found
 
 
@@ -416,21 +424,22 @@ def _parts(
             continue
         row = [_part(claim, by_model, cell_type, term, chosen[term.genes]) for term in terms]
         _check_same_genes(cell_type, terms, row)
-        parts |= {(cell_type, fold): part for fold, part in _by_fold(claim, row)}
+        for fold, part in _by_fold(claim, row).items():
+            if absent := [term.genes for term, table in zip(terms, part, strict=True) if table.empty]:
+                left_out.append(f"fold {fold} of {cell_type}: no genes {absent[0]}")
+            else:
+                parts[cell_type, fold] = part
     if not parts:
         raise _Untestable("; ".join(left_out))
     return parts, left_out
 
 
-def _by_fold(claim: Claim, row: list[pd.DataFrame]) -> Iterator[tuple[int, list[pd.DataFrame]]]:
-    """The tables of one cell type fold by fold, of folds of which each has genes; as they are where the claim is on a mean of scores,
-    or some have no folds."""
-    folds = [set(table["fold"]) for table in row]
-    if claim.metric == "mean" or any(0 in found for found in folds):
-        yield 0, row
-        return
-    for fold in sorted(set.intersection(*folds)):
-        yield int(fold), [table[table["fold"] == fold] for table in row]
+def _by_fold(claim: Claim, row: list[pd.DataFrame]) -> dict[int | None, list[pd.DataFrame]]:
+    """Fold -> the tables of one cell type in it; None: all as one, where the claim is on a mean of scores or genes have no fold."""
+    if claim.metric == "mean" or any(table["fold"].isna().any() for table in row):
+        return {None: row}
+    folds = sorted(set().union(*(table["fold"] for table in row)))
+    return {int(fold): [table[table["fold"] == fold] for table in row] for fold in folds}
 
 
 def _lacking(claim: Claim, by_model: dict, cell_type: str, terms: list[Term], chosen: dict) -> str:

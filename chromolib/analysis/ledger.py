@@ -105,7 +105,7 @@ def in_words(verdicts: pd.DataFrame) -> str:
     out = {name for name, found in kinds.items() if RULED_OUT in found}
     return (
         f"Of {verdicts['id'].nunique()} claims, real data could test {len(kinds)}: {len(everywhere)} are seen wherever they could be tested "
-        f"({len(everywhere & _with_verdict(verdicts, UNPLANTED, claims.SEEN))} of these also on `{UNPLANTED}`, without a cause), {len(some)} on some profiles and not on "
+        f"({len(everywhere & _with_verdict(verdicts, UNPLANTED, claims.SEEN))} of these also on `{UNPLANTED}`, where expression follows the promoter alone), {len(some)} on some profiles and not on "
         f"others, {len(kinds) - len(everywhere) - len(some)} on none; {len(out)} are ruled out on at least one "
         f"({len(out & _with_verdict(verdicts, PLANTED, RULED_OUT))} of these also on `{PLANTED}`, where most were planted)."
     )
@@ -120,7 +120,7 @@ def in_numbers(verdicts: pd.DataFrame) -> pd.DataFrame:
     not be, were all claims of its notebook counted together."""
     text = verdicts["verdict"].where(verdicts["value"].isna(), verdicts["verdict"] + ": " + in_brackets(verdicts))
     is_alone = (verdicts["verdict"] == claims.SEEN) & (verdicts["q"] > ALPHA)
-    text = text.mask(is_alone, text + ", q " + verdicts["q"].map("{:.2f}".format))
+    text = text.mask(is_alone, text + ", q " + verdicts["q"].map("{:.3f}".format))
     wide = verdicts.assign(text=text).pivot(index=["figure", "id"], columns="column", values="text")
     wide.columns.name = None
     order = pd.MultiIndex.from_frame(verdicts[["figure", "id"]].drop_duplicates())
@@ -136,18 +136,25 @@ def _tables(record: Profile) -> Iterator[_Table]:
         except InputError:
             continue  # the page of results names it
     for profile in sorted(profiles.values(), key=lambda profile: (profile.simulated, profile.name)):
-        for budget, folder in (("profile", KEPT / profile.name), ("full", KEPT / profile.name / "full")):
+        own, full = ({path.name: path for path in _of_budget(profile, record, budget)} for budget in ("profile", "full"))
+        is_same = all(name in own and filecmp.cmp(path, own[name], shallow=False) for name, path in full.items())
+        for budget, found in (("profile", own), ("full", {} if is_same else full)):
             for notebook in claims.NOTEBOOKS:
-                name = f"{notebook.partition('_')[0]}_claims.csv"
-                made_here = profile.work_dir / "results" / name
-                path = made_here if profile.name == record.name and budget == "profile" and made_here.exists() else folder / name
-                is_new = budget == "profile" or not _is_same(path, KEPT / profile.name / name)
-                if path.exists() and is_new:
+                if path := found.get(_name(notebook)):
                     yield _Table(profile, budget, notebook, path)
 
 
-def _is_same(path: Path, other: Path) -> bool:
-    return path.exists() and other.exists() and filecmp.cmp(path, other, shallow=False)
+def _of_budget(profile: Profile, record: Profile, budget: str) -> Iterator[Path]:
+    kept = KEPT / profile.name / ("full" if budget == "full" else "")
+    for notebook in claims.NOTEBOOKS:
+        made_here = profile.work_dir / "results" / _name(notebook)
+        path = made_here if profile.name == record.name and budget == "profile" and made_here.exists() else kept / _name(notebook)
+        if path.exists():
+            yield path
+
+
+def _name(notebook: str) -> str:
+    return f"{notebook.partition('_')[0]}_claims.csv"
 
 
 def _read(path: Path, known: dict[str, claims.Claim]) -> tuple[pd.DataFrame | None, str]:

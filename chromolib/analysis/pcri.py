@@ -291,13 +291,13 @@ def correlations(
 
 
 def by_label(table: pd.DataFrame, columns: Sequence[str] = BY_LABEL, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """What differs between genes that are on and off, of those with pCREs: Wilcoxon's rank-sum test (figure 5b).
+    """What differs between genes that are on and off, of those with pCREs (figure 5b, by Wilcoxon's rank-sum test).
 
     Returns
     -------
     DataFrame
         cell_type, what (in words), on, off (medians), roc_auc: the chance that a gene that is on has more than one that is off,
-        mean over networks, which is the statistic of the test; low, high (95 % bootstrap interval over genes), p (two-sided, of
+        mean over networks, which is the statistic of that test; low, high (95 % bootstrap interval over genes), p (two-sided, of
         0.5), n, parts, q (p adjusted over the rows)
     """
     rows = []
@@ -317,23 +317,22 @@ def _over_networks(
     table: pd.DataFrame, score: str, target: str, metric: str, n_resamples: int, seed: int, beside: float = 0.0
 ) -> dict[str, float]:
     """A metric of two columns, mean over networks: value, low, high, p (of `beside`), n, parts. A network is passed over where the
-    metric means nothing of its genes, or of too many of their resamples; NaN where none is left."""
+    metric means nothing of its genes, or of too many of their resamples; NaN where none is left, and no interval where too many
+    resamples mean nothing for one of those left."""
     parts = [
         [part.set_index("gene_id")[[score, target]].set_axis(["score", "target"], axis=1)]
         for _, part in table.groupby(["cell_type", "fold"])
     ]
-    parts = [part for part in parts if _is_told(resampling.of_parts([part], metric, n_resamples, seed)[0][:, 0, 0])]
+    if parts:
+        of_networks, _ = resampling.of_parts(parts, metric, n_resamples, seed)
+        told = [k for k in range(len(parts)) if resampling.is_told(of_networks[:, k, 0])]
+        parts = [parts[k] for k in told]
     if not parts:
         return {"value": np.nan, "low": np.nan, "high": np.nan, "p": np.nan, "n": 0, "parts": 0}
-    of_networks, n = resampling.of_parts(parts, metric, n_resamples, seed)
-    draws = of_networks[..., 0].mean(1)                                                     # (1 + b,)
+    draws = of_networks[:, told, 0].mean(1)                                                  # (1 + b,)
     value, low, high = resampling.interval(draws)
+    n = len(set().union(*(part.index for (part,) in parts)))
     return {"value": value, "low": low, "high": high, "p": resampling.two_sided_p(draws[1:], beside), "n": n, "parts": len(parts)}
-
-
-def _is_told(draws: np.ndarray) -> bool:
-    """Whether a metric, of all genes first and then of resamples, (1 + b,), means something."""
-    return not np.isnan(draws[0]) and np.isnan(draws[1:]).sum() <= resampling.MOST_EMPTY * len(draws[1:])
 
 
 # The genes that are moved most

@@ -348,4 +348,4 @@ def for_claims(table: pd.DataFrame, planted: pd.Series) -> pd.DataFrame:
     (`planted`, by gene id, from `rankings.planted_together`) as target, as model "all pCREs cut"; genes of which that is not known
     are left out."""
     known = table[table["gene_id"].isin(planted.index)]
-    return known[["cell_type", "task", "gene_id"]].assign(model="all pCREs cut", score=-known["change"], target=known["gene_id"].map(planted).astype(float))
+    return known[["cell_type", "task", "gene_id", "fold"]].assign(model="all pCREs cut", score=-known["change"], target=known["gene_id"].map(planted).astype(float))

@@ -112,4 +112,4 @@ def _resampled(values: pd.Series, gene_ids: pd.Series, n_resamples: int, seed: i
 def for_claims(table: pd.DataFrame) -> pd.DataFrame:
     """What `claims.evaluate` takes: the spread of seeds as score, the size of the error as target, as model "spread of seeds"."""
     known = table.dropna(subset="sd")
-    return known[["cell_type", "task", "gene_id"]].assign(model=SPREAD, score=known["sd"], target=known["error"].abs())
+    return known[["cell_type", "task", "gene_id", "fold"]].assign(model=SPREAD, score=known["sd"], target=known["error"].abs())

@@ -300,7 +300,7 @@ def by_neighbour(
     -------
     DataFrame
         model, window_bp, group, metric, value (mean over folds and cell types), low, high, n (genes). Groups of fewer than
-        MIN_GENES genes in a fold are left out; an interval is NaN where a resample has genes of one class.
+        MIN_GENES genes in a fold are left out; an interval is NaN where many resamples have genes of one class.
     """
     parts, rows = _by_part(scores), []
     for number, group in enumerate(GROUPS):

@@ -66,7 +66,8 @@ def read_gtf(
         kind = _attribute(text, "gene_type").fillna(_attribute(text, "gene_biotype"))
         is_wanted = pd.Series(True, index=table.index)
         if biotype is not None:
-            if (is_bare := kind.isna() & _attribute(text, "transcript_id").notna()).any():  # as NCBI, StringTie and UCSC write it
+            is_bare = kind.isna()
+            if is_bare.any() and (is_bare := is_bare & _attribute(text, "transcript_id").notna()).any():  # as NCBI, StringTie and UCSC write it
                 row = is_bare.idxmax()
                 raise InputError(
                     f"{path}: line {row:,}, {text[row][:60]}, has neither gene_type nor gene_biotype, expected one that tells genes that are {biotype}; "

@@ -189,7 +189,7 @@ def read_bedpe(path: Path, genome: Genome, *, column: int = 8, faults: list[str]
     with reading(path, expected):
         rows = [(line, text.split("\t")) for line, text in numbered_lines(path) if not text.startswith(("#", "track", "browser"))]
     rows = [(line, [field.strip() for field in row]) for line, row in rows]
-    if rows and not any(field.lstrip("-").isdigit() for field in rows[0][1][1:6]):  # names of columns
+    if rows and len(rows[0][1]) >= 6 and not any(field.lstrip("-").isdigit() for field in rows[0][1][1:6]):  # names of columns
         rows = rows[1:]
     short = [f"{path}:{line}: {len(row)} fields, expected {n_fields} or more of {expected}; correct the row" for line, row in rows if len(row) < n_fields]
     _tell(path, short, faults)
