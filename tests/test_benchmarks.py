@@ -9,7 +9,6 @@ import re
 import sys
 from dataclasses import replace
 
-import authors_recipes
 import baselines
 import engine
 import epoch
@@ -311,5 +310,5 @@ def test_bad_input_is_one_line(tmp_path):
 
 def test_page_of_benchmarks_has_a_section_for_each_script():
     page = (report.HOME / "README.md").read_text()
-    for script in (preprocess, train_step, epoch, paper_scale, scaling, baselines, authors_recipes, perturbation):
+    for script in (preprocess, train_step, epoch, paper_scale, scaling, baselines, perturbation):
         assert page.count(f"<!-- {script.__name__}: begin -->") == page.count(f"<!-- {script.__name__}: end -->") == 1
