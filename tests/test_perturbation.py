@@ -225,8 +225,8 @@ def test_means_by_mark_and_along_the_promoter_by_hand():
 
 
 def test_what_all_pcres_do_stands_beside_what_was_planted_in_them():
-    table = pd.DataFrame({"cell_type": "T", "task": "reg", "gene_id": ["G0", "G1"], "change": [-1.5, 0.5]})
-    assert perturbation.for_claims(table, pd.Series({"G0": 1.5}))[["gene_id", "score", "target"]].values.tolist() == [["G0", 1.5, 1.5]]
+    table = pd.DataFrame({"cell_type": "T", "task": "reg", "fold": 2, "gene_id": ["G0", "G1"], "change": [-1.5, 0.5]})
+    assert perturbation.for_claims(table, pd.Series({"G0": 1.5}))[["gene_id", "fold", "score", "target"]].values.tolist() == [["G0", 2, 1.5, 1.5]]
 
 
 def test_what_a_profile_lacks_is_said(data):

@@ -390,7 +390,7 @@ def test_networks_of_the_authors_say_where_own_depth_and_contacts_are_not_as_the
     checkpoint.write_bytes(peer.checkpoint(peer.network("clf", seed=9)).getvalue())
     arguments = ["predict", "--weights", checkpoint, "--profile", own, "--cell-type", "T1", "--out", tmp_path / "p.csv"]
     status, lines, _ = chromolib(*arguments)
-    depth = "profile my-cells: depth of reads as they are; the authors' networks were trained on reads of 36 bp, at most 30,000,000 of a mark: "
+    depth = "profile my-cells: depth of reads by other rules than theirs; the authors' networks were trained on reads of 36 bp, at most 30,000,000 of a mark: "
     assert status == 0 and lines[0] == depth + "rules: {truncate_bp: 36, max_reads: 30000000} makes it like theirs"
     assert not any("pCREs" in line for line in lines)
     text = own.read_text()
