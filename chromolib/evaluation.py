@@ -449,12 +449,12 @@ def paired_tests(
 
 def adjusted_together(table: pd.DataFrame) -> pd.DataFrame:
     """Tables of `paired_tests` in one, each q adjusted over all of its rows."""
-    return table.assign(**{f"q_{name}": adjusted(table[f"p_{name}"].astype(float)) for name in ("t", "corrected", "wilcoxon")})
+    return table.assign(**{f"q_{name}": adjusted(table[f"p_{name}"]) for name in ("t", "corrected", "wilcoxon")})
 
 
 def adjusted(p: pd.Series) -> pd.Series:
     """p-values adjusted for their number (false discovery rate, Benjamini & Hochberg 1995); NaN stays, uncounted."""
-    q = pd.Series(np.nan, index=p.index, dtype=float)
+    p, q = p.astype(float), pd.Series(np.nan, index=p.index, dtype=float)  # of a table without rows p has no type
     if p.notna().any():
         q[p.notna()] = multipletests(p.dropna(), method="fdr_bh")[1]
     return q

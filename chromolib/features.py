@@ -351,18 +351,12 @@ def _settings(profile: Profile, cell_type: str, files: list[dict[str, str]]) -> 
             "max_pcres": profile.max_pcres,
             "simulated": profile.simulated,
             "genome": [genome.name, dict(genome.sizes), dict(genome.folds)],
-            "inputs": _of_inputs(profile),
+            "inputs": {name: value for name, value in profile.inputs.settings().items() if name != "cohort"},  # where files are, not which
             "rules": profile.rules.settings(),
             "files": files,
         }
         | ({"extra_tracks": profile.extra_tracks} if profile.extra_tracks else {})
     )
-
-
-def _of_inputs(profile: Profile) -> dict[str, Any]:
-    """Without what says where files are, not which; and with a setting that came later only where it is used."""
-    later = {"expression_unit"} if getattr(profile.inputs, "expression_unit", "FPKM") == "FPKM" else set()
-    return profile.inputs.model_dump(mode="json", exclude={"cohort"} | later)
 
 
 def _is_current(path: Path, settings: str) -> bool:

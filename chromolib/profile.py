@@ -9,7 +9,7 @@ import os
 import string
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import (
@@ -34,6 +34,13 @@ _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$"  # of what gets a folder
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    LATER: ClassVar[tuple[str, ...]] = ()  # settings that were added after features had been made
+
+    def settings(self) -> dict[str, Any]:
+        """As plain values; those of LATER only where they are used, so that what was made before them stays."""
+        unused = {name for name in self.LATER if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump(mode="json", exclude=unused)
 
 
 class Mouse(_Section):
@@ -71,6 +78,8 @@ class Simulation(_Section):
 class Rules(_Section):
     """Choices between files and genes. The defaults are the release's; where the paper's text has another, it says so."""
 
+    LATER: ClassVar = ("drop_duplicates", "min_mapq")
+
     min_contact: float = 1.5  # contacts above it count, those equal to it do not; the paper takes 10 for Hi-C of even bins
     biotype: str | None = "protein_coding"  # of the transcripts of a GTF that count; None: all, also where it names none
     # Where a transcript starts; None: as the release has it, the base before it in refGene, its first base in a GTF.
@@ -85,11 +94,6 @@ class Rules(_Section):
     seed: int = 0  # of max_reads
     drop_duplicates: bool = False  # what BAM marks so is left out; the release keeps it
     min_mapq: int = Field(0, ge=0, le=255)  # reads of BAM and FASTQ whose mapping quality is below are left out; the release keeps all
-
-    def settings(self) -> dict[str, Any]:
-        """As plain values; rules that came later only where they are used, so that what was made before them stays."""
-        later = {name for name in ("drop_duplicates", "min_mapq") if getattr(self, name) == type(self).model_fields[name].default}
-        return self.model_dump(mode="json", exclude=later)
 
 
 AnnotationFormat = Literal["refgene", "gtf", "table"]
@@ -149,6 +153,8 @@ def _check_bedpe(inputs: RawInputs | OwnInputs) -> None:
 
 class OwnInputs(_Section):
     """A user's own files; paths are relative to the folder of the profile's file. See the book's page on own data."""
+
+    LATER: ClassVar = ("expression_unit",)
 
     kind: Literal["own"]
     samples: str                                # CSV: cell_type, mark, path, format and, for a bigWig, scale

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -122,21 +123,30 @@ def interval(draws: np.ndarray) -> tuple[float, float, float]:
 
 def is_told(draws: np.ndarray) -> bool:
     """Whether what is measured on all genes first and then on resamples, (1 + b,), means something of all and of most resamples."""
-    return not np.isnan(draws[0]) and np.isnan(draws[1:]).sum() <= MOST_EMPTY * len(draws[1:])
+    return not np.isnan(draws[0]) and _are_most_told(draws[1:])
+
+
+def _are_most_told(draws: np.ndarray) -> bool:
+    return np.isnan(draws).sum() <= MOST_EMPTY * len(draws)
 
 
 def _told(draws: np.ndarray) -> np.ndarray:
-    """Resamples in which a value means something; none where those in which it does not are more than MOST_EMPTY."""
-    told = draws[~np.isnan(draws)]
-    return told if len(told) >= (1 - MOST_EMPTY) * len(draws) else told[:0]
+    """Resamples in which a value means something; none where those in which it does not are too many."""
+    return draws[~np.isnan(draws)] if _are_most_told(draws) else draws[:0]
 
 
 def two_sided_p(draws: np.ndarray, beside: float = 0.0) -> float:
-    """Two-sided p of a value, from what resamples have in its place, (b,): twice the share on the rarer side of `beside`, with the
-    value itself counted along. Resamples in which it means nothing are treated as by `interval`."""
+    """Two-sided p of a value, from what resamples have in its place, (b,): `p_on_side` of the rarer side of `beside`."""
+    return p_on_side(draws, beside, "either")
+
+
+def p_on_side(draws: np.ndarray, beside: float, side: Literal["above", "below", "either"]) -> float:
+    """That a value does not lie above, or below, `beside`: twice the share of resamples, (b,), that do not, with the value itself
+    counted along; it is below 0.05 where the 95 % interval lies there. Resamples in which it means nothing are treated as by
+    `interval`."""
     told = _told(draws)
-    n_short = min((told <= beside).sum(), (told >= beside).sum())
-    return min(1.0, 2 * (1 + n_short) / (1 + len(told))) if len(told) else float("nan")
+    n_short = {"above": (told <= beside).sum(), "below": (told >= beside).sum()}
+    return min(1.0, 2 * (1 + n_short.get(side, min(n_short.values()))) / (1 + len(told))) if len(told) else float("nan")
 
 
 def of_parts(parts: Sequence[Sequence[pd.DataFrame]], metric: str, n_resamples: int, seed: int) -> tuple[np.ndarray, int]:
@@ -165,6 +175,16 @@ def of_parts(parts: Sequence[Sequence[pd.DataFrame]], metric: str, n_resamples: 
         by_part = [[METRICS[metric](target, score, weight[:, at]) for at, target, score in row] for row in arrays]
         values.append(np.moveaxis(np.array(by_part), -1, 0))
     return np.concatenate(values), len(genes)
+
+
+def of_told_parts(
+    parts: Sequence[Sequence[pd.DataFrame]], metric: str, n_resamples: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """`of_parts` of the rows of which all tables tell something (`is_told`): values, which rows those are, (row,), and their genes."""
+    values, _ = of_parts(parts, metric, n_resamples, seed)
+    told = np.apply_along_axis(is_told, 0, values).all(axis=1)
+    genes = set().union(*(part.index for row, is_one in zip(parts, told, strict=True) if is_one for part in row))
+    return values, told, len(genes)
 
 
 def _by_value(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

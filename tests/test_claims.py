@@ -199,10 +199,11 @@ def test_mean_of_a_score_is_that_of_all_genes(monkeypatch, sim):
 def test_fold_of_one_class_is_left_out_and_named(monkeypatch, sim):
     target, scores = noisy(A=1, B=2)
     table = table_of(target, **scores)
-    for fold_2 in ((table["target"] == 1) & (table["gene_id"] > "G0379"), table["gene_id"] > "G0397"):  # of two genes many resamples are
+    of_one_class, few = (table["target"] == 1) & (table["gene_id"] > "G0379"), table["gene_id"] > "G0397"
+    for fold_2, n in ((of_one_class, 390), (few, 398)):                        # of two genes many resamples are of one class
         table["fold"] = 1 + fold_2
         row = judged(monkeypatch, sim, table)
-        assert (row["why"], row["verdict"]) == ("fold 2 of E1: genes of one class, left out", "seen")
+        assert (row["why"], row["n"], row["verdict"]) == ("fold 2 of E1: genes of one class, left out", n, "seen")
         assert row["value"] == judged(monkeypatch, sim, table[table["fold"] == 1])["value"]
 
 

@@ -80,5 +80,6 @@ def test_p_is_twice_the_share_on_the_rarer_side_with_the_value_itself():
     draws = np.array([-1.0, 1, 2, 3, 4, 5, 6, 7, 8])
     assert resampling.two_sided_p(draws) == 2 * (1 + 1) / 10
     assert resampling.two_sided_p(draws, beside=3.5) == 1.0                  # 4 below, 5 above
+    assert resampling.p_on_side(draws, 0.0, "above") == 2 * (1 + 1) / 10 and resampling.p_on_side(draws, 0.0, "below") == 1.0
     assert np.isnan(resampling.two_sided_p(np.array([1.0, np.nan])))
     assert resampling.two_sided_p(np.r_[np.nan, np.ones(39)]) == 2 / 40       # one in forty may tell nothing

@@ -85,7 +85,7 @@ def changes(
                      "n": n, "parts": len(parts), "p": two_sided_p(draws[1:])})  # fmt: skip
     columns = ["model", "beside", "metric", "level", "value", "low", "high", "n", "parts", "p"]
     table = pd.DataFrame(rows, columns=columns)
-    return table.assign(q=evaluation.adjusted(table["p"].astype(float)))
+    return table.assign(q=evaluation.adjusted(table["p"]))
 
 
 def fold_changes(scores: pd.DataFrame, beside: str = OURS) -> pd.DataFrame:
@@ -119,7 +119,7 @@ def of_genes(scores: pd.DataFrame, subsets: Subsets) -> dict[str, pd.DataFrame]:
 def together(*tables: pd.DataFrame) -> pd.DataFrame:
     """Tables of `changes` in one, q adjusted over the rows of all."""
     table = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
-    return table.assign(q=evaluation.adjusted(table["p"].astype(float)))
+    return table.assign(q=evaluation.adjusted(table["p"]))
 
 
 def by_genes(scores: pd.DataFrame, subsets: Subsets, beside: str = OURS, models: Sequence[str] | None = None) -> pd.DataFrame:

@@ -323,7 +323,7 @@ def compare(
                "midpoint_low", "midpoint_high", "width", "aic_additive", "aic_switch", "value", "low", "high", "p", "p_any",
                "p_additive", "p_switch"]  # fmt: skip
     found = pd.DataFrame(rows, columns=columns)
-    found = found.assign(q=adjusted(found["p"].astype(float)), q_any=adjusted(found["p_any"].astype(float)))
+    found = found.assign(q=adjusted(found["p"]), q_any=adjusted(found["p_any"]))
     return found.assign(verdict=[_verdict(row) for row in found.itertuples()])
 
 

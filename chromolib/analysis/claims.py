@@ -18,7 +18,7 @@ from ..config import MARKS, InputError, Task
 from ..dataset import GeneDataset
 from ..evaluation import METRIC_NAMES, adjusted
 from ..profile import Profile
-from ..resampling import interval, is_told, of_parts
+from ..resampling import interval, is_told, of_told_parts, p_on_side
 from . import pcres
 from .comparison import published
 
@@ -282,7 +282,7 @@ def _named(claim: Claim, member: str) -> dict[str, Any]:
 def _judged(claim: Claim, profile: Profile, measured: Measured) -> dict[str, Any]:
     """Columns of a claim that could be tested: of all that it says, what is least certain."""
     value, low, high = np.apply_along_axis(interval, 0, measured.change)                     # (cell type, member)
-    p = np.apply_along_axis(_p, 0, measured.change[1:], claim)
+    p = np.apply_along_axis(p_on_side, 0, measured.change[1:], claim.threshold, claim.direction)
     above, below = low - claim.threshold, claim.threshold - high  # how far beyond the threshold an interval begins
     margin = {"above": above, "below": below, "either": np.maximum(above, below)}[claim.direction]
     least = np.unravel_index(margin.argmin(), margin.shape)
@@ -298,14 +298,6 @@ def _judged(claim: Claim, profile: Profile, measured: Measured) -> dict[str, Any
         "p": p.max(), "verdict": SEEN if (margin > 0).all() else NOT_SEEN,
         "why": "; ".join(filter(None, why)),
     }  # fmt: skip
-
-
-def _p(draws: np.ndarray, claim: Claim) -> float:
-    """That the claim is not so: twice the share of resamples that are not on its side, with the value itself counted along. It is
-    below 0.05 where 95 % of resamples lie there; those that mean nothing are left out."""
-    told = draws[~np.isnan(draws)]
-    n_short = {"above": (told <= claim.threshold).sum(), "below": (told >= claim.threshold).sum()}
-    return min(1.0, 2 * (1 + n_short.get(claim.direction, min(n_short.values()))) / (1 + len(told)))
 
 
 def _why(claim: Claim, margin: np.ndarray, opposite: np.ndarray | None) -> str:
@@ -355,8 +347,7 @@ def _measured(
     contrasts = [_terms(claim, member) for member in claim.members(profile)]
     terms = list(dict.fromkeys(term for pairs in contrasts for _, term in pairs))
     parts, left_out = _parts(claim, by_model, subsets, terms)
-    values, n_genes = of_parts(list(parts.values()), claim.metric, n_resamples, seed)        # (1 + b, part, term)
-    told = np.apply_along_axis(is_told, 0, values).all(axis=1)                               # (part,)
+    values, told, n_genes = of_told_parts(list(parts.values()), claim.metric, n_resamples, seed)  # (1 + b, part, term), (part,)
     left_out += [f"fold {fold} of {cell_type}: {_nothing(claim)}" for (cell_type, fold), is_one in zip(parts, told, strict=True) if not is_one]
     owner = np.array([cell_type for cell_type, _ in parts])
     cell_types = list(dict.fromkeys(owner))

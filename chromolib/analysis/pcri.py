@@ -287,7 +287,7 @@ def correlations(
             found = _over_networks(chosen.dropna(subset=[score, target]), score, target, "spearman", n_resamples, seed)
             rows.append({"cell_type": cell_type, "score": WORDS.get(score, score), "target": WORDS.get(target, target), "genes": genes, **found})
     found = pd.DataFrame(rows, columns=["cell_type", "score", "target", "genes", "value", "low", "high", "p", "n", "parts"])
-    return found.assign(q=evaluation.adjusted(found["p"].astype(float)))
+    return found.assign(q=evaluation.adjusted(found["p"]))
 
 
 def by_label(table: pd.DataFrame, columns: Sequence[str] = BY_LABEL, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
@@ -310,7 +310,7 @@ def by_label(table: pd.DataFrame, columns: Sequence[str] = BY_LABEL, *, n_resamp
             rows.append({"cell_type": cell_type, "what": WORDS.get(what, what), "on": on.median(), "off": off.median(), "roc_auc": found["value"],
                          "low": found["low"], "high": found["high"], "p": found["p"], "n": found["n"], "parts": found["parts"]})  # fmt: skip
     table = pd.DataFrame(rows, columns=["cell_type", "what", "on", "off", "roc_auc", "low", "high", "p", "n", "parts"])
-    return table.assign(q=evaluation.adjusted(table["p"].astype(float)))
+    return table.assign(q=evaluation.adjusted(table["p"]))
 
 
 def _over_networks(
@@ -323,16 +323,12 @@ def _over_networks(
         [part.set_index("gene_id")[[score, target]].set_axis(["score", "target"], axis=1)]
         for _, part in table.groupby(["cell_type", "fold"])
     ]
-    if parts:
-        of_networks, _ = resampling.of_parts(parts, metric, n_resamples, seed)
-        told = [k for k in range(len(parts)) if resampling.is_told(of_networks[:, k, 0])]
-        parts = [parts[k] for k in told]
-    if not parts:
+    of_networks, told, n = resampling.of_told_parts(parts, metric, n_resamples, seed) if parts else (None, np.array([], bool), 0)
+    if not told.any():
         return {"value": np.nan, "low": np.nan, "high": np.nan, "p": np.nan, "n": 0, "parts": 0}
     draws = of_networks[:, told, 0].mean(1)                                                  # (1 + b,)
     value, low, high = resampling.interval(draws)
-    n = len(set().union(*(part.index for (part,) in parts)))
-    return {"value": value, "low": low, "high": high, "p": resampling.two_sided_p(draws[1:], beside), "n": n, "parts": len(parts)}
+    return {"value": value, "low": low, "high": high, "p": resampling.two_sided_p(draws[1:], beside), "n": n, "parts": int(told.sum())}
 
 
 # The genes that are moved most
@@ -414,7 +410,7 @@ def marks_by_label(carried: pd.DataFrame, chosen: pd.DataFrame, marks: Sequence[
     known = [mark for mark in marks if mark in carried]
     tables = [by_label(part, known).assign(genes=name) for name, part in (("top", carried[is_chosen]), ("all", carried))]
     table = pd.concat(tables, ignore_index=True)
-    return table.assign(q=evaluation.adjusted(table["p"].astype(float)))[["genes", *table.columns.drop("genes")]]
+    return table.assign(q=evaluation.adjusted(table["p"]))[["genes", *table.columns.drop("genes")]]
 
 
 def around_pcres(data: GeneDataset, groups: Mapping[str, Sequence[str]], *, reach_bp: int = REACH_BP) -> pd.DataFrame:

@@ -23,8 +23,6 @@ from .files import Sample, expression_files, mixed, place_of
 from .parts import labels, one_class
 
 LARGE_AMOUNT = 25  # RPKM or TPM of some gene in any cells; log2 of one is hardly that large
-
-
 LARGE_ARCSINH = 20  # the arcsinh of 240 million, which no -log10 p is
 MAY_BE_BARE = ("chrY", "Y")  # of reads: cells may be female
 
