@@ -53,6 +53,7 @@ def plot_epochs(epochs: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
         for model, rows in table.groupby("model", sort=False):
             ax.plot(rows["epoch"], rows["value"], color=model_colour(model), lw=1.4, marker="o", markevery=[-1], ms=4, label=model)
         ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
         ax.set_xlabel("epoch")
         metric = table["metric"].iloc[0]
         ax.set_ylabel(f"held-out {COLUMN_NAMES.get(metric, metric)}")
