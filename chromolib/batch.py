@@ -24,7 +24,7 @@ class Batch:
     pcre: dict[int, Tensor]                  # (b, r, l, m)  signal of pCREs, centred; l cropped to the widest of the batch
     is_padding: dict[int, Tensor]            # (b, r, l)     True where a pCRE's bin holds no data
     contact: Tensor                          # (b, r)        normalised frequency with the promoter, 0 where there is no pCRE
-    target: Tensor                           # (b,) label or log2 RPKM; (b, 3) fold change and both log2 RPKM
+    target: Tensor                           # (b,) label or log2(RPKM + 1); (b, 3) fold change and both levels
     other: Batch | None = None               # the same genes in a second cell type (task diff)
 
     def __len__(self) -> int:

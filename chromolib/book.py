@@ -37,7 +37,7 @@ from . import features, machine, sources
 from .config import ROOT, InputError
 from .files import hold, write_whole
 from .grid import in_words
-from .profile import PROFILES, Profile, load_profile, profile_names
+from .profile import PROFILES, Profile, load_profile
 
 # What notebooks run with. The first two would let Jupyter start a kernel from outside of this environment; a page keeps
 # lines of progress, where a live notebook would show a bar.
@@ -132,8 +132,7 @@ def make_page(
         parameters["budget"] = budget
     with hold(settings.work_dir / ".locks" / f"page-{name}", tell=lambda owner: SAY_AT_ONCE(f"{name}: {owner} executes it; waiting for that")):
         repository = _repository(root)
-        shown = built_profiles() if name in OF_ALL_PROFILES else [settings]
-        finish = partial(_complete, name=name, settings=settings, shown=shown, repository=repository)
+        finish = partial(_complete, name=name, settings=settings, shown=_shown(name, settings), repository=repository)
         run_notebook(source, target, parameters, cwd=root, finish=finish)
     return target
 
@@ -278,9 +277,14 @@ def _live(name: str, repository: str) -> str:
     )
 
 
-def built_profiles() -> list[Profile]:
-    """Profiles of the repository that have results on this disk."""
-    return [record for record in map(load_profile, profile_names()) if (record.work_dir / "results").is_dir()]
+def _shown(name: str, settings: Profile) -> list[Profile]:
+    """Profiles whose data a page shows."""
+    if name not in OF_ALL_PROFILES:
+        return [settings]
+    from .analysis import ledger, scoreboard  # as in _draw_network
+
+    others = (ledger if name == "claims" else scoreboard).collect(settings).profiles
+    return list({profile.name: profile for profile in [settings, *others]}.values())
 
 
 def _sources_cell(shown: Sequence[Profile]) -> nbformat.NotebookNode:

@@ -81,13 +81,6 @@ def bait_fragments(contacts: pd.DataFrame) -> list[str]:
     return sorted(set(contacts["frag1"].unique()) | set(contacts.loc[both, "frag2"].unique()))
 
 
-def fragment_of_tss(tss: pd.DataFrame, fragments: Iterable[str], *, is_closed: bool = True) -> pd.Series:
-    """The fragment that holds each TSS, <NA> where none does, with the index of `tss`; as `fragments_of_tss`, but where fragments
-    overlap, the first by text counts."""
-    held = fragments_of_tss(tss, fragments, is_closed=is_closed).drop_duplicates("row").set_index("row")["fragment"]
-    return pd.Series([held.get(row) for row in range(len(tss))], index=tss.index, dtype="str")
-
-
 def fragments_of_tss(tss: pd.DataFrame, fragments: Iterable[str], *, is_closed: bool = True) -> pd.DataFrame:
     """All fragments that hold each TSS: row (the place of a TSS in `tss`, which holds chrom and tss) and fragment, in order.
 
@@ -132,7 +125,7 @@ def pairs_of_genes(
     tss : DataFrame
         gene_id and order, as `all_tss` gives them; a TSS that lies in several fragments has a row for each.
     fragments : Series
-        The fragment of each row of `tss`, as `fragment_of_tss` gives it.
+        The fragment of each row of `tss`, as `fragments_of_tss` gives it.
     near : DataFrame
         As `neighbours` gives it.
     repeated : str

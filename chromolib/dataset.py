@@ -198,8 +198,7 @@ class GeneDataset:
             view.genes = self.genes.iloc[position].reset_index(drop=True)
             view._rows = self._rows[position]
         if max_pcres is not None:
-            if not 0 <= max_pcres <= self.store.sizes["rank"]:
-                raise InputError(f"max_pcres={max_pcres}, expected 0 to {self.store.sizes['rank']}, which is what the store holds")
+            check_max_pcres(self.store, max_pcres)
             view.max_pcres = max_pcres
         if contacts is not None:
             view.contacts = contacts
@@ -459,6 +458,15 @@ def touching(store: xr.Dataset, contacts: Contacts = "all") -> tuple[np.ndarray,
 def _pcre_widths(store: xr.Dataset) -> np.ndarray:
     ends = spans(pd.Series(store["region"].values, dtype=str))
     return (ends["end"] - ends["start"]).to_numpy()
+
+
+def check_max_pcres(store: xr.Dataset, max_pcres: int) -> None:
+    """Raise an InputError where a store holds fewer pCREs per gene."""
+    if not 0 <= max_pcres <= (most := store.sizes["rank"]):
+        raise InputError(
+            f"{store.attrs['profile']}/{store.attrs['cell_type']}: max_pcres={max_pcres}, expected 0 to {most}, which is what its features hold; "
+            "for more, raise max_pcres of the profile"
+        )
 
 
 def check_selection(store: xr.Dataset, marks: Sequence[str], bin_bp: Sequence[int], window_bp: int) -> None:

@@ -313,9 +313,9 @@ def with_interval(
 
 
 def _ends(n_genes: int, measure: Callable[[np.ndarray], np.ndarray], n_resamples: int, seed: int) -> np.ndarray:
-    """95 % interval, (low, high), of what `measure` makes of resamples, (b, g) -> (b,); NaN where a resample has none."""
+    """95 % interval, (low, high), of what `measure` makes of resamples, (b, g) -> (b,), as by `resampling.interval`."""
     values = [measure(weight) for weight in resampling.resamples(n_genes, n_resamples, seed)]
-    return np.percentile(np.concatenate(values), [2.5, 97.5])
+    return np.array(resampling.interval(np.concatenate([[np.nan], *values]))[1:])
 
 
 def with_intervals(scores: pd.DataFrame, task: Task) -> pd.DataFrame:
@@ -364,7 +364,8 @@ def difference(
 
 def in_words(change: pd.Series) -> str:
     """A sentence on a row of `difference` that claims no more than its interval carries."""
-    text = f"{change['value']:+.3f} [{change['low']:+.3f}, {change['high']:+.3f}]"
+    if np.isnan(change["low"]):
+        return f"These {change['n']} genes give no interval of a difference between {change['first']} and “{change['second']}”."
     if change["low"] > 0:
         verdict = f"{change['first']} is better than “{change['second']}”"
     elif change["high"] < 0:
@@ -372,7 +373,13 @@ def in_words(change: pd.Series) -> str:
     else:
         verdict = f"no difference between {change['first']} and “{change['second']}” is seen"
     metric = METRIC_NAMES[change["metric"]]
-    return f"On these {change['n']} genes {verdict}: difference in {metric} {text}, 95 % interval over genes."
+    return f"On these {change['n']} genes {verdict}: difference in {metric} {signed(change)}, 95 % interval over genes."
+
+
+def signed(change: pd.Series) -> str:
+    """+value [+low, +high] of a row of `difference`."""
+    ends = "–" if np.isnan(change["low"]) else f"{change['low']:+.3f}, {change['high']:+.3f}"
+    return f"{change['value']:+.3f} [{ends}]"
 
 
 def verdicts(changes: pd.DataFrame) -> pd.DataFrame:

@@ -51,7 +51,8 @@ class Region:
 
 
 def spans(names: pd.Series) -> pd.DataFrame:
-    """Many regions at once, as `Region.parse` reads them: chrom, start, end, with the index of `names`."""
+    """Many regions at once, each chrom:start-end as `str` of a `Region` writes it: chrom, start, end, with the index of `names`. What a
+    file holds is checked by `Region.parse` before."""
     parts = names.astype(str).str.extract(r"^(?P<chrom>[^:]+):(?P<start>\d+)-(?P<end>\d+)$")
     return parts.astype({"start": "int64", "end": "int64"})
 
@@ -97,9 +98,10 @@ def profile_genome(profile: Profile) -> Genome:
     if profile.folds is None:
         return genome
     folds = {chrom: fold for fold, chroms in profile.folds.items() for chrom in chroms}
-    unknown = sorted(set(folds) - set(genome.sizes))
-    if unknown or len(folds) != sum(map(len, profile.folds.values())):
-        raise InputError(f"profile {profile.name}: folds: {unknown or 'a chromosome stands in two folds'}; expected chromosomes of {genome.name}, each once")
+    named = [chrom for chroms in profile.folds.values() for chrom in chroms]
+    wrong = [f"{chrom} is none" for chrom in sorted(set(named) - set(genome.sizes))] + [f"{chrom} stands in two" for chrom in folds if named.count(chrom) > 1]
+    if wrong:
+        raise InputError(f"profile {profile.name}: folds: {'; '.join(wrong)}; expected chromosomes of {genome.name}, each once")
     return Genome(genome.name, genome.sizes, folds)
 
 

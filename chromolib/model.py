@@ -1,6 +1,6 @@
 """Chromoformer, top to bottom in the order of the paper's figure 1.
 
-In: a Batch (dataset.py). Out: (b, 2) logits for clf, (b,) log2 expression for reg, (b, 3) for diff.
+In: a Batch (batch.py). Out: (b, 2) logits for clf, (b,) log2 expression for reg, (b, 3) for diff.
 Axes as in attention.py; `s` runs over bin widths, coarse to fine, and is the leading axis of every weight.
 """
 

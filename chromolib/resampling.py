@@ -16,6 +16,7 @@ import pandas as pd
 
 CHUNK = 50  # resamples at a time, to bound memory
 MOST_EMPTY = 0.05  # share of resamples that may tell nothing before an interval of the others would mislead
+MIN_UNLIKE = 5     # genes of a fold; of one resample in 150, 1 / e**5, all of them are absent
 
 
 def resamples(n_genes: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
@@ -121,6 +122,14 @@ def interval(draws: np.ndarray) -> tuple[float, float, float]:
     return draws[0], *(np.quantile(told, (0.025, 0.975)) if len(told) else (np.nan, np.nan))
 
 
+def tells(values: pd.Series) -> bool:
+    """Whether a fold can tell models apart by these targets: MIN_UNLIKE of its genes or more have another one than the commonest.
+
+    It asks for the target alone: a model whose predictions do not vary must not choose the folds in which others are measured.
+    """
+    return len(values) - values.value_counts().max() >= MIN_UNLIKE
+
+
 def is_told(draws: np.ndarray) -> bool:
     """Whether what is measured on all genes first and then on resamples, (1 + b,), means something of all and of most resamples."""
     return not np.isnan(draws[0]) and _are_most_told(draws[1:])
@@ -142,7 +151,7 @@ def two_sided_p(draws: np.ndarray, beside: float = 0.0) -> float:
 
 def p_on_side(draws: np.ndarray, beside: float, side: Literal["above", "below", "either"]) -> float:
     """That a value does not lie above, or below, `beside`: twice the share of resamples, (b,), that do not, with the value itself
-    counted along; it is below 0.05 where the 95 % interval lies there. Resamples in which it means nothing are treated as by
+    counted along; where the 95 % interval lies there, it is at most about 0.05. Resamples in which it means nothing are treated as by
     `interval`."""
     told = _told(draws)
     n_short = {"above": (told <= beside).sum(), "below": (told >= beside).sum()}
@@ -175,16 +184,6 @@ def of_parts(parts: Sequence[Sequence[pd.DataFrame]], metric: str, n_resamples: 
         by_part = [[METRICS[metric](target, score, weight[:, at]) for at, target, score in row] for row in arrays]
         values.append(np.moveaxis(np.array(by_part), -1, 0))
     return np.concatenate(values), len(genes)
-
-
-def of_told_parts(
-    parts: Sequence[Sequence[pd.DataFrame]], metric: str, n_resamples: int, seed: int
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """`of_parts` of the rows of which all tables tell something (`is_told`): values, which rows those are, (row,), and their genes."""
-    values, _ = of_parts(parts, metric, n_resamples, seed)
-    told = np.apply_along_axis(is_told, 0, values).all(axis=1)
-    genes = set().union(*(part.index for row, is_one in zip(parts, told, strict=True) if is_one for part in row))
-    return values, told, len(genes)
 
 
 def _by_value(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -36,7 +36,7 @@ from .config import (
     TrainConfig,
     check_words,
 )
-from .dataset import GeneDataset, check_selection, load_dataset, open_store, own_marks, touching
+from .dataset import GeneDataset, check_max_pcres, check_selection, load_dataset, open_store, own_marks, touching
 from .files import write_whole
 from .profile import Profile, Training, load_profile
 from .train import Dataset, evaluate, fit, predict
@@ -254,8 +254,8 @@ def _check(run: Run, stores: list[xr.Dataset]) -> None:
         frame_bp = int(store.attrs["frame_bp"])
         touching(store, run.contacts)
         check_selection(store, run.marks or own_marks(store), chosen.get("bin_bp", profile.bin_bp), chosen.get("window_bp", frame_bp))
-        if run.max_pcres is not None and not 0 <= run.max_pcres <= store.sizes["rank"]:
-            raise InputError(f"max_pcres={run.max_pcres}, expected 0 to {store.sizes['rank']}, which is what the store holds")
+        if run.max_pcres is not None:
+            check_max_pcres(store, run.max_pcres)
     for name, fold in _folds(run, stores).items():
         n_held_out = int((fold == run.fold).sum())
         if n_held_out in (0, len(fold)):

@@ -84,7 +84,8 @@ class Raw:
     def pcres(self, cell_type):
         """gene_id, region, contact, rank as features reads them; is_intra, is_active, is_bound by TADs, segments, peaks."""
         seen, tss = self.contacts(cell_type), self.tss()
-        at = contacts.fragment_of_tss(tss, contacts.bait_fragments(seen))
+        held = contacts.fragments_of_tss(tss, contacts.bait_fragments(seen)).drop_duplicates("row")
+        at = held.set_index("row")["fragment"].reindex(range(len(tss))).set_axis(tss.index)
         near = contacts.neighbours(seen, self.profile.rules.min_contact)
         pairs = contacts.pairs_of_genes(tss, at, near)
         pairs = contacts.strongest(pairs, max_width_bp=FRAME_BP, max_pcres=self.profile.max_pcres)

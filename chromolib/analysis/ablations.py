@@ -33,12 +33,12 @@ def levels(scores: pd.DataFrame, models: Sequence[str] | None = None, *, n_resam
     Returns
     -------
     DataFrame
-        model, metric, value, low, high, n (genes), parts (folds of cell types). No interval (NaN) where many resamples of a fold hold
-        one class.
+        model, metric, value, low, high, n (genes), parts (folds of cell types, without those that tell nothing).
     """
     rows = []
     for model in _chosen(scores, models):
-        parts = _parts(scores, [model])
+        if not (parts := _parts(scores, [model])):
+            continue
         draws, n = of_parts(parts, METRIC, n_resamples, seed)
         rows.append({"model": model, "metric": METRIC, **_interval(draws[..., 0].mean(1)), "n": n, "parts": len(parts)})
     return pd.DataFrame(rows, columns=["model", "metric", "value", "low", "high", "n", "parts"])
@@ -50,8 +50,8 @@ def changes(
     """ROC-AUC of each model minus that of `beside`, the mean over the folds and cell types that both have.
 
     Genes are resampled, once for both networks and all cell types; the networks stay as they are. What another seed would
-    change, the intervals do not hold; the row of a second seed tells of it. Folds are not pooled as `claims` does, since the
-    logits of two short trainings may lie apart by a constant, which differs between variants.
+    change, the intervals do not hold; the row of a second seed tells of it. Folds are not pooled, since the logits of
+    two short trainings may lie apart by a constant, which differs between variants; those that tell nothing are left out.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def changes(
     -------
     DataFrame
         model, beside, metric, level (the model's own ROC-AUC), value (the change), low, high, n (genes), parts (folds of cell
-        types), p (two-sided), q (p adjusted over the rows). NaN where many resamples of a fold hold one class.
+        types), p (two-sided), q (p adjusted over the rows).
 
     Raises
     ------
@@ -76,8 +76,7 @@ def changes(
     if chosen and beside not in set(scores["model"]):
         raise InputError(f"ablations: no scores of {beside!r}, expected one of {', '.join(scores['model'].unique())}")
     for model in chosen:
-        parts = _parts(scores, [model, beside])
-        if not parts:
+        if not (parts := _parts(scores, [model, beside])):
             continue
         values, n = of_parts(parts, METRIC, n_resamples, seed)                              # (1 + b, part, 2)
         draws = (values[..., 0] - values[..., 1]).mean(1)
@@ -98,9 +97,10 @@ def fold_changes(scores: pd.DataFrame, beside: str = OURS) -> pd.DataFrame:
     return table.assign(value=table["value"] - table["reference"]).drop(columns="reference").dropna(subset="value")
 
 
-def in_mixed_folds(scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores of the folds that hold genes on and genes off, cell type by cell type: in others ROC-AUC means nothing."""
-    return scores[scores.groupby(["cell_type", "fold"])["target"].transform("nunique") == 2]
+def in_told_folds(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores of the folds that tell something (`resampling.tells`), cell type by cell type."""
+    folds = scores.groupby(["cell_type", "fold", "model"])["target"]
+    return scores[folds.transform(tells).astype(bool)]
 
 
 def of_genes(scores: pd.DataFrame, subsets: Subsets) -> dict[str, pd.DataFrame]:
@@ -167,7 +167,8 @@ def _chosen(scores: pd.DataFrame, models: Sequence[str] | None) -> list[str]:
 
 
 def _parts(scores: pd.DataFrame, models: list[str]) -> list[list[pd.DataFrame]]:
-    """Score and target by gene of each of these models, a row per cell type and fold; cell types that lack a model are left out."""
+    """Score and target by gene of each of these models, a row per cell type and fold; cell types that lack a model are left out, and so
+    are folds that tell nothing."""
     rows = []
     for cell_type, of_cell_type in scores[scores["model"].isin(models)].groupby("cell_type", sort=False):
         if set(of_cell_type["model"]) < set(models):
@@ -177,7 +178,8 @@ def _parts(scores: pd.DataFrame, models: list[str]) -> list[list[pd.DataFrame]]:
             if not all(part.index.equals(row[0].index) for part in row):
                 n = len(row[0].index.symmetric_difference(row[1].index))
                 raise InputError(f"ablations: {n} genes in fold {fold} of {cell_type} have a score of only one of {' and '.join(map(repr, models))}; train what is missing")
-            rows.append(row)
+            if tells(row[0]["target"]):
+                rows.append(row)
     return rows
 
 

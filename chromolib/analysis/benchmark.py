@@ -20,7 +20,7 @@ from ..config import BETTER_NETWORK, ModelConfig, Task, TrainConfig
 from ..dataset import GeneDataset, gene_table, load_dataset, open_store
 from ..evaluation import METRIC_NAMES
 from ..genome import profile_genome
-from ..resampling import interval, of_parts
+from ..resampling import interval, of_parts, tells
 from ..runs import PEER_BIN_BP, Results, Run, recipe_of, selection_of
 from ..studies import BETTER, OURS, SCORES, Grid, Study
 from . import comparison, fold_change
@@ -119,7 +119,7 @@ def left_out(study: Study) -> pd.DataFrame:
 def by_epoch(results: Results, *grids: Grid) -> pd.DataFrame:
     """First metric of a task on held-out genes after each epoch, mean over trainings: task, model, epoch, metric, value, n (trainings).
 
-    Means leave out trainings whose metric is not defined, as the correlation of predictions that do not vary.
+    Means leave out trainings whose metric is not defined, as the correlation of predictions that do not vary; NaN where none is.
     """
     names = {run.id: name for grid in grids for name, runs in grid.items() if name not in studies.OF_TWO for run in runs}
     history = results.history.assign(model=results.history["run"].map(names)).dropna(subset="model")
@@ -127,23 +127,25 @@ def by_epoch(results: Results, *grids: Grid) -> pd.DataFrame:
     for metric in history["metric"].unique():
         history.loc[history["metric"] == metric, "value"] = history[metric]
     means = history.groupby(["task", "model", "epoch", "metric"], sort=False)["value"].agg(value="mean", n="count")
-    return means.reset_index().dropna(subset="value")
+    return means.reset_index()
 
 
 def last_and_best(epochs: pd.DataFrame) -> pd.DataFrame:
     """The last epoch, which counts, beside the one that is best on the held-out genes themselves, which flatters; from `by_epoch`.
 
+    The best is one of the epochs whose mean is of the most trainings.
+
     Returns
     -------
     DataFrame
-        task, model, metric, last_epoch, last, best_epoch, best, n (trainings).
+        task, model, metric, last_epoch, last, best_epoch, best, n_last, n_best (trainings).
     """
     epochs = epochs.sort_values("epoch", kind="stable")
     last = epochs.drop_duplicates(["task", "model"], keep="last")
-    best = epochs.sort_values("value", ascending=False, kind="stable").drop_duplicates(["task", "model"])
+    best = epochs.sort_values(["n", "value"], ascending=False, kind="stable").drop_duplicates(["task", "model"])
     keys = ["task", "model", "metric"]
-    columns = {"epoch_last": "last_epoch", "value_last": "last", "epoch_best": "best_epoch", "value_best": "best", "n_last": "n"}
-    return last.merge(best, on=keys, suffixes=("_last", "_best")).rename(columns=columns)[[*keys, *columns.values()]]
+    columns = {"epoch_last": "last_epoch", "value_last": "last", "epoch_best": "best_epoch", "value_best": "best"}
+    return last.merge(best, on=keys, suffixes=("_last", "_best")).rename(columns=columns)[[*keys, *columns.values(), "n_last", "n_best"]]
 
 
 # Simple models on the same genes
@@ -238,7 +240,8 @@ def metrics(scores: pd.DataFrame) -> pd.DataFrame:
     """Metrics of each cell type, task and model, means over held-out folds.
 
     Scores of different folds are those of different networks: one may call all genes of its fold on with more certainty than
-    another, which spoils the order of all genes together, but not that within a fold.
+    another, which spoils the order of all genes together, but not that within a fold. Folds that tell nothing (`resampling.tells`)
+    are left out.
 
     Returns
     -------
@@ -253,9 +256,12 @@ def metrics(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _over_folds(tables: Sequence[pd.DataFrame], metric: str) -> np.ndarray:
-    """Mean over folds of a metric of each table on the same resamples of genes, (1 + b, table): of all genes first."""
-    folds = tables[0]["fold"].unique()
+    """Mean over folds that tell something of a metric of each table on the same resamples of genes, (1 + b, table): of all genes first;
+    NaN where none does."""
     by_gene = [table.set_index("gene_id")[["fold", "score", "target"]] for table in tables]
+    folds = [fold for fold, targets in by_gene[0].groupby("fold", sort=False)["target"] if tells(targets)]
+    if not folds:
+        return np.full((1 + N_RESAMPLES, len(tables)), np.nan)
     values, _ = of_parts([[table[table["fold"] == fold] for table in by_gene] for fold in folds], metric, N_RESAMPLES, seed=0)
     return values.mean(1)
 
@@ -298,11 +304,12 @@ def standing(changes: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        cell_type, task, reference, above, not_told_apart, below: names of models.
+        cell_type, task, reference, above, not_told_apart (or without an interval), below: names of models.
     """
     rows = []
     for key, table in changes.groupby(["cell_type", "task", "second"], sort=False):
-        groups = (table.loc[table["verdict"] == word, "first"] for word in ("better", "no difference seen", "worse"))
+        words = (["better"], ["no difference seen", "no interval"], ["worse"])
+        groups = (table.loc[table["verdict"].isin(some), "first"] for some in words)
         rows.append((*key, *("; ".join(names) or "none" for names in groups)))
     return pd.DataFrame(rows, columns=["cell_type", "task", "reference", "above", "not_told_apart", "below"])
 
@@ -312,8 +319,7 @@ def in_words(changes: pd.DataFrame, model: str = OURS) -> str:
     sentences = []
     for (cell_type, task), table in changes[changes["first"] == model].groupby(["cell_type", "task"], sort=False):
         is_above = table["verdict"] == "better"
-        missed = [f"{row.second} ({row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]{', it is worse' * (row.verdict == 'worse')})"
-                  for row in table[~is_above].itertuples()]  # fmt: skip
+        missed = [f"{row['second']} ({evaluation.signed(row)}{', it is worse' * (row['verdict'] == 'worse')})" for _, row in table[~is_above].iterrows()]
         beaten = "; ".join(table.loc[is_above, "second"])
         sentences.append(
             f"{cell_type}, {task}: {model} does not beat {'; '.join(missed)}{f'; it beats {beaten}' if beaten else ''}." if missed

@@ -18,7 +18,7 @@ from ..config import MARKS, InputError, Task
 from ..dataset import GeneDataset
 from ..evaluation import METRIC_NAMES, adjusted
 from ..profile import Profile
-from ..resampling import interval, is_told, of_told_parts, p_on_side
+from ..resampling import MIN_UNLIKE, interval, is_told, of_parts, p_on_side, tells
 from . import pcres
 from .comparison import published
 
@@ -347,33 +347,25 @@ def _measured(
     contrasts = [_terms(claim, member) for member in claim.members(profile)]
     terms = list(dict.fromkeys(term for pairs in contrasts for _, term in pairs))
     parts, left_out = _parts(claim, by_model, subsets, terms)
-    values, told, n_genes = of_told_parts(list(parts.values()), claim.metric, n_resamples, seed)  # (1 + b, part, term), (part,)
-    left_out += [f"fold {fold} of {cell_type}: {_nothing(claim)}" for (cell_type, fold), is_one in zip(parts, told, strict=True) if not is_one]
     owner = np.array([cell_type for cell_type, _ in parts])
     cell_types = list(dict.fromkeys(owner))
-    if lost := set(cell_types) - set(owner[told]):
-        raise _Untestable(_why_untold(claim, values[:, owner == min(lost)]))
     if claim.cell_types == "each" and len(cell_types) < 2:
         raise _Untestable(f"it is a claim on each of several cell types, there are scores of {', '.join(cell_types)} only")
+    values, n_genes = of_parts(list(parts.values()), claim.metric, n_resamples, seed)       # (1 + b, part, term)
     sign = np.array([[sum(s for s, other in pairs if other == term) for term in terms] for pairs in contrasts])
-    change = np.stack([(values[:, told & (owner == name)] @ sign.T).mean(1) for name in cell_types], axis=1)  # (1 + b, cell type, member)
+    change = np.stack([(values[:, owner == name] @ sign.T).mean(1) for name in cell_types], axis=1)  # (1 + b, cell type, member)
     change = change if claim.cell_types == "each" else change.mean(axis=1, keepdims=True)
     if not np.apply_along_axis(is_told, 0, change).all():
-        raise _Untestable(_why_untold(claim, values[:, told]))
+        raise _Untestable(_why_untold(claim, terms, values))
     return Measured(change, n_genes, cell_types, left_out)
 
 
-def _why_untold(claim: Claim, values: np.ndarray) -> str:
-    """Why a metric means nothing, from what it is of some parts, (1 + b, part, term)."""
+def _why_untold(claim: Claim, terms: list[Term], values: np.ndarray) -> str:
+    """Why a metric means nothing, from what it is of parts whose targets differ, (1 + b, part, term)."""
+    if (constant := np.isnan(values[0]).any(axis=0)).any():
+        return f"predictions of “{terms[constant.argmax()].model}” do not vary in each fold, {claim.metric} means nothing of them"
     n_empty = np.isnan(values[1:]).any(axis=(1, 2)).sum()
-    if np.isnan(values[0]).any() or not n_empty:
-        return f"{claim.metric} means nothing of {_nothing(claim)}"
-    return f"{n_empty} of {len(values) - 1:,} resamples hold {_nothing(claim)}"
-
-
-def _nothing(claim: Claim) -> str:
-    """Of what a metric means nothing."""
-    return "genes of one class" if claim.task == "clf" else "a score or target that does not vary"
+    return f"{n_empty} of {len(values) - 1:,} resamples hold a fold of which {claim.metric} means nothing"
 
 
 def _terms(claim: Claim, member: str) -> list[tuple[int, Term]]:
@@ -416,13 +408,31 @@ def _parts(
         row = [_part(claim, by_model, cell_type, term, chosen[term.genes]) for term in terms]
         _check_same_genes(cell_type, terms, row)
         for fold, part in _by_fold(claim, row).items():
-            if absent := [term.genes for term, table in zip(terms, part, strict=True) if table.empty]:
-                left_out.append(f"fold {fold} of {cell_type}: no genes {absent[0]}")
+            if thin := "" if claim.metric == "mean" else _thin(claim, terms, part):
+                left_out.append(f"{cell_type if fold is None else f'fold {fold} of {cell_type}'}: {thin}")
             else:
                 parts[cell_type, fold] = part
+        _check_numbers(cell_type, terms, [part for (name, _), part in parts.items() if name == cell_type], left_out)
     if not parts:
         raise _Untestable("; ".join(left_out))
     return parts, left_out
+
+
+def _thin(claim: Claim, terms: list[Term], part: list[pd.DataFrame]) -> str:
+    """Why a fold tells nothing of a claim, "" where it tells something."""
+    for term, table in zip(terms, part, strict=True):
+        if not tells(table["target"]):
+            what = "of either class" if claim.task == "clf" else "whose targets differ"
+            return f"fewer than {MIN_UNLIKE} genes{'' if term.genes == 'all' else f' {term.genes}'} {what}"
+    return ""
+
+
+def _check_numbers(cell_type: str, terms: list[Term], parts: list[list[pd.DataFrame]], left_out: list[str]) -> None:
+    """The folds of a cell type that are left must hold MIN_GENES genes of each term."""
+    for i, term in enumerate(terms):
+        if (n := sum(len(part[i]) for part in parts)) < MIN_GENES:
+            of = "" if term.genes == "all" else f" {term.genes}"
+            raise _Untestable("; ".join([f"{n} genes{of} in {cell_type}, fewer than {MIN_GENES}", *left_out]))
 
 
 def _by_fold(claim: Claim, row: list[pd.DataFrame]) -> dict[int | None, list[pd.DataFrame]]:
@@ -458,11 +468,7 @@ def _part(claim: Claim, by_model: dict, cell_type: str, term: Term, ids: Collect
     if table is None:
         needs = f", which needs {claim.needs}" if claim.needs else ""
         raise _Untestable(f"no scores of “{term.model}” in {cell_type}, task {claim.task}{needs}")
-    table = table if ids is None else table[table.index.isin(ids)]
-    if len(table) < MIN_GENES:
-        of = "" if ids is None else f" {term.genes}"
-        raise _Untestable(f"{len(table)} genes{of} in {cell_type}, fewer than {MIN_GENES}")
-    return table
+    return table if ids is None else table[table.index.isin(ids)]
 
 
 def _check_same_genes(cell_type: str, terms: list[Term], row: list[pd.DataFrame]) -> None:

@@ -69,7 +69,7 @@ def pcre_signal(data: GeneDataset) -> np.ndarray:
     contact = batch.contact.cpu().numpy()                                                   # (g, r)
     n = (contact > 0).sum(1)
     mean = np.einsum("gr,grm->gm", contact, depth) / np.where(n, contact.sum(1), 1)[:, None]
-    return np.column_stack([mean if data.scale == "arcsinh-p" else np.log1p(mean), n, n > 0])
+    return np.column_stack([data.of_logged(np.log1p, mean), n, n > 0])
 
 
 def with_pcres(data: GeneDataset, inputs: Inputs) -> np.ndarray:
@@ -191,7 +191,7 @@ def held_out_scores(profile: Profile, data: GeneDataset, predictions: pd.DataFra
     data : GeneDataset
         All genes of the cell type, for one task.
     predictions : DataFrame
-        `predictions` of `runs.ensure`: one run per fold for the same cell type.
+        `predictions` of `grid.ensure`: one run per fold for the same cell type.
 
     Returns
     -------

@@ -237,7 +237,7 @@ def across_species(scores: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (cell_type, source), _ in scores[scores["is_across"]].groupby(["cell_type", "source"], sort=False):
-        table = ablations.in_mixed_folds(on_same_genes(scores, cell_type, [source, cell_type]))
+        table = ablations.in_told_folds(on_same_genes(scores, cell_type, [source, cell_type]))
         if table.empty:
             continue
         across, own = table["model"].unique()
@@ -368,7 +368,7 @@ def relative(scores: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) ->
             if source == cell_type:
                 rows.append((cell_type, source, 1.0, np.nan, np.nan, np.nan, np.nan))
                 continue
-            table = ablations.in_mixed_folds(on_same_genes(scores, cell_type, [source, cell_type]))
+            table = ablations.in_told_folds(on_same_genes(scores, cell_type, [source, cell_type]))
             parts = [list(_by_model(part)) for _, part in table.groupby("fold")]
             if not parts:
                 continue

@@ -125,7 +125,7 @@ def scores(profile: Profile, data: PairedDataset, predictions: pd.DataFrame) -> 
     data : PairedDataset
         All genes of both cell types.
     predictions : DataFrame
-        `predictions` of `runs.ensure`: per fold, both regressors and the network trained on the fold change.
+        `predictions` of `grid.ensure`: per fold, both regressors and the network trained on the fold change.
 
     Returns
     -------
@@ -217,5 +217,5 @@ def _column(data: PairedDataset, predictions: pd.DataFrame, task: str, cell_type
     rows = predictions[(predictions["task"] == task) & (predictions["cell_type"] == cell_type)]
     found = pd.Series(rows.get(column, pd.Series(dtype=float)).to_numpy(), index=rows["gene_id"]).reindex(data.genes["gene_id"])
     if found.isna().any():
-        raise InputError(f"{cell_type}: no prediction of task {task} for {found.index[found.isna()][0]}; train all folds of it with runs.ensure")
+        raise InputError(f"{cell_type}: no prediction of task {task} for {found.index[found.isna()][0]}, expected one of each gene; train all folds of it with chromolib.ensure")
     return found.to_numpy()

@@ -165,6 +165,8 @@ def _read(path: Path, known: dict[str, claims.Claim]) -> tuple[pd.DataFrame | No
         return None, f"damaged: {' '.join(str(error).split())}"
     if absent := [name for name in ("id", "verdict", "low", "high") if name not in table]:
         return None, f"damaged: no column {absent[0]!r}"
+    if texts := [name for name in ("low", "high") if len(table) and not pd.api.types.is_numeric_dtype(table[name])]:
+        return None, f"damaged: column {texts[0]!r} holds something other than numbers"
     found = table[table["id"].isin(known)].drop(columns=["figure"], errors="ignore")
     n_unknown = len(table) - len(found)
     found = found.assign(verdict=[_verdict(row, known[row.id]) for row in found.itertuples()])
@@ -178,12 +180,15 @@ def _verdict(row: tuple, claim: claims.Claim) -> str:
 
 
 def _made(table: _Table, own: str) -> str:
-    """When, in UTC, a table of this machine was made; of a kept one date and commit, or "not known" where made.csv has no row of it."""
+    """When, in UTC, a table of this machine was made; of a kept one date and commit, or "not known" where made.csv does not say."""
     if own == HERE:
         return f"{datetime.fromtimestamp(table.path.stat().st_mtime, UTC):%Y-%m-%d %H:%M}"
-    notes = table.path.with_name("made.csv")
-    made = pd.read_csv(notes).set_index("table")["made"].get(table.path.name) if notes.exists() else None
-    return "not known" if made is None else made.split(", ", 1)[1].split(". ")[0]
+    try:
+        notes = pd.read_csv(table.path.with_name("made.csv"), dtype=str)
+        made = notes.loc[notes["table"] == table.path.name, "made"].iloc[-1]
+        return made.split(", ", 1)[1].split(". ")[0]
+    except (OSError, ValueError, KeyError, IndexError, AttributeError):
+        return "not known"
 
 
 def _complete(parts: list[pd.DataFrame], known: dict[str, claims.Claim]) -> pd.DataFrame:

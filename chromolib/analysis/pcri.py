@@ -1,7 +1,7 @@
 """How far its pCREs move a gene in the network: predicted cis-regulatory impact (PCRI), beside the change of what is predicted.
 
 In: trained networks and the genes held out from them. Out: tidy tables, a row per gene; PCRI in standard deviations of one
-dimension of an embedding, changes in what the network predicts (reg: log2 RPKM + 1; clf: log-odds of being on).
+dimension of an embedding, changes in what the network predicts (reg: log2(RPKM + 1); clf: log-odds of being on).
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .. import companions, evaluation, resampling, studies
+from .. import companions, evaluation, resampling, studies, train
 from ..attention import frame_offset
 from ..batch import Batch
 from ..config import InputError
 from ..dataset import GeneDataset
 from ..model import Chromoformer
 from ..runs import Run
-from ..train import check_fits
 from . import enrichment, pcres
 
 # How two embeddings are put on one scale; see `distance`.
@@ -83,11 +82,12 @@ def embed(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> Embedded:
     InputError
         The genes are not as the network reads them, or the network reads no pCREs.
     """
-    check_fits(model.config, data)
+    train.check_fits(model.config, data)
     if not model.config.regulation_layers:
         raise InputError(f"{data.cell_type}: PCRI of a network that reads no pCREs, expected one trained with contacts; leave the cell type out")
     model.eval()
-    data = data.select(task=model.config.task).to(next(model.parameters()).device)
+    task = model.config.task
+    data = data.select(task=task).to(next(model.parameters()).device)
     bare = data.select(max_pcres=0)
     order = np.lexsort((np.random.default_rng(seed).random(len(data)), pcres.per_gene(data)))
     parts = []
@@ -96,7 +96,7 @@ def embed(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> Embedded:
         promoter, regulatory = model.embed(batch)
         others, exchanged = _with_others(model, batch)
         tensors = [*map(_side_by_side, (promoter, regulatory, model.embed(single).regulatory)), others,
-                   _score(model(batch)), _score(model(single)), exchanged]  # fmt: skip
+                   train.score(model(batch), task), train.score(model(single), task), exchanged]  # fmt: skip
         parts.append([tensor.double().cpu().numpy() for tensor in tensors])
     found = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Embedded(*(array[np.argsort(order)] for array in found))
@@ -192,11 +192,6 @@ def _side_by_side(embedding: Tensor) -> Tensor:
     return embedding.transpose(0, 1).flatten(1)
 
 
-def _score(out: Tensor) -> Tensor:
-    """One number per gene: the log-odds of a classifier, the level of a regressor."""
-    return out[:, 1] - out[:, 0] if out.ndim == 2 else out
-
-
 def _with_others(model: Chromoformer, batch: Batch) -> tuple[Tensor, Tensor]:
     """Regulatory embeddings (b, s * d) and predictions (b,) of promoters with the pCREs of others, mean over those that stand
     before them in the batch."""
@@ -208,7 +203,7 @@ def _with_others(model: Chromoformer, batch: Batch) -> tuple[Tensor, Tensor]:
         pcre, is_padding = ({width: tensor[source] for width, tensor in part.items()} for part in (batch.pcre, batch.is_padding))
         given = replace(batch, pcre=pcre, is_padding=is_padding, contact=batch.contact[source])
         embeddings.append(_side_by_side(model.embed(given).regulatory))
-        scores.append(_score(model(given)))
+        scores.append(train.score(model(given), model.config.task))
     embedding, score = torch.stack(embeddings).mean(0), torch.stack(scores).mean(0)
     if len(has_any) == 1:
         embedding[has_any], score[has_any] = float("nan"), float("nan")
@@ -304,7 +299,7 @@ def by_label(table: pd.DataFrame, columns: Sequence[str] = BY_LABEL, *, n_resamp
     for cell_type, part in table[table["n_pcres"] > 0].groupby("cell_type", sort=False):
         is_on = part["label"] == "on"
         for what in columns:
-            known = part.dropna(subset=what).assign(is_on=is_on.astype(float))
+            known = _in_told_networks(part.dropna(subset=what).assign(is_on=is_on.astype(float)), ["is_on"])
             on, off = (known.loc[known["label"] == label, what] for label in LABELS)
             found = _over_networks(known, what, "is_on", "roc_auc", n_resamples, seed, beside=0.5)
             rows.append({"cell_type": cell_type, "what": WORDS.get(what, what), "on": on.median(), "off": off.median(), "roc_auc": found["value"],
@@ -316,19 +311,24 @@ def by_label(table: pd.DataFrame, columns: Sequence[str] = BY_LABEL, *, n_resamp
 def _over_networks(
     table: pd.DataFrame, score: str, target: str, metric: str, n_resamples: int, seed: int, beside: float = 0.0
 ) -> dict[str, float]:
-    """A metric of two columns, mean over networks: value, low, high, p (of `beside`), n, parts. A network is passed over where the
-    metric means nothing of its genes, or of too many of their resamples; NaN where none is left, and no interval where too many
-    resamples mean nothing for one of those left."""
+    """A metric of two columns, mean over networks that tell something: value, low, high, p (of `beside`), n, parts; NaN where
+    none does."""
     parts = [
         [part.set_index("gene_id")[[score, target]].set_axis(["score", "target"], axis=1)]
-        for _, part in table.groupby(["cell_type", "fold"])
+        for _, part in _in_told_networks(table, [target] if metric == "roc_auc" else [score, target]).groupby(["cell_type", "fold"])
     ]
-    of_networks, told, n = resampling.of_told_parts(parts, metric, n_resamples, seed) if parts else (None, np.array([], bool), 0)
-    if not told.any():
+    if not parts:
         return {"value": np.nan, "low": np.nan, "high": np.nan, "p": np.nan, "n": 0, "parts": 0}
-    draws = of_networks[:, told, 0].mean(1)                                                  # (1 + b,)
+    of_networks, n = resampling.of_parts(parts, metric, n_resamples, seed)
+    draws = of_networks[..., 0].mean(1)                                                      # (1 + b,)
     value, low, high = resampling.interval(draws)
-    return {"value": value, "low": low, "high": high, "p": resampling.two_sided_p(draws[1:], beside), "n": n, "parts": int(told.sum())}
+    return {"value": value, "low": low, "high": high, "p": resampling.two_sided_p(draws[1:], beside), "n": n, "parts": len(parts)}
+
+
+def _in_told_networks(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Rows of the networks whose genes differ in each of these columns (`resampling.tells`)."""
+    parts = [part for _, part in table.groupby(["cell_type", "fold"]) if all(resampling.tells(part[name]) for name in columns)]
+    return pd.concat(parts) if parts else table[:0]
 
 
 # The genes that are moved most

@@ -81,8 +81,8 @@ def curve(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str] | N
     columns = ["way", "n_genes", "metric", "value", "low", "high", "n", "change", "change_low", "change_high"]
     if pair is None:
         return pd.DataFrame(columns=columns)
-    scores = ablations.in_mixed_folds(scores)
-    rows = [{"way": UNTOUCHED, "n_genes": 0, **_level(ablations.in_mixed_folds(as_it_was(crossed, pair)))}]
+    scores = ablations.in_told_folds(scores)
+    rows = [{"way": UNTOUCHED, "n_genes": 0, **_level(ablations.in_told_folds(as_it_was(crossed, pair)))}]
     for name in scores["model"].unique():
         way, n_genes = name.removesuffix(" genes").split(", ")
         row = {"way": way, "n_genes": n_all if n_genes == "all" else int(n_genes), **_level(scores[scores["model"] == name])}
@@ -169,7 +169,7 @@ def levels(scores: pd.DataFrame) -> pd.DataFrame:
     """`leave_one_out` in numbers, means over folds: cell_type, model, metric, value, low, high, n; and change, change_low, change_high,
     minus that of what was trained on the other cell types (`reference`), NaN of itself."""
     tables = []
-    for cell_type, table in ablations.in_mixed_folds(scores).groupby("cell_type", sort=False):
+    for cell_type, table in ablations.in_told_folds(scores).groupby("cell_type", sort=False):
         changes = ablations.changes(table, reference(table)).rename(columns={name: f"change{end}" for end, name in ENDS.items()})
         changes = changes[["model", *(f"change{end}" for end in ENDS)]]
         tables.append(ablations.levels(table).merge(changes, on="model", how="left").assign(cell_type=cell_type))

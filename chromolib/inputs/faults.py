@@ -214,10 +214,8 @@ def _check_bam(path: Path, genome: Genome, faults: list[str], notes: list[str]) 
         faults += wrong
         return None
     counts = {chrom: n for chrom, n in readers.aligned_reads(path).items() if chrom in genome.sizes}
-    if missing := [chrom for chrom in genome.folds if chrom not in lengths and chrom not in MAY_BE_BARE]:
-        faults.append(f"{path}: no chromosome {', '.join(missing)}, expected all that are in a fold; leave them out of folds in the profile")
     notes.append(f"{path}: {sum(counts.values()):,} reads are aligned; those that are secondary, supplementary or failed quality checks are left out in preprocessing")
-    return {chrom for chrom, n in counts.items() if n} | {*missing}  # which are told already
+    return {chrom for chrom, n in counts.items() if n}
 
 
 def _check_coverage(genome: Genome, covered: Mapping[Path, set[str]], tss: pd.DataFrame, faults: list[str]) -> None:
