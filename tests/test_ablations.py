@@ -126,12 +126,14 @@ def test_genes_that_only_one_network_scored_are_counted_and_refused():
     assert ablations.changes(scores, "without pCREs", ["absent"]).empty
 
 
-def test_genes_of_one_class_have_no_interval_and_no_verdict():
+def test_genes_that_tell_nothing_have_no_row_and_folds_of_such_are_left_out():
     scores = scores_of(worse=2.0)
     subsets = {"few": {"T01": ["G000", "G001", "G002", "G003"]}, "none": {"T01": []}}
-    table = evaluation.verdicts(ablations.by_genes(scores, subsets)).set_index("genes")
-    assert table.index.tolist() == ["all", "few"]
-    assert np.isnan(table.loc["few", ["low", "high", "p"]].astype(float)).all() and table.loc["few", "verdict"] == "no interval"
+    assert ablations.by_genes(scores, subsets)["genes"].tolist() == ["all"]
+    assert ablations.levels_by_genes(scores, subsets, [OURS])["genes"].tolist() == ["all"]
+    first = scores["gene_id"].unique()[:4]
+    thin = scores.assign(fold=scores["fold"].where(~scores["gene_id"].isin(first), 9))
+    pd.testing.assert_frame_equal(ablations.changes(thin), ablations.changes(scores[~scores["gene_id"].isin(first)]))
 
 
 def test_levels_and_tests_are_of_the_genes_of_a_subset():

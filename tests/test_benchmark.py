@@ -121,15 +121,24 @@ def test_metric_of_an_epoch_is_the_mean_over_the_trainings_of_a_model():
     table = epochs()
     np.testing.assert_allclose(table.query("model == @OURS")["value"], [0.6, 0.8, 0.7])
     assert table.query("model == @OURS")[["metric", "n"]].drop_duplicates().values.tolist() == [["roc_auc", 2]]
-    assert table.query("model == 'HM-CRNN'")[["task", "epoch", "metric", "value", "n"]].values.tolist() == [["reg", 2, "pearson", 0.4, 1]]
+    reg = table.query("model == 'HM-CRNN'")
+    assert reg[["task", "epoch", "metric", "n"]].values.tolist() == [["reg", 1, "pearson", 0], ["reg", 2, "pearson", 1]]
+    assert np.isnan(reg["value"].iloc[0]) and reg["value"].iloc[1] == 0.4
     assert set(table["model"]) == {OURS, "HM-CRNN"}                            # what is made of others has no epochs of its own
 
 
 def test_last_epoch_stands_beside_the_best():
     table = benchmark.last_and_best(epochs()).set_index("model")
-    assert table.loc[OURS, ["last_epoch", "best_epoch", "n"]].tolist() == [3, 2, 2]
+    assert table.loc[OURS, ["last_epoch", "best_epoch", "n_last", "n_best"]].tolist() == [3, 2, 2, 2]
     np.testing.assert_allclose(table.loc[OURS, ["last", "best"]].astype(float), [0.7, 0.8])
     assert table.loc["HM-CRNN", ["last_epoch", "best_epoch"]].tolist() == [2, 2]
+
+
+def test_last_epoch_is_the_last_also_where_nothing_was_left_to_rank_and_the_best_is_of_the_most_trainings():
+    values, n = [0.5, 0.9, np.nan], [4, 1, 0]
+    table = pd.DataFrame({"task": "reg", "model": OURS, "epoch": [1, 2, 3], "metric": "pearson", "value": values, "n": n})
+    row = benchmark.last_and_best(table).iloc[0]
+    assert row[["last_epoch", "n_last", "best_epoch", "best", "n_best"]].tolist() == [3, 0, 1, 0.5, 4] and np.isnan(row["last"])
 
 
 # How well they do
@@ -164,6 +173,15 @@ def test_differences_are_taken_of_the_genes_that_both_score():
     pd.testing.assert_frame_equal(table[list(peer)], peer)
 
 
+def test_folds_that_tell_nothing_are_left_out_and_nothing_is_left_where_none_does():
+    scores = scored("clf").assign(fold=1)
+    thin = pd.concat([scores, scores[scores["target"] == 1].assign(fold=2, gene_id=lambda table: "a" + table["gene_id"])])
+    keys = ["model", "metric", "value", "low", "high"]
+    pd.testing.assert_frame_equal(benchmark.metrics(thin)[keys], benchmark.metrics(scores)[keys], atol=0.05)
+    np.testing.assert_array_equal(benchmark.metrics(thin)["value"], benchmark.metrics(scores)["value"])
+    assert benchmark.metrics(thin[thin["fold"] == 2])["value"].isna().all()
+
+
 def test_scores_that_do_not_vary_are_not_compared():
     scores = scored("diff")
     constant = scores.assign(score=scores["score"].where(scores["model"] == OURS, 0.0))
@@ -182,6 +200,14 @@ def changes():
             ("T01", "clf", OURS, "Boosting, a", 0.0, -0.1, "no difference seen"), ("T01", "reg", OURS, "Linear, a", 0.1, 0.05, "better")]  # fmt: skip
     table = pd.DataFrame(rows, columns=["cell_type", "task", "first", "second", "value", "low", "verdict"])
     return table.assign(high=2 * table["value"] - table["low"])
+
+
+def test_a_comparison_without_an_interval_is_not_told_apart():
+    table = changes().assign(low=np.nan, high=np.nan, verdict="no interval").iloc[:1]
+    assert benchmark.in_words(table) == "T01, clf: Chromoformer does not beat Linear, a (+0.100 [–])."
+    assert benchmark.standing(table)[["above", "not_told_apart", "below"]].values.tolist() == [["none", OURS, "none"]]
+    words = evaluation.in_words(table.assign(n=9).iloc[0])
+    assert words == "These 9 genes give no interval of a difference between Chromoformer and “Linear, a”."
 
 
 def test_where_a_network_stands_is_told_plainly():

@@ -23,6 +23,7 @@ import torch
 import yaml
 
 from chromolib import book, machine, plans, studies
+from chromolib.analysis import ledger
 from chromolib.config import ROOT, InputError
 from chromolib.dataset import open_store
 from chromolib.profile import load_profile, profile_names
@@ -393,6 +394,14 @@ def test_every_notebook_says_where_its_data_come_from(built_book):
             assert re.search(r"The data of profile (\S+, )*smoke(, \S+)* are simulated", page) and book.H1_AVERAGES in page, name
         else:
             assert "The data of profile smoke are simulated" in page and "Averages of real H1 promoters" in page, name
+
+
+def test_pages_of_all_profiles_name_the_sources_of_those_that_they_show():
+    """Also on a fresh clone, where claims of others are those that are kept."""
+    smoke = load_profile("smoke")
+    assert book._shown("02_train", smoke) == [smoke]
+    shown = {profile.name for profile in book._shown("claims", smoke)}
+    assert shown >= {"smoke", "promoters-18k", "sim"} and shown == {"smoke", *(profile.name for profile in ledger.collect(smoke).profiles)}
 
 
 def test_sources_of_a_real_profile_are_told_with_terms_and_citation():

@@ -199,11 +199,11 @@ def test_mean_of_a_score_is_that_of_all_genes(monkeypatch, sim):
 def test_fold_of_one_class_is_left_out_and_named(monkeypatch, sim):
     target, scores = noisy(A=1, B=2)
     table = table_of(target, **scores)
-    of_one_class, few = (table["target"] == 1) & (table["gene_id"] > "G0379"), table["gene_id"] > "G0397"
-    for fold_2, n in ((of_one_class, 390), (few, 398)):                        # of two genes many resamples are of one class
+    of_one_class, few = (table["target"] == 1) & (table["gene_id"] > "G0379"), table["gene_id"] > "G0391"
+    for fold_2, n in ((of_one_class, 390), (few, 392)):                        # of four on and four off, many resamples are of one class
         table["fold"] = 1 + fold_2
         row = judged(monkeypatch, sim, table)
-        assert (row["why"], row["n"], row["verdict"]) == ("fold 2 of E1: genes of one class, left out", n, "seen")
+        assert (row["why"], row["n"], row["verdict"]) == ("fold 2 of E1: fewer than 5 genes of the rarer class, left out", n, "seen")
         assert row["value"] == judged(monkeypatch, sim, table[table["fold"] == 1])["value"]
 
 
@@ -215,7 +215,26 @@ def test_fold_without_genes_of_a_subset_is_left_out_and_named(monkeypatch, sim):
     assert row["why"] == "" and row["n"] == 300                                # no term has genes of that fold
     subsets = {"early": [f"G{i:04d}" for i in range(300)], "late": [f"G{i:04d}" for i in range(200, 400)]}
     row = judged(monkeypatch, sim, table, subsets, genes="early", minus={"first": "A", "second": "B", "genes": "late"})
-    assert row["why"].startswith("the interval holds 0; fold 2 of E1: no genes early, left out")
+    assert row["why"].startswith("the interval holds 0; fold 2 of E1: fewer than 5 genes early of the rarer class, left out")
+
+
+def test_folds_that_are_left_must_hold_genes_enough(monkeypatch, sim):
+    target, scores = noisy(60, A=0.1, B=2)
+    table = table_of(np.r_[target[:20], np.ones(40, int)], **scores)
+    table["fold"] = 1 + (table["gene_id"] >= "G0020")
+    assert judged(monkeypatch, sim, table)["why"] == "20 genes in E1, fewer than 30; fold 2 of E1: fewer than 5 genes of the rarer class"
+
+
+@pytest.mark.parametrize("metric", ["pearson", "spearman"])
+def test_model_whose_predictions_do_not_vary_chooses_no_folds(monkeypatch, sim, metric):
+    """It would leave the others measured without the fold in which it is worst."""
+    target, scores = noisy(A=1, B=2)
+    table = table_of(target, task="reg", **scores)
+    table["fold"] = 1 + (table["gene_id"] >= "G0200")
+    table.loc[(table["model"] == "B") & (table["fold"] == 2), "score"] = 0.0
+    row = judged(monkeypatch, sim, table, task="reg", metric=metric)
+    assert (row["verdict"], row["why"]) == ("not testable", f"predictions of “B” do not vary in each fold, {metric} means nothing of them")
+    assert judged(monkeypatch, sim, table, task="reg", metric="r2")["n"] == 400
 
 
 # Cell types
@@ -349,7 +368,7 @@ def test_cell_type_without_what_a_claim_needs_is_left_out_and_named(monkeypatch,
         ("sim", {"genes": "odd ones"}, "no subset of genes 'odd ones' is given"),
         ("sim", {"genes": "few"}, "20 genes few in E1, fewer than 30"),
         ("sim", {"genes": "none"}, "no genes none in E1"),
-        ("sim", {"genes": "on"}, "roc_auc means nothing of genes of one class"),
+        ("sim", {"genes": "on"}, "0 genes on in E1, fewer than 30; fold 1 of E1: fewer than 5 genes on of the rarer class"),
         ("promoters-18k", {"second": "B, 40 kb"}, "a window of 40 kb is wider than the profile's of 10 kb"),
         ("promoters-18k", {"second": "without H3K9ac"}, "the profile has no H3K9ac"),
         ("promoters-18k", {"needs": "contacts"}, "the profile has no contacts"),
@@ -375,10 +394,13 @@ def test_models_of_other_genes_are_not_compared(monkeypatch, sim):
 
 
 def test_rare_class_gives_no_interval(monkeypatch, sim):
-    target = np.r_[1, np.zeros(39, int)]
+    n_folds = 20
+    target = np.tile(np.r_[np.ones(5, int), np.zeros(15, int)], n_folds)       # of one fold 1 / e**5 of all resamples have no gene on
     rng = np.random.default_rng(0)
-    row = judged(monkeypatch, sim, table_of(target, A=rng.normal(size=40), B=rng.normal(size=40)))
-    assert row["verdict"] == "not testable" and row["why"].endswith("of 200 resamples hold genes of one class")
+    table = table_of(target, A=rng.normal(size=len(target)), B=rng.normal(size=len(target)))
+    table["fold"] = np.tile(np.repeat(np.arange(n_folds), 20), 2)
+    row = judged(monkeypatch, sim, table)
+    assert row["verdict"] == "not testable" and row["why"].endswith("of 200 resamples hold a fold of which roc_auc means nothing")
 
 
 @pytest.mark.parametrize(

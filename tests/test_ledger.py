@@ -158,3 +158,13 @@ def test_every_verdict_has_a_shape_of_its_own(kept):
     assert set(shapes) == {"seen", "ruled out", "not run"} and len(set(shapes.values())) == 3
     assert [text.get_text() for text in ax.get_xticklabels()] == ["h1-demo", "sim\n(simulated)"]
     assert len({shape for _, shape in plots.VERDICTS.values()}) == len(plots.VERDICTS)
+
+
+def test_damaged_numbers_and_notes_are_named_and_stop_nothing(kept):
+    keep(kept / "h1-demo", row("seen").replace("0.05", "a word"))
+    keep(kept / "sim", row("seen"))
+    (kept / "sim" / "made.csv").write_text("table,made\n04_claims.csv,\n")
+    found = collect("null")
+    assert found.files["state"].tolist() == ["damaged: column 'low' holds something other than numbers", "read"]
+    assert found.files["made"].tolist() == ["2026-11-24, commit 849a63d", "not known"]
+    assert found.verdicts["column"].unique().tolist() == ["sim"]

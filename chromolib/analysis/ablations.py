@@ -123,12 +123,12 @@ def together(*tables: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_genes(scores: pd.DataFrame, subsets: Subsets, beside: str = OURS, models: Sequence[str] | None = None) -> pd.DataFrame:
-    """`changes` on all genes and on each subset, with the column genes in front, q adjusted over the rows of all."""
+    """`changes` on all genes and on each subset that tells something, with the column genes in front, q adjusted over the rows of all."""
     return together(_labelled({name: changes(table, beside, models) for name, table in of_genes(scores, subsets).items()}))
 
 
 def levels_by_genes(scores: pd.DataFrame, subsets: Subsets, models: Sequence[str]) -> pd.DataFrame:
-    """`levels` on all genes and on each subset, with the column genes in front."""
+    """`levels` on all genes and on each subset that tells something, with the column genes in front."""
     return _labelled({name: levels(table, models) for name, table in of_genes(scores, subsets).items()})
 
 

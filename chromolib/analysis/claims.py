@@ -407,23 +407,24 @@ def _parts(
             continue
         row = [_part(claim, by_model, cell_type, term, chosen[term.genes]) for term in terms]
         _check_same_genes(cell_type, terms, row)
-        for fold, part in _by_fold(claim, row).items():
-            if thin := "" if claim.metric == "mean" else _thin(claim, terms, part):
-                left_out.append(f"{cell_type if fold is None else f'fold {fold} of {cell_type}'}: {thin}")
-            else:
-                parts[cell_type, fold] = part
-        _check_numbers(cell_type, terms, [part for (name, _), part in parts.items() if name == cell_type], left_out)
+        folds = _by_fold(claim, row)
+        thin = {fold: why for fold, part in folds.items() if (why := _thin(claim, cell_type, fold, terms, part))}
+        kept = {(cell_type, fold): part for fold, part in folds.items() if fold not in thin}
+        _check_numbers(cell_type, terms, list(kept.values()), list(thin.values()))
+        parts |= kept
+        left_out += thin.values()
     if not parts:
         raise _Untestable("; ".join(left_out))
     return parts, left_out
 
 
-def _thin(claim: Claim, terms: list[Term], part: list[pd.DataFrame]) -> str:
+def _thin(claim: Claim, cell_type: str, fold: int | None, terms: list[Term], part: list[pd.DataFrame]) -> str:
     """Why a fold tells nothing of a claim, "" where it tells something."""
     for term, table in zip(terms, part, strict=True):
-        if not tells(table["target"]):
-            what = "of either class" if claim.task == "clf" else "whose targets differ"
-            return f"fewer than {MIN_UNLIKE} genes{'' if term.genes == 'all' else f' {term.genes}'} {what}"
+        if claim.metric != "mean" and not tells(table["target"]):
+            where = cell_type if fold is None else f"fold {fold} of {cell_type}"
+            rare = "of the rarer class" if claim.task == "clf" else "that differ in their target"
+            return f"{where}: fewer than {MIN_UNLIKE} genes{_of(term)} {rare}"
     return ""
 
 
@@ -431,8 +432,11 @@ def _check_numbers(cell_type: str, terms: list[Term], parts: list[list[pd.DataFr
     """The folds of a cell type that are left must hold MIN_GENES genes of each term."""
     for i, term in enumerate(terms):
         if (n := sum(len(part[i]) for part in parts)) < MIN_GENES:
-            of = "" if term.genes == "all" else f" {term.genes}"
-            raise _Untestable("; ".join([f"{n} genes{of} in {cell_type}, fewer than {MIN_GENES}", *left_out]))
+            raise _Untestable("; ".join([f"{n} genes{_of(term)} in {cell_type}, fewer than {MIN_GENES}", *left_out]))
+
+
+def _of(term: Term) -> str:
+    return "" if term.genes == "all" else f" {term.genes}"
 
 
 def _by_fold(claim: Claim, row: list[pd.DataFrame]) -> dict[int | None, list[pd.DataFrame]]:
