@@ -15,7 +15,7 @@ from .. import evaluation
 from ..config import InputError
 from ..dataset import GeneDataset
 from ..profile import Profile
-from ..resampling import interval, of_parts, two_sided_p
+from ..resampling import interval, of_parts, tells, two_sided_p
 from ..simulate import read_truth, signal
 from ..studies import ANOTHER_SEED, OURS, Study
 from . import marks
