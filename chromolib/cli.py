@@ -45,7 +45,8 @@ def fetch(
 ) -> None:
     """Download and verify what a profile needs; `fetch go` makes the biological processes of GO, with Ensembl ids, a GMT file."""
     from . import ontology, sources
-    from .profile import GO, profile_names
+    from .profile import profile_names
+    from .sections import GO
 
     if list_profiles:
         for record in map(cl.load_profile, [profile] if profile else profile_names()):

@@ -12,7 +12,8 @@ import pandas as pd
 from . import ontology, readers, simulate, sources
 from .genome import profile_genome
 from .inputs.files import place_of
-from .profile import GO, Profile
+from .profile import Profile
+from .sections import GO
 
 STATES, GENE_SETS = "chromatin states", "gene sets"
 

@@ -28,9 +28,10 @@ from .genome import load_genome
 from .grid import ensure
 from .inputs.files import own_samples
 from .integrity import one_line
-from .profile import OwnInputs, Profile, load_profile
+from .profile import Profile, load_profile
 from .released import load_released, released_cell_types
 from .runs import Run
+from .sections import OwnInputs
 from .train import OUTPUTS, Dataset, check_fits, predict
 
 FILES = ("model.safetensors", "config.json", "README.md")

@@ -38,7 +38,8 @@ from .config import (
 )
 from .dataset import GeneDataset, check_max_pcres, check_selection, load_dataset, open_store, own_marks, touching
 from .files import write_whole
-from .profile import Profile, Training, load_profile
+from .profile import Profile, load_profile
+from .sections import Training
 from .train import Dataset, evaluate, fit, predict
 
 PEER_BIN_BP = 100  # or the next wider that the store's bins can fill

@@ -26,8 +26,9 @@ from .config import InputError
 from .downloads import Transfer
 from .files import hold, is_full
 from .integrity import SUMS, UNREADABLE, find_damage, one_line, record, recorded, sha256_of
-from .profile import DemoInputs, Profile, PublishedInputs, RawInputs
+from .profile import Profile
 from .registry import Group, Source, entry, ids_in, mirrored_path, registry
+from .sections import DemoInputs, PublishedInputs, RawInputs
 
 TARGETS, GENE_LIST = "shallowchrome-targets/{}", "shallowchrome-gene-list"  # RPKM of a cell type, and ids of its rows
 PREFIX = "source:"  # before a pattern of ids, where a pattern of paths may stand as well

@@ -21,8 +21,9 @@ from .baselines import PEERS, WINDOW_PEERS
 from .checkpoints import Network, build, described, load_weights
 from .config import BETTER_SEEDS, InputError, Task
 from .genome import profile_genome
-from .profile import Budget, Profile, PublishedInputs, load_profile
+from .profile import Profile, load_profile
 from .runs import Results, Run, Shelf, plan
+from .sections import Budget, PublishedInputs
 from .train import Dataset, score_of
 
 Grid = dict[str, list[Run]]  # name of a model -> its runs; the scores of those that differ by their seed alone are averaged

@@ -14,7 +14,8 @@ import pytest
 from chromolib import Chromoformer, GeneDataset, features, inputs, load_dataset, pair, predict, readers
 from chromolib.config import ROOT, InputError
 from chromolib.genome import load_genome
-from chromolib.profile import Profile, Rules, load_profile
+from chromolib.profile import Profile, load_profile
+from chromolib.sections import Rules
 from chromolib.train import network_for
 
 FRAME_BP, MARKS = 800, ("H3K4me3", "H3K27ac")

@@ -13,7 +13,7 @@ from chromolib.config import ROOT
 
 # design.md's list, from what knows nothing to what knows everything; the analyses share a place.
 ORDER = [
-    "config", "profile", "files", "genome", "registry", "integrity", "downloads", "sources",
+    "config", "sections", "profile", "files", "genome", "registry", "integrity", "downloads", "sources",
     "readers", "ontology", "depth", "align", "contacts", "inputs", "features", "simulate", "companions", "stack",
     "attention", "batch",
     "pooling", "dataset", "cell_types", "embedded", "resampling", "evaluation", "model", "baselines", "checkpoints", "train", "released", "machine", "runs", "workers", "grid", "pretrained",

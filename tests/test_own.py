@@ -29,7 +29,7 @@ from chromolib.config import ROOT
 from chromolib.dataset import load_dataset
 from chromolib.genome import Genome, deal_folds, load_genome, profile_genome, read_sizes
 from chromolib.inputs import faults
-from chromolib.profile import Rules
+from chromolib.sections import Rules
 
 EXAMPLE = ROOT / "book" / "own-data"  # 10 genes on each chromosome, every 16 kb from 20 kb on, one contact each
 SIZES = {"chrA": 300_000, "chrB": 250_000, "chrC": 200_000, "chrD": 200_000}

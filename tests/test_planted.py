@@ -17,7 +17,8 @@ from sklearn.metrics import roc_auc_score
 
 from chromolib import contacts, readers, simulate
 from chromolib.genome import Genome, load_genome
-from chromolib.profile import Strength, load_profile
+from chromolib.profile import load_profile
+from chromolib.sections import Strength
 from chromolib.simulate import companions, formats, interactions, truth
 from chromolib.simulate.layout import names_of
 

@@ -14,7 +14,8 @@ import torch
 from chromolib import Chromoformer, GeneDataset, ModelConfig, features, readers, simulate
 from chromolib.config import InputError
 from chromolib.genome import Genome, Region, load_genome
-from chromolib.profile import Strength, load_profile
+from chromolib.profile import load_profile
+from chromolib.sections import Strength
 from chromolib.simulate import formats, layout, signal, states, truth
 
 

@@ -22,8 +22,9 @@ from ..config import ROOT, InputError, Task
 from ..dataset import GeneDataset
 from ..evaluation import Model, cross_fit
 from ..inputs import others_expression
-from ..profile import DemoInputs, Profile
+from ..profile import Profile
 from ..readers import read_demo_predictions
+from ..sections import DemoInputs
 from ..simulate import by_rule_of, read_truth
 from ..train import score_of
 

@@ -11,7 +11,8 @@ import pandas as pd
 from .. import features
 from ..config import MARKS
 from ..dataset import GeneDataset, load_dataset
-from ..profile import OwnInputs, Profile, RawInputs
+from ..profile import Profile
+from ..sections import OwnInputs, RawInputs
 
 COLUMNS = ["cell_type", "mark", "genes", "mean", "empty_bins", "empty_pcre_bins", "empty_genes", "cut_genes", "off_chromosome", "lone_genes"]
 

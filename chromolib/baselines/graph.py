@@ -26,8 +26,9 @@ from ..genome import Genome, Region, profile_genome
 from ..inputs import raw
 from ..inputs.files import files_of
 from ..inputs.parts import NOT_MEASURED
-from ..profile import OwnInputs, Profile, RawInputs
+from ..profile import Profile
 from ..readers.fragments import parse_fragments
+from ..sections import OwnInputs, RawInputs
 
 NODE_BP = 10_000
 N_STRONGEST = 10  # contacts that a node keeps; it has more where others keep it

@@ -15,8 +15,9 @@ from .. import readers, sources
 from ..config import ROOT
 from ..genome import Genome
 from ..integrity import sha256_of
-from ..profile import DemoInputs, OwnInputs, Profile, PublishedInputs, RawInputs
+from ..profile import Profile
 from ..readers import published as tables
+from ..sections import DemoInputs, OwnInputs, PublishedInputs, RawInputs
 from . import demo, published, raw
 from .files import annotation_file, files_of, place_of
 from .parts import Parts

@@ -17,7 +17,8 @@ from tqdm import tqdm
 from .. import align, readers, sources
 from ..config import ROOT, InputError
 from ..genome import Genome, build_names, profile_genome
-from ..profile import GO, OwnInputs, Profile, RawInputs, cohort_of, profile_file, profile_names, try_profile
+from ..profile import Profile, cohort_of, profile_file, profile_names, try_profile
+from ..sections import GO, OwnInputs, RawInputs
 from . import raw
 from .files import Sample, expression_files, mixed, place_of
 from .parts import labels, one_class

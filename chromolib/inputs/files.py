@@ -13,7 +13,8 @@ import pandas as pd
 
 from .. import readers, sources
 from ..config import InputError, Scale
-from ..profile import OwnInputs, Profile, SampleFormat
+from ..profile import Profile
+from ..sections import OwnInputs, SampleFormat
 
 
 class Sample(NamedTuple):

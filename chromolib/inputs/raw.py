@@ -15,7 +15,8 @@ from tqdm import tqdm
 from .. import align, contacts, depth, readers
 from ..config import PC1, InputError
 from ..genome import Genome, Region
-from ..profile import OwnInputs, Profile
+from ..profile import Profile
+from ..sections import OwnInputs
 from .files import Files, Sample, expression_files, files_of
 from .parts import Parts, labels, no_pairs, one_class
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from ..config import SCALES, InputError
 from ..genome import Genome
-from ..profile import SampleFormat
+from ..sections import SampleFormat
 from .table import checked, numbered_lines, reading
 
 MAX_LINES = 5  # that are named of one kind of fault; the others are counted

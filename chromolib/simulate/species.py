@@ -15,7 +15,8 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from ..genome import Genome, load_genome
-from ..profile import Mouse, Profile
+from ..profile import Profile
+from ..sections import Mouse
 from . import companions, formats, interactions, truth
 from .layout import Layout, lay_out, names_of, stream
 from .signal import draw_reads, expected_depth

@@ -16,7 +16,8 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from .. import contacts
-from ..profile import Profile, Strength
+from ..profile import Profile
+from ..sections import Strength
 from .layout import Layout, names_of, stream
 from .states import States
 
