@@ -143,7 +143,7 @@ def load_state(
 def _settings(model: Network, config: TrainConfig) -> str:
     """What must be equal for a training to go on; where it runs may change, and for how long where no rate depends on it.
 
-    Only what is not the default, as in `runs`: an option that comes later does not end the trainings without it.
+    Only what is not the default, as in `jobs`: an option that comes later does not end the trainings without it.
     """
     free = ("epochs", "device") if config.schedule == "decay" else ("device",)
     default = TrainConfig().to_dict()

@@ -17,8 +17,9 @@ import pandas as pd
 from .baselines import PEERS
 from .config import ROOT, ModelConfig, TrainConfig
 from .genome import profile_genome
+from .jobs import recipe_of, selection_of
 from .profile import Profile, cohort_of
-from .runs import Run, recipe_of, run_folder, selection_of
+from .runs import Run, run_folder
 from .sections import RawInputs
 from .train import n_batches
 

@@ -20,7 +20,8 @@ from tqdm.auto import tqdm
 from .checkpoints import Network, load_weights
 from .config import InputError
 from .dataset import resolve_device
-from .runs import Job, Results, Run, Shelf, is_current, plan, read
+from .jobs import Job, Shelf, is_current, plan
+from .runs import Results, Run, read
 from .train import Dataset, check_precision, headline, shows_bar
 from .workers import Outcome, Worker, attempt
 

@@ -19,8 +19,9 @@ from .analysis import attention, cis_regulation, fold_change, transfer
 from .config import InputError
 from .estimates import PAPER_GENES, expected_genes, seconds
 from .grid import in_words as in_time
+from .jobs import is_there
 from .profile import load_profile
-from .runs import Run, is_there
+from .runs import Run
 from .studies import OURS, Grid, Study
 
 DONE, TO_TRAIN = "done", "to train"

@@ -21,8 +21,9 @@ from .baselines import PEERS, WINDOW_PEERS
 from .checkpoints import Network, build, described, load_weights
 from .config import BETTER_SEEDS, InputError, Task
 from .genome import profile_genome
+from .jobs import Shelf, plan
 from .profile import Profile, load_profile
-from .runs import Results, Run, Shelf, plan
+from .runs import Results, Run
 from .sections import Budget, PublishedInputs
 from .train import Dataset, score_of
 

@@ -22,8 +22,8 @@ import torch
 
 from .config import InputError
 from .files import hold, is_full
+from .jobs import Job, Shelf, begin_part, is_current, is_whole, publish, train_run
 from .machine import is_out_of_memory
-from .runs import Job, Shelf, begin_part, is_current, is_whole, publish, train_run
 
 # A fresh interpreter, since torch does not survive a fork. Unlike multiprocessing's it does not import the caller's script,
 # which so needs no `if __name__ == "__main__":`.

@@ -14,8 +14,9 @@ from typing import Any
 
 from . import machine, plans, studies
 from .config import ROOT
+from .jobs import own_settings
 from .profile import Profile, load_profile, profile_file
-from .runs import Run, own_settings
+from .runs import Run
 
 AFTER_ALL = {"claims", "results"}  # notebooks that read the tables of the others
 

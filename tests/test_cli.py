@@ -20,12 +20,12 @@ from chromolib import (
     Run,
     ensure,
     features,
+    jobs,
     load_dataset,
     load_profile,
     load_released,
     machine,
     predict,
-    runs,
     train,
 )
 from chromolib.profile import PROFILES, profile_names
@@ -156,7 +156,7 @@ def test_book_is_built_of_the_profile_and_of_pages_where_they_are_named(chromoli
 
 def test_train_ends_with_status_1_where_a_run_failed(chromolib, monkeypatch):
     sizes = {"d_embedding": 8, "regulation_layers": 1, "regulation_heads": 2, "regulation_width": 8}
-    network_for, fit = train.network_for, runs.fit
+    network_for, fit = train.network_for, jobs.fit
     monkeypatch.setattr(train, "network_for", lambda data: replace(network_for(data), **sizes))
 
     def fails_on_fold_2(*args, name, **options):
@@ -166,7 +166,7 @@ def test_train_ends_with_status_1_where_a_run_failed(chromolib, monkeypatch):
 
     arguments = ("train", "smoke", "--cell-type", "S01", "--seed", "3")
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "fit", fails_on_fold_2)
+        patch.setattr(jobs, "fit", fails_on_fold_2)
         status, lines, errors = chromolib(*arguments)
         assert status == 1 and sum(line.startswith("S01-clf") or " S01-clf" in line[:9] for line in lines[-3:]) == 3
         assert len(errors) == 1 and errors[0].startswith("chromolib: S01-clf-chromoformer-fold2-seed3: out of memory on ")

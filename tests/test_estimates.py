@@ -9,7 +9,7 @@ import pytest
 
 from chromolib import Run, ensure, estimates, load_profile, studies
 from chromolib.config import ROOT
-from chromolib.runs import is_there
+from chromolib.jobs import is_there
 
 
 def test_runs_by_few_genes_are_seen_as_done_and_tell_how_fast_they_are():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from chromolib import InputError, Run, TrainingError, ensure, load_profile, runs, train
+from chromolib import InputError, Run, TrainingError, ensure, jobs, load_profile, runs, train
 from chromolib.config import ROOT
 from chromolib.features import ensure as ensure_features
 from chromolib.profile import PROFILES
@@ -26,11 +26,11 @@ RESULTS = ("history.csv", "predictions.parquet", "metrics.json", "model.safetens
 SITE = """
 import os, signal
 from dataclasses import replace
-from chromolib import runs, train
+from chromolib import jobs, train
 
 small = {{"d_embedding": 8, "embedding_ff": 8, "pairwise_ff": 8, "regulation_layers": 1, "regulation_heads": 2,
          "regulation_width": 8, "regulation_ff": 8, "head_width": 8}}
-network_for, train_epoch, fit = train.network_for, train.train_epoch, runs.fit
+network_for, train_epoch, fit = train.network_for, train.train_epoch, jobs.fit
 
 def counted(model, data, optimizer, scaler, config, epoch):
     loss = train_epoch(model, data, optimizer, scaler, config, epoch)
@@ -45,7 +45,7 @@ def faulty(*data, name, **options):
 
 train.network_for = lambda data: replace(network_for(data), **small)
 train.STATE_EVERY_S = 0.0
-train.train_epoch, runs.fit = counted, faulty
+train.train_epoch, jobs.fit = counted, faulty
 """
 GRID = """
 import os, random, shutil, signal, sys, time
@@ -122,7 +122,7 @@ def undisturbed(place):
 
 KILLING = """
 import pyarrow.parquet, torch._dynamo, torch._refs, xarray.backends.zarr, zarr   # else each child imports them by itself
-from chromolib import checkpoints, files, grid, runs as module_of_runs, train
+from chromolib import checkpoints, files, grid, jobs, train
 
 store = runs[0].folder.parent
 
@@ -148,7 +148,7 @@ def within_a_write(n):
                 os.truncate(temporary, temporary.stat().st_size // 2)
                 os.kill(os.getpid(), signal.SIGKILL)
         write_whole(path, torn)
-    checkpoints.write_whole = module_of_runs.write_whole = half
+    checkpoints.write_whole = jobs.write_whole = half
 
 def in_a_child(*steps):                          # the interpreter is forked, since starting one takes seconds
     child = os.fork()
@@ -314,7 +314,7 @@ def small(monkeypatch, store):
 
 def failing(patch, *faults):
     """From here on, the training of `RUNS[i]` ends with faults[i]."""
-    fit = runs.fit
+    fit = jobs.fit
 
     def faulty(*data, name, **options):
         fault = dict(zip([run.id for run in RUNS], faults, strict=False)).get(name)
@@ -324,7 +324,7 @@ def failing(patch, *faults):
             raise fault
         return fit(*data, name=name, **options)
 
-    patch.setattr(runs, "fit", faulty)
+    patch.setattr(jobs, "fit", faulty)
 
 
 FAULTS = [

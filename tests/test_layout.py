@@ -16,7 +16,7 @@ ORDER = [
     "config", "sections", "profile", "files", "genome", "registry", "integrity", "downloads", "sources",
     "readers", "ontology", "depth", "align", "contacts", "inputs", "features", "simulate", "companions", "stack",
     "attention", "batch",
-    "pooling", "dataset", "cell_types", "embedded", "resampling", "evaluation", "model", "baselines", "checkpoints", "train", "released", "machine", "runs", "workers", "grid", "pretrained",
+    "pooling", "dataset", "cell_types", "embedded", "resampling", "evaluation", "model", "baselines", "checkpoints", "train", "released", "machine", "runs", "jobs", "workers", "grid", "pretrained",
     "estimates", "studies",
     "analysis", "browser", "plans", "workflow", "prose",
     "plots", "book", "cli",

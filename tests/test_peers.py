@@ -15,8 +15,9 @@ from chromolib.cell_types import pair
 from chromolib.checkpoints import build, load_weights, save_weights
 from chromolib.config import BETTER_NETWORK, BETTER_RECIPE, InputError, PeerConfig, TrainConfig
 from chromolib.dataset import GeneDataset
+from chromolib.jobs import network_of, recipe_of, selection_of
 from chromolib.profile import load_profile
-from chromolib.runs import Run, network_of, recipe_of, selection_of
+from chromolib.runs import Run
 from chromolib.train import (
     evaluate,
     fit,

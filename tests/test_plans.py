@@ -11,8 +11,8 @@ import yaml
 from chromolib import InputError, cli, ensure, estimates, load_profile, plans, studies
 from chromolib.analysis import transfer
 from chromolib.config import ROOT
+from chromolib.jobs import is_current, is_there, plan
 from chromolib.profile import PROFILES, profile_names
-from chromolib.runs import is_current, is_there, plan
 
 FOUR_FOLDS, ELEVEN = 4, 11
 

@@ -18,12 +18,12 @@ from chromolib import (
     TrainConfig,
     ensure,
     grid,
+    jobs,
     load_dataset,
     load_profile,
     load_run,
     load_weights,
     predict,
-    runs,
     train,
 )
 from chromolib import __version__ as chromolib_version
@@ -65,7 +65,7 @@ def ready(once, folder):
     def put(*wanted):
         for run in wanted:
             shutil.copytree(once / run.id, folder / run.id)
-        assert all(runs.is_current(job) for job in runs.plan(wanted))
+        assert all(jobs.is_current(job) for job in jobs.plan(wanted))
 
     return put
 
@@ -73,8 +73,8 @@ def ready(once, folder):
 @pytest.fixture
 def trained(monkeypatch):
     """Names of the trainings that were begun."""
-    names, fit = [], runs.fit
-    monkeypatch.setattr(runs, "fit", lambda *a, **k: names.append(k["name"]) or fit(*a, **k))
+    names, fit = [], jobs.fit
+    monkeypatch.setattr(jobs, "fit", lambda *a, **k: names.append(k["name"]) or fit(*a, **k))
     return names
 
 
@@ -185,7 +185,7 @@ def test_recipe_of_the_paper_ignores_the_profile_s_departures(monkeypatch):
         seen.append(config)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs, "fit", stop)
+    monkeypatch.setattr(jobs, "fit", stop)
     for recipe in ("profile", "paper"):
         with pytest.raises(KeyboardInterrupt):
             ensure([Run(profile="smoke", cell_type="S01", fold=1, recipe=recipe, seed=7)], devices=["cpu"])
@@ -197,7 +197,7 @@ def test_run_of_other_settings_is_trained_anew(monkeypatch, ready, trained):
     ready(RUN)
     smoke = load_profile("smoke")
     changed = smoke.model_copy(update={"training": smoke.training.model_copy(update={"epochs": 3})})
-    monkeypatch.setattr(runs, "load_profile", lambda name: changed)
+    monkeypatch.setattr(jobs, "load_profile", lambda name: changed)
     assert len(ensure([RUN]).history) == 3 and trained == [RUN.id]
 
 
@@ -212,7 +212,7 @@ def test_run_whose_settings_are_lost_is_trained_anew(folder, ready, trained, con
 
 def with_other_features(patch, cell_type=""):
     """From here on, the feature stores of one cell type, or of all, are of other settings."""
-    open_store = runs.open_store
+    open_store = jobs.open_store
 
     def changed(store):
         settings = store.attrs["settings"] + " " * (cell_type in ("", store.attrs["cell_type"]))
@@ -223,8 +223,8 @@ def with_other_features(patch, cell_type=""):
         data.store = changed(data.store)
         return data
 
-    patch.setattr(runs, "open_store", lambda *args: changed(open_store(*args)))
-    patch.setattr(runs, "load_dataset", load)
+    patch.setattr(jobs, "open_store", lambda *args: changed(open_store(*args)))
+    patch.setattr(jobs, "load_dataset", load)
 
 
 def test_run_made_from_other_features_is_trained_anew(ready, trained, monkeypatch):
@@ -288,7 +288,7 @@ def test_interrupted_run_of_other_features_begins_anew(folder, monkeypatch):
 
 def test_run_killed_while_it_writes_its_results_trains_no_epoch_again(folder, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(InputError, match=f"{RUN.id}: disk broken; check that"):
-        patch.setattr(runs, "predict", lambda *args: (_ for _ in ()).throw(OSError("disk broken")))
+        patch.setattr(jobs, "predict", lambda *args: (_ for _ in ()).throw(OSError("disk broken")))
         ensure([RUN])
     monkeypatch.setattr(train, "train_epoch", None)
     assert len(ensure([RUN]).history) == 2 and [path.name for path in visible(folder)] == [RUN.id]
@@ -359,7 +359,7 @@ GRID = [replace(RUN, cell_type=name, fold=fold) for fold in (1, 2) for name in (
 def test_complete_grid_is_read_without_loading_any_signal(ready, monkeypatch):
     ready(*GRID)
     first = ensure(GRID)
-    monkeypatch.setattr(runs, "load_dataset", None)
+    monkeypatch.setattr(jobs, "load_dataset", None)
     assert_same(ensure(GRID), first)
 
 
@@ -372,7 +372,7 @@ def test_datasets_are_loaded_once_and_none_stays_that_is_not_in_use(monkeypatch,
         in_memory.append([other for other, reference in loaded if reference() is not None])
         return data
 
-    monkeypatch.setattr(runs, "load_dataset", load)
+    monkeypatch.setattr(jobs, "load_dataset", load)
     found = ensure([*GRID, replace(RUN, task="diff", other="S03")])
     assert in_memory == [["S01"], ["S02"], ["S01"], ["S01", "S03"]]
     assert trained[:4] == [run.id for run in (GRID[0], GRID[2], GRID[1], GRID[3])]  # by cell type
@@ -439,11 +439,11 @@ AGNOSTIC = replace(RUN, learn_from=("S02", "S03"))
 
 
 def split(run):
-    return runs.Shelf().split(*runs.plan([run]))
+    return jobs.Shelf().split(*jobs.plan([run]))
 
 
 def test_run_without_other_cell_types_has_the_settings_it_had_before_there_were_any():
-    settings = runs.plan([RUN])[0].settings
+    settings = jobs.plan([RUN])[0].settings
     assert settings["run"] == {"cell_type": "S01", "fold": 1} and "source" not in settings and len(settings["features"]) == 1
     assert settings["training"] == {"epochs": 2, "batch_size": 16, "learning_rate": 3e-4}
 
@@ -483,28 +483,28 @@ def test_run_that_learns_from_its_own_cell_type_is_that_of_the_cell_type(ready):
 
 def test_fewer_genes_are_among_more_and_keep_their_order():
     genes = [f"G{i}" for i in np.random.default_rng(0).permutation(60)]
-    few, more = (runs.drawn(genes, n, seed=1) for n in (10, 30))
+    few, more = (jobs.drawn(genes, n, seed=1) for n in (10, 30))
     assert len(few) == 10 and len(more) == 30 and set(few) < set(more)
     assert more == [gene for gene in genes if gene in set(more)]
-    assert set(runs.drawn(genes[::-1] * 2, 10, seed=1)) == set(few) != set(runs.drawn(genes, 10, seed=2))
-    assert runs.drawn(genes, 60, seed=1) == genes
+    assert set(jobs.drawn(genes[::-1] * 2, 10, seed=1)) == set(few) != set(jobs.drawn(genes, 10, seed=2))
+    assert jobs.drawn(genes, 60, seed=1) == genes
     seen, _ = split(replace(AGNOSTIC, n_genes=10))
     assert [len(part) for part in seen.parts] == [10, 10] and len(set(seen.genes["gene_id"])) == 10
 
 
 def test_few_genes_get_as_many_updates_as_all_by_hand():
     recipe = TrainConfig(epochs=7, batch_size=32, decay=0.85)
-    assert runs.for_fewer(recipe, n_all=600) == replace(recipe, epoch_updates=18)     # 600 // 32; the smaller last batch is dropped
-    assert runs.for_fewer(replace(recipe, drop_last=False), n_all=600).epoch_updates == 19
-    (job,) = runs.plan([replace(RUN, n_genes=20)])
+    assert jobs.for_fewer(recipe, n_all=600) == replace(recipe, epoch_updates=18)     # 600 // 32; the smaller last batch is dropped
+    assert jobs.for_fewer(replace(recipe, drop_last=False), n_all=600).epoch_updates == 19
+    (job,) = jobs.plan([replace(RUN, n_genes=20)])
     assert job.settings["training"]["epoch_updates"] == len(split(RUN)[0]) // 16
-    (job,) = runs.plan([replace(AGNOSTIC, n_genes=20)])
+    (job,) = jobs.plan([replace(AGNOSTIC, n_genes=20)])
     assert job.settings["training"]["epoch_updates"] == len(split(AGNOSTIC)[0]) // 16
 
 
 def test_network_of_another_cell_type_goes_on_pass_by_pass_and_whole_at_a_lower_rate():
-    whole, head, own = (job.settings["training"] for job in runs.plan([TUNED, HEAD, RUN]))
-    assert whole.pop("learning_rate") == pytest.approx(runs.START_RATE * 3e-4) and head.pop("learning_rate") == own.pop("learning_rate") == 3e-4
+    whole, head, own = (job.settings["training"] for job in jobs.plan([TUNED, HEAD, RUN]))
+    assert whole.pop("learning_rate") == pytest.approx(jobs.START_RATE * 3e-4) and head.pop("learning_rate") == own.pop("learning_rate") == 3e-4
     assert head.pop("frozen") and whole == head == own
 
 
@@ -550,7 +550,7 @@ def test_run_is_trained_anew_for_other_features_of_a_cell_type_that_it_learned_f
 
 
 def test_run_whose_source_fails_is_not_begun_and_says_why(folder, monkeypatch, capsys):
-    fit = runs.fit
+    fit = jobs.fit
 
     def fails(*data, name, **options):
         if name == RUN.id:
@@ -558,7 +558,7 @@ def test_run_whose_source_fails_is_not_begun_and_says_why(folder, monkeypatch, c
         return fit(*data, name=name, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "fit", fails)
+        patch.setattr(jobs, "fit", fails)
         found = ensure([TUNED, replace(TUNED, start="S02")])
     (reason,) = found.failures["reason"]
     assert reason.startswith(f"{TUNED.id}: not begun, since what it starts from failed: {RUN.id}: out of memory on cpu")
@@ -569,7 +569,7 @@ def test_run_whose_source_fails_is_not_begun_and_says_why(folder, monkeypatch, c
 
 def test_source_that_goes_meanwhile_is_one_line(folder, ready, monkeypatch):
     ready(RUN)
-    train_run = runs.train_run
+    train_run = jobs.train_run
     monkeypatch.setattr("chromolib.workers.train_run", lambda job, *rest: shutil.rmtree(folder / RUN.id) or train_run(job, *rest))
     with pytest.raises(InputError, match=f"{TUNED.id}: starts from {RUN.id}, which is not there or has changed meanwhile; start again"):
         ensure([TUNED])

@@ -11,8 +11,9 @@ from chromolib import InputError, checkpoints, load_profile, save_weights, studi
 from chromolib.analysis import transfer
 from chromolib.baselines import PEERS
 from chromolib.config import BETTER_SEEDS, PeerConfig, TrainConfig
+from chromolib.jobs import recipe_of
 from chromolib.profile import PROFILES
-from chromolib.runs import Results, recipe_of
+from chromolib.runs import Results
 
 FOUR = (1, 2, 3, 4)
 

@@ -20,8 +20,9 @@ from ..config import BETTER_NETWORK, ModelConfig, Task, TrainConfig
 from ..dataset import GeneDataset, gene_table, load_dataset, open_store
 from ..evaluation import METRIC_NAMES
 from ..genome import profile_genome
+from ..jobs import PEER_BIN_BP, recipe_of, selection_of
 from ..resampling import interval, of_parts, tells
-from ..runs import PEER_BIN_BP, Results, Run, recipe_of, selection_of
+from ..runs import Results, Run
 from ..studies import BETTER, OURS, SCORES, Grid, Study
 from . import comparison, fold_change
 

@@ -23,9 +23,10 @@ from ..checkpoints import Network, load_weights
 from ..config import InputError
 from ..dataset import GeneDataset, load_dataset
 from ..genome import profile_genome
+from ..jobs import Job, Shelf, plan, selection_of
 from ..profile import Profile, load_profile
 from ..resampling import interval, of_parts
-from ..runs import Job, Run, Shelf, plan, selection_of
+from ..runs import Run
 from ..studies import Study, connected, transfers_core
 from ..train import predict, score_of
 from . import ablations, tracks
