@@ -11,7 +11,7 @@ from statsmodels.regression.linear_model import OLS
 
 from chromolib import load_profile, simulate, studies
 from chromolib.analysis import cis_regulation as cis
-from chromolib.analysis import claims, enrichment, pcri
+from chromolib.analysis import claims, curves, enrichment, pcri
 from chromolib.config import ROOT
 from chromolib.dataset import GeneDataset, load_dataset
 from chromolib.features import load as load_store
@@ -79,9 +79,9 @@ def test_profiles_without_states_and_peaks_say_so_and_all_is_empty(profile):
     missing = cis.left_out(study)
     assert cis.cell_types(study) == () and set(missing["cell_type"]) == set(study.record.cell_types) and len(missing)
     table, own, values = cis.numbers(study.record, {}), cis.own_promoter({}), {cis.MEASURED: cis.measured({})}
-    assert cis.compare(values, table, own).empty and cis.curves(values, table, own).empty and cis.by_number(values, table).empty
-    assert cis.choices(study.record, {}, own).empty and cis.rules(study.record).empty and cis.kinds(table) == []
-    verdicts = claims.evaluate(study.record, "07b_cis_regulation", cis.for_claims(values, table, own), cis.by_label(table))
+    assert curves.compare(values, table, own).empty and curves.levels(values, table, own).empty and curves.by_number(values, table).empty
+    assert curves.choices(study.record, {}, own).empty and cis.rules(study.record).empty and cis.kinds(table) == []
+    verdicts = claims.evaluate(study.record, "07b_cis_regulation", curves.for_claims(values, table, own), cis.by_label(table))
     assert set(verdicts["verdict"]) == {"not testable"}
 
 
@@ -119,7 +119,7 @@ def step(n, at=2.5, width=0.2):
 
 @pytest.mark.parametrize(("effect", "verdict"), [(lambda n: 0.7 * n, "additive"), (step, "switch"), (lambda n: 0.0 * n, "no effect")])
 def test_the_curve_that_was_planted_wins_and_the_control_has_none(effect, verdict):
-    found = cis.compare(*made(effect)).set_index("kind")
+    found = curves.compare(*made(effect)).set_index("kind")
     assert found.loc["active", "verdict"] == verdict and found.loc["other", "verdict"] == "no effect"
     row = found.loc["active"]
     if verdict == "additive":
@@ -134,54 +134,54 @@ def test_a_cell_type_without_peaks_still_counts_for_active_pcres():
     both = [pd.concat([own, other], ignore_index=True) for other, own in parts]
     both[1].loc[both[1]["cell_type"] == "D", "EZH2"] = np.nan
     both[0]["group"] = both[0]["cell_type"]
-    found = cis.compare({"value": both[0]}, *both[1:], n_refits=0).set_index("kind")
+    found = curves.compare({"value": both[0]}, *both[1:], n_refits=0).set_index("kind")
     assert found["n"].to_dict() == {"active": 1200, "EZH2": 600, "other": 1200} and found.loc["active", "verdict"] == "additive"
 
 
 def test_fits_are_those_of_statsmodels_and_a_switch_costs_two_parameters_more():
     values, table, promoter = made(step, n_genes=200)
-    given = cis.problem(values["value"], table, promoter, "active")
-    fits = cis.fit(given)
+    given = curves.problem(values["value"], table, promoter, "active")
+    fits = curves.fit(given)
     x = np.column_stack([given.base, 1 / (1 + np.exp((fits.midpoint - given.n) / fits.width))])
     own = OLS(given.y, x).fit()
     assert fits.aic()["switch"] == pytest.approx(own.aic + 4) and fits.aic()["additive"] == fits.additive.aic
-    midpoint, width, curves = cis._switches(given.n)
-    left = [OLS(given.y, np.column_stack([given.base, curve])).fit().ssr for curve in curves.T]
+    midpoint, width, tried = curves._switches(given.n)
+    left = [OLS(given.y, np.column_stack([given.base, curve])).fit().ssr for curve in tried.T]
     best = int(np.argmin(left))
     assert (midpoint[best], width[best]) == (fits.midpoint, fits.width)
-    slope, found, size = cis._curves(given, curves, np.ones(len(given.y)))
+    slope, found, size = curves._curves(given, tried, np.ones(len(given.y)))
     assert (slope, found, size) == (pytest.approx(fits.additive.params[-1]), best, pytest.approx(own.params[-1]))
 
 
 def test_a_gene_that_counts_twice_is_a_gene_that_stands_there_twice():
     values, table, promoter = made(step, n_genes=120)
-    given = cis.problem(values["value"], table, promoter, "active")
-    curves = cis._switches(given.n)[2]
+    given = curves.problem(values["value"], table, promoter, "active")
+    tried = curves._switches(given.n)[2]
     weight = np.random.default_rng(1).integers(0, 3, len(given.y))
-    twice = cis.Problem(*(np.repeat(part, weight, axis=0) for part in given[:3]), given.keys.loc[np.repeat(given.keys.index, weight)])
-    expected = cis._curves(twice, np.repeat(curves, weight, axis=0), np.ones(len(twice.y)))
-    np.testing.assert_allclose(cis._curves(given, curves, weight.astype(float)), expected)
+    twice = curves.Problem(*(np.repeat(part, weight, axis=0) for part in given[:3]), given.keys.loc[np.repeat(given.keys.index, weight)])
+    expected = curves._curves(twice, np.repeat(tried, weight, axis=0), np.ones(len(twice.y)))
+    np.testing.assert_allclose(curves._curves(given, tried, weight.astype(float)), expected)
 
 
 def test_what_each_gene_adds_sums_to_aic_and_its_mean_is_what_claims_compare():
     values, table, promoter = made(step, n_genes=200)
-    given = cis.problem(values["value"], table, promoter, "active")
-    fits = cis.fit(given)
-    parts = cis.per_gene(given, fits)
+    given = curves.problem(values["value"], table, promoter, "active")
+    fits = curves.fit(given)
+    parts = curves.per_gene(given, fits)
     for name, aic in fits.aic().items():
         assert parts[name].sum() == pytest.approx(-aic / 2)
-    row = cis.compare(values, table, promoter, n_refits=0).iloc[0]
+    row = curves.compare(values, table, promoter, n_refits=0).iloc[0]
     assert row["value"] == pytest.approx(fits.aic()["additive"] - fits.aic()["switch"])
     assert row["aic_switch"] == pytest.approx(fits.aic()["switch"] - fits.nothing.aic)
-    scores = cis.for_claims(values, table, promoter).set_index("model")["score"]
+    scores = curves.for_claims(values, table, promoter).set_index("model")["score"]
     assert scores["value: switch, active pCREs"].tolist() == parts["switch"].tolist()
 
 
 def test_levels_are_held_against_curves_by_the_wald_tests_of_statsmodels_with_a_gene_as_cluster():
     values, table, promoter = (twice(part) for part in made(lambda n: 0.2 * n, n_genes=150, noise=2.0))
-    given = cis.problem(values["value"], table, promoter, "active")
-    fits = cis.fit(given)
-    found, number = cis._against_levels(given, fits), np.unique(given.n)
+    given = curves.problem(values["value"], table, promoter, "active")
+    fits = curves.fit(given)
+    found, number = curves._against_levels(given, fits), np.unique(given.n)
     groups = pd.factorize(given.keys["gene_id"])[0]
     theirs = OLS(given.y, fits.free.model.exog).fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True)
     m, k = len(number) - 1, given.base.shape[1]
@@ -206,32 +206,32 @@ def twice(part):
 def test_the_same_genes_in_another_cell_type_make_nothing_surer():
     once = made(lambda n: 0.1 * n)
     both = tuple(map(twice, once))
-    for statistic, tolerance in ((cis.by_number, 1e-9), (cis.curves, 0.02)):     # other levels below 10 genes, another constant
-        first, second = (statistic({"value": values["value"]}, table, *([promoter] if statistic is cis.curves else [])).query("kind == 'active'")
+    for statistic, tolerance in ((curves.by_number, 1e-9), (curves.levels, 0.02)):     # other levels below 10 genes, another constant
+        first, second = (statistic({"value": values["value"]}, table, *([promoter] if statistic is curves.levels else [])).query("kind == 'active'")
                          for values, table, promoter in (once, both))  # fmt: skip
         shared = first.merge(second, on="number", suffixes=("", "_twice")).query("n_twice == 2 * n")
         assert len(shared) > 3
         np.testing.assert_allclose(shared["high_twice"] - shared["low_twice"], shared["high"] - shared["low"], rtol=tolerance)
-    p, p_twice = (cis.compare(*parts, n_resamples=10, n_refits=0).set_index("kind").loc["active", "p_any"] for parts in (once, both))
+    p, p_twice = (curves.compare(*parts, n_resamples=10, n_refits=0).set_index("kind").loc["active", "p_any"] for parts in (once, both))
     assert np.log(p_twice) == pytest.approx(np.log(p), rel=0.2)
 
 
 def test_levels_and_curves_have_the_mean_of_all_values_and_do_not_depend_on_an_offset():
     values, table, promoter = made(step, n_genes=300)
-    found = cis.curves(values, table, promoter).query("kind == 'active'")
+    found = curves.levels(values, table, promoter).query("kind == 'active'")
     y = values["value"]["value"]
     for column in ("value", "additive", "switch"):
         assert np.average(found[column], weights=found["n"]) == pytest.approx(y.mean())
-    moved = cis.curves({"value": values["value"].assign(value=y + 5)}, table, promoter).query("kind == 'active'")
+    moved = curves.levels({"value": values["value"].assign(value=y + 5)}, table, promoter).query("kind == 'active'")
     np.testing.assert_allclose(moved["value"], found["value"] + 5)
-    assert found["n"].sum() == 300 and found["n"].iloc[-1] >= cis.MIN_GENES and (found["low"] < found["value"]).all()
+    assert found["n"].sum() == 300 and found["n"].iloc[-1] >= curves.MIN_GENES and (found["low"] < found["value"]).all()
 
 
 def test_means_by_number_by_hand():
     _, table, _ = made(step, n_genes=60)
     table = table.assign(active=np.repeat([0.0, 1.0, 9.0], [30, 24, 6]), pcres=[0.0, *[8.0] * 59])
     values = {"value": table[KEYS].assign(group="C", value=np.arange(60.0))}
-    found = cis.by_number(values, table).query("kind == 'active'")
+    found = curves.by_number(values, table).query("kind == 'active'")
     assert found["number"].tolist() == [0, 1] and found["n"].tolist() == [29, 30]  # without the gene without pCREs; 9 counts as 1
     assert found["value"].tolist() == [15, 44.5]
     half = stats.t.ppf(0.975, 28) * np.arange(1, 30).std(ddof=1) / np.sqrt(29)
@@ -239,11 +239,11 @@ def test_means_by_number_by_hand():
 
 
 def test_too_few_genes_or_numbers_give_no_curve():
-    values, table, promoter = made(step, n_genes=cis.MIN_ROWS)
-    assert cis.problem(values["value"], table, promoter, "active") is not None
-    assert cis.problem(values["value"].iloc[1:], table, promoter, "active") is None
-    assert cis.problem(values["value"], table.assign(active=1.0), promoter, "active") is None
-    assert cis.problem(values["value"], table.assign(active=np.nan), promoter, "active") is None
+    values, table, promoter = made(step, n_genes=curves.MIN_ROWS)
+    assert curves.problem(values["value"], table, promoter, "active") is not None
+    assert curves.problem(values["value"].iloc[1:], table, promoter, "active") is None
+    assert curves.problem(values["value"], table.assign(active=1.0), promoter, "active") is None
+    assert curves.problem(values["value"], table.assign(active=np.nan), promoter, "active") is None
 
 
 # What was planted
@@ -283,7 +283,7 @@ def test_activation_adds_up_and_repression_is_a_switch_on_sim_and_nothing_is_the
     data, table, promoter, measured = cohorts
     sim = load_profile("sim")
     responses = {"sim": measured["sim"], "null": measured["null"], "planted": cis.planted(sim, data), "best": cis.best_change(sim, measured["sim"])}
-    found = cis.compare(responses, table, promoter, n_refits=20).set_index(["response", "kind"])
+    found = curves.compare(responses, table, promoter, n_refits=20).set_index(["response", "kind"])
     for response in ("sim", "planted", "best"):
         active, bound = found.loc[(response, "active")], found.loc[(response, "EZH2")]
         assert active["verdict"] == "additive" and active["high"] < 0 < active["slope_low"] and active["aic_additive"] < -100
@@ -310,7 +310,7 @@ def test_claims_on_measured_expression_are_seen_on_sim_and_not_on_null(cohorts):
     _, table, promoter, measured = cohorts
     ids = ["active-pcres-raise-expression", "active-pcres-add-up", "polycomb-lowers-expression", "polycomb-is-a-switch"]
     for name, verdict in (("sim", "seen"), ("null", "not seen")):
-        scores = cis.for_claims({cis.MEASURED: measured[name]}, table, promoter)
+        scores = curves.for_claims({cis.MEASURED: measured[name]}, table, promoter)
         found = claims.evaluate(load_profile(name), "07b_cis_regulation", scores, cis.by_label(table), n_resamples=400).set_index("id")
         assert set(found.loc[ids, "verdict"]) == {verdict}, found.loc[ids, ["value", "low", "high", "why"]]
 

@@ -271,7 +271,7 @@ def plot_loci(loci: Sequence[Locus], axes: np.ndarray) -> np.ndarray:
 
 def plot_numbers(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
     """Means by the number of pCREs of a kind with their intervals, an axis for each response and kind in the order of the
-    table; from `cis_regulation.by_number`, or from `cis_regulation.curves`, then with the line and the switch through them."""
+    table; from `curves.by_number`, or from `curves.levels`, then with the line and the switch through them."""
     if table.empty:
         return nothing_to_draw(axes, "no kinds of pCREs are known")
     kinds = list(table["kind"].unique())
@@ -299,7 +299,7 @@ def plot_numbers(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
 
 
 def plot_curve_test(table: pd.DataFrame, ax: Axes) -> Axes:
-    """AIC of a line less that of a switch, with its interval, a row for each response and kind; from `cis_regulation.compare`."""
+    """AIC of a line less that of a switch, with its interval, a row for each response and kind; from `curves.compare`."""
     if table.empty:
         return nothing_to_draw([ax], "no kinds of pCREs are known")[0]
     for y, row in enumerate(table.itertuples()):
