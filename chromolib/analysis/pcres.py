@@ -1,15 +1,19 @@
-"""The pCREs of a cell type: how wide they are, how many a gene has, how far away they lie and how often they touch it.
+"""The pCREs of a cell type: how wide they are, how many a gene has, how far away they lie, how often they touch it, what they carry.
 
-In: a dataset. Out: tidy tables; widths and distances in bp, contact frequency without unit. Tables of a dataset without
-pCREs have their columns and no pairs.
+In: a dataset. Out: tidy tables; widths and distances in bp, contact frequency without unit, marks as signal. Tables of a
+dataset without pCREs have their columns and no pairs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+
 import numpy as np
 import pandas as pd
+import torch
 from statsmodels.stats.proportion import proportion_confint
 
+from ..attention import frame_offset
 from ..dataset import GeneDataset
 from ..genome import Region
 from .comparison import published
@@ -19,6 +23,9 @@ NEAREST_BP = 1000        # where the axis of distances begins; what lies nearer 
 N_BINS = 16              # of histograms on a logarithmic axis
 N_WIDTHS = 40            # bins of width
 MIN_PAIRS = 10           # for quantiles of contact at a distance
+BATCH = 128              # genes at a time: room for every rank of each takes about 0.1 MB a gene
+REACH_BP = 5_000         # of averages around the middle of a pCRE
+MIN_GENES = 5            # that an average holds
 
 
 def pairs(data: GeneDataset) -> pd.DataFrame:
@@ -153,3 +160,84 @@ def _growing(values: pd.Series) -> np.ndarray:
     edges = np.geomspace(low, high if high > low else 2 * low, N_BINS + 1)
     edges[0], edges[-1] = low, max(high, edges[-1])  # not moved by rounding, so that both ends are inside
     return edges
+
+
+# What they carry
+
+
+def marks_at_pcres(data: GeneDataset) -> pd.DataFrame:
+    """Mean signal of each gene's pCREs, over all their narrowest bins: gene_id, then a column for each mark; genes without any
+    have no row."""
+    rows = [signal.mean((0, 1), where=is_there[..., None]) for signal, is_there in _pcres_of(data)]
+    table = pd.DataFrame(rows, columns=list(data.marks))
+    table.insert(0, "gene_id", [gene for gene, n in zip(data.genes["gene_id"], per_gene(data), strict=True) if n])
+    return table
+
+
+def with_marks(table: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.DataFrame:
+    """Rows of genes with pCREs, with a column for each mark: `marks_at_pcres` of their cell type."""
+    found = [marks_at_pcres(genes).assign(cell_type=cell_type) for cell_type, genes in data.items()]
+    signal = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["cell_type", "gene_id"])
+    return table.merge(signal, on=["cell_type", "gene_id"])
+
+
+def around_pcres(data: GeneDataset, groups: Mapping[str, Sequence[str]], *, reach_bp: int = REACH_BP) -> pd.DataFrame:
+    """Mean signal around the middle of the pCREs of some genes (figures 5d, f).
+
+    A pCRE counts as far as it reaches, the pCREs of a gene count together as one. What fewer than MIN_GENES genes reach is
+    left out.
+
+    Parameters
+    ----------
+    groups : mapping
+        Name of a group -> ids of its genes; those without pCREs count nothing.
+
+    Returns
+    -------
+    DataFrame
+        mark, label (the group), offset (bp from the middle, in the direction of the genome), mean, low, high (95 % interval of
+        the mean over genes), n (genes)
+    """
+    tables = [pd.DataFrame(columns=["mark", "label", "offset", "mean", "low", "high", "n"])]
+    for name, ids in groups.items():
+        view = data.select(genes=list(ids))
+        curves = [_around(signal, is_there, view.frame_bp, min(view.bin_bp), reach_bp) for signal, is_there in _pcres_of(view)]
+        if not curves:
+            continue
+        curve = np.stack(curves)                                                            # (g, l, m), NaN beyond reach
+        n = (~np.isnan(curve[..., 0])).sum(0)
+        is_shown = n >= MIN_GENES
+        mean, half = np.nanmean(curve[:, is_shown], axis=0), np.nanstd(curve[:, is_shown], axis=0)
+        half *= 1.96 / np.sqrt(np.maximum(n[is_shown] - 1, 1))[:, None]
+        offset = _offsets(min(view.bin_bp), reach_bp)[is_shown]
+        for k, mark in enumerate(view.marks):
+            tables.append(pd.DataFrame({"mark": mark, "label": name, "offset": offset, "mean": mean[:, k],
+                                        "low": (mean - half)[:, k], "high": (mean + half)[:, k], "n": n[is_shown]}))  # fmt: skip
+    return pd.concat(tables[1:] or tables, ignore_index=True)
+
+
+def _pcres_of(data: GeneDataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of each gene that has pCREs, their signal in the narrowest bins, (r, l, m), and where there is any, (r, l)."""
+    bin_bp = min(data.bin_bp)
+    view = data.select(bin_bp=[bin_bp])
+    for positions in torch.arange(len(view)).split(BATCH):
+        batch = view.batch(positions)
+        for gene, n in enumerate((batch.contact > 0).sum(1).tolist()):
+            if n:
+                yield batch.pcre[bin_bp][gene, :n].double().cpu().numpy(), ~batch.is_padding[bin_bp][gene, :n].cpu().numpy()
+
+
+def _offsets(bin_bp: int, reach_bp: int) -> np.ndarray:
+    """Middle of each bin from -reach to reach, bp."""
+    n = reach_bp // bin_bp
+    return (np.arange(-n, n) + 0.5) * bin_bp
+
+
+def _around(signal: np.ndarray, is_there: np.ndarray, frame_bp: int, bin_bp: int, reach_bp: int) -> np.ndarray:
+    """Mean over the pCREs of one gene by distance from their middle, (l, m); NaN where none of them reaches."""
+    n_bins, frame_bins, half = signal.shape[1], frame_bp // bin_bp, reach_bp // bin_bp
+    at = np.arange(n_bins) + frame_offset(n_bins, frame_bins) - frame_bins // 2 + half      # bin of the curve
+    is_near = (at >= 0) & (at < 2 * half)
+    total, n = np.zeros((2 * half, signal.shape[2])), np.zeros(2 * half)
+    total[at[is_near]], n[at[is_near]] = (signal * is_there[..., None]).sum(0)[is_near], is_there.sum(0)[is_near]
+    return np.divide(total, n[:, None], out=np.full_like(total, np.nan), where=n[:, None] > 0)

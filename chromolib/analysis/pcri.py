@@ -7,32 +7,19 @@ dimension of an embedding, changes in what the network predicts (reg: log2(RPKM 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Literal, NamedTuple, get_args
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
-from .. import companions, evaluation, resampling, studies, train
-from ..attention import frame_offset
-from ..batch import Batch
-from ..config import InputError
+from .. import companions, evaluation, resampling, studies
 from ..dataset import GeneDataset
 from ..model import Chromoformer
 from ..runs import Run
-from . import enrichment, pcres
+from . import embeddings, enrichment, pcres
 
-# How two embeddings are put on one scale; see `distance`.
-Standard = Literal["together", "apart"]
 PAPER_TOP, PAPER_GENES, PAPER_FOLDS = 250, 18_955, 4  # the paper's top genes of each fold and label
 TOP_SHARE = PAPER_TOP / (PAPER_GENES / PAPER_FOLDS / 2)
-BATCH = 128            # genes at a time: room for every rank of each takes about 0.1 MB a gene
-REACH_BP = 5_000       # of averages around the middle of a pCRE
-MIN_GENES = 5          # that an average holds
-N_EXCHANGES = 4        # other genes whose pCREs each gene is read with
 LABELS = ("on", "off")
 # Sets that claims are about: those planted in simulated profiles, whose terms are these with an id (SIM:0000000). Names alone
 # begin those of other sets too: GO has developmental cell growth.
@@ -55,77 +42,7 @@ COLUMNS = (*NAMES[:1], "fold", *NAMES[1:], "n_pcres", "measured", "predicted", "
            "pcri", "pcri_alone", "pcri_own", "pcri_bare", "pcri_together", "pcri_sum", "shift", "pcri_scaled", "own_scaled")  # fmt: skip
 
 
-class Embedded(NamedTuple):
-    """What one network makes of some genes: embeddings, (g, s * d) with resolutions side by side, and predictions, (g,)."""
-
-    promoter: np.ndarray
-    regulatory: np.ndarray   # as the Regulation transformer leaves it
-    alone: np.ndarray        # the same of a gene that is read without its pCREs
-    others: np.ndarray       # the same with the pCREs of other genes, mean over some; NaN where there is no other
-    predicted: np.ndarray
-    without: np.ndarray      # its pCREs
-    exchanged: np.ndarray    # with those of other genes
-
-
-# Embeddings and their distance
-
-
-@torch.no_grad()
-def embed(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> Embedded:
-    """Embeddings and predictions of genes as they are, without their pCREs, and with those of other genes.
-
-    Genes exchange pCREs with others that have about as many. Where it does not matter whose pCREs a gene has, it lies on any side
-    of what it is with those of others, whatever the network makes of promoters and of pCREs in general.
-
-    Raises
-    ------
-    InputError
-        The genes are not as the network reads them, or the network reads no pCREs.
-    """
-    train.check_fits(model.config, data)
-    if not model.config.regulation_layers:
-        raise InputError(f"{data.cell_type}: PCRI of a network that reads no pCREs, expected one trained with contacts; leave the cell type out")
-    model.eval()
-    task = model.config.task
-    data = data.select(task=task).to(next(model.parameters()).device)
-    bare = data.select(max_pcres=0)
-    order = np.lexsort((np.random.default_rng(seed).random(len(data)), pcres.per_gene(data)))
-    parts = []
-    for positions in torch.from_numpy(order).split(BATCH):
-        batch, single = data.batch(positions), bare.batch(positions)
-        promoter, regulatory = model.embed(batch)
-        others, exchanged = _with_others(model, batch)
-        tensors = [*map(_side_by_side, (promoter, regulatory, model.embed(single).regulatory)), others,
-                   train.score(model(batch), task), train.score(model(single), task), exchanged]  # fmt: skip
-        parts.append([tensor.double().cpu().numpy() for tensor in tensors])
-    found = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return Embedded(*(array[np.argsort(order)] for array in found))
-
-
-def distance(promoter: np.ndarray, regulatory: np.ndarray, standard: Standard, moved: np.ndarray | None = None) -> np.ndarray:
-    """Euclidean distance of standardised embeddings, (g,) of (g, d) each.
-
-    "together": each dimension has one mean and SD over both embeddings of all genes. The distance is 0 if and only if nothing
-    happened to a gene, and that of a gene without pCREs is what the transformer does to a promoter alone.
-    "apart": each embedding has its own means and SDs. What happens to all genes alike does not count: what is left is how far
-    a gene changes its place among them. A gene to which nothing happens seems to move where most others do, backwards, so that
-    the distance of a gene without pCREs means nothing by itself.
-
-    Parameters
-    ----------
-    moved : array, (g, d), optional
-        Measure the distance of these from the promoter's embedding, on the scale of `regulatory`.
-
-    Returns
-    -------
-    array, (g,)
-        A dimension that does not vary counts nothing.
-    """
-    if standard not in get_args(Standard):
-        raise InputError(f"standard {standard!r}, expected {' or '.join(get_args(Standard))}")
-    both = np.concatenate([promoter, regulatory])
-    first, second = (both, both) if standard == "together" else (promoter, regulatory)
-    return np.linalg.norm(_scaled(promoter, first) - _scaled(regulatory if moved is None else moved, second), axis=1)
+# PCRI of genes
 
 
 def of_network(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> pd.DataFrame:
@@ -153,10 +70,10 @@ def of_network(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> pd.D
     Source: paper, Results on figure 5, in words; the release computes no PCRI.
     """
     # Deviates: perhaps; our sources say neither which regulatory embedding the paper takes nor what it standardises together.
-    found = embed(model, data, seed=seed)
+    found = embeddings.embed(model, data, seed=seed)
     read, alone, others = (found.promoter + part for part in (found.regulatory, found.alone, found.others))
-    pcri = distance(found.promoter, read, "apart")
-    own = np.linalg.norm((read - others) / _sd(read), axis=1)
+    pcri = embeddings.distance(found.promoter, read, "apart")
+    own = np.linalg.norm((read - others) / embeddings.sd(read), axis=1)
     change, by_others = found.predicted - found.without, found.exchanged - found.without
     genes = data.genes[["gene_id", "symbol"]].reset_index(drop=True)
     return genes.assign(
@@ -165,13 +82,13 @@ def of_network(model: Chromoformer, data: GeneDataset, *, seed: int = 0) -> pd.D
         measured=data.select(task=model.config.task).targets.cpu().numpy().astype(float),
         predicted=found.predicted, pcre_change=change, others_change=by_others, own_change=change - by_others,
         pcri=pcri,
-        pcri_alone=distance(found.promoter, read, "apart", moved=alone),
+        pcri_alone=embeddings.distance(found.promoter, read, "apart", moved=alone),
         pcri_own=own,
-        pcri_bare=distance(found.promoter, found.regulatory, "apart"),
-        pcri_together=distance(found.promoter, found.regulatory, "together"),
-        pcri_sum=distance(found.promoter, read, "together"),
-        shift=np.linalg.norm((read - alone) / _sd(read), axis=1),
-        pcri_scaled=_scaled(pcri, pcri), own_scaled=_scaled(own, own[~np.isnan(own)]),
+        pcri_bare=embeddings.distance(found.promoter, found.regulatory, "apart"),
+        pcri_together=embeddings.distance(found.promoter, found.regulatory, "together"),
+        pcri_sum=embeddings.distance(found.promoter, read, "together"),
+        shift=np.linalg.norm((read - alone) / embeddings.sd(read), axis=1),
+        pcri_scaled=embeddings.scaled(pcri, pcri), own_scaled=embeddings.scaled(own, own[~np.isnan(own)]),
     )  # fmt: skip
 
 
@@ -185,39 +102,6 @@ def of_runs(runs: Iterable[Run], *, seed: int = 0) -> pd.DataFrame:
         return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
     numbers = {name: int if name in ("fold", "n_pcres") else float for name in COLUMNS if name not in NAMES}
     return pd.DataFrame(columns=list(COLUMNS)).astype(numbers)
-
-
-def _side_by_side(embedding: Tensor) -> Tensor:
-    """(s, b, d) -> (b, s * d)."""
-    return embedding.transpose(0, 1).flatten(1)
-
-
-def _with_others(model: Chromoformer, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Regulatory embeddings (b, s * d) and predictions (b,) of promoters with the pCREs of others, mean over those that stand
-    before them in the batch."""
-    has_any = torch.nonzero((batch.contact > 0).any(1)).squeeze(1)
-    embeddings, scores = [], []
-    for step in range(1, 1 + min(N_EXCHANGES, max(len(has_any) - 1, 1))):
-        source = torch.arange(len(batch), device=batch.contact.device)
-        source[has_any] = has_any.roll(step)
-        pcre, is_padding = ({width: tensor[source] for width, tensor in part.items()} for part in (batch.pcre, batch.is_padding))
-        given = replace(batch, pcre=pcre, is_padding=is_padding, contact=batch.contact[source])
-        embeddings.append(_side_by_side(model.embed(given).regulatory))
-        scores.append(train.score(model(given), model.config.task))
-    embedding, score = torch.stack(embeddings).mean(0), torch.stack(scores).mean(0)
-    if len(has_any) == 1:
-        embedding[has_any], score[has_any] = float("nan"), float("nan")
-    return embedding, score
-
-
-def _sd(values: np.ndarray) -> np.ndarray:
-    """Standard deviation over genes; 1 where a dimension does not vary, so that it counts nothing."""
-    sd = values.std(0)
-    return np.where(sd > 0, sd, 1.0)
-
-
-def _scaled(values: np.ndarray, over: np.ndarray) -> np.ndarray:
-    return (values - over.mean(0)) / _sd(over)
 
 
 # Statistics over genes
@@ -379,29 +263,13 @@ def enriched(table: pd.DataFrame, chosen: pd.DataFrame, sets: pd.DataFrame) -> p
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
-def marks_at_pcres(data: GeneDataset) -> pd.DataFrame:
-    """Mean signal of each gene's pCREs, over all their narrowest bins: gene_id, then a column for each mark; genes without any
-    have no row."""
-    rows = [signal.mean((0, 1), where=is_there[..., None]) for signal, is_there in _pcres_of(data)]
-    table = pd.DataFrame(rows, columns=list(data.marks))
-    table.insert(0, "gene_id", [gene for gene, n in zip(data.genes["gene_id"], pcres.per_gene(data), strict=True) if n])
-    return table
-
-
-def with_marks(table: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.DataFrame:
-    """Rows of genes with pCREs, with a column for each mark: `marks_at_pcres` of their cell type."""
-    found = [marks_at_pcres(genes).assign(cell_type=cell_type) for cell_type, genes in data.items()]
-    signal = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["cell_type", "gene_id"])
-    return table.merge(signal, on=["cell_type", "gene_id"])
-
-
 def marks_by_label(carried: pd.DataFrame, chosen: pd.DataFrame, marks: Sequence[str]) -> pd.DataFrame:
     """What pCREs of genes on and off carry: genes (top, all), then as `by_label` with a mark as what, q over all rows.
 
     Parameters
     ----------
     carried : DataFrame
-        From `with_marks`.
+        From `pcres.with_marks`.
     chosen : DataFrame
         The top genes.
     """
@@ -411,68 +279,6 @@ def marks_by_label(carried: pd.DataFrame, chosen: pd.DataFrame, marks: Sequence[
     tables = [by_label(part, known).assign(genes=name) for name, part in (("top", carried[is_chosen]), ("all", carried))]
     table = pd.concat(tables, ignore_index=True)
     return table.assign(q=evaluation.adjusted(table["p"]))[["genes", *table.columns.drop("genes")]]
-
-
-def around_pcres(data: GeneDataset, groups: Mapping[str, Sequence[str]], *, reach_bp: int = REACH_BP) -> pd.DataFrame:
-    """Mean signal around the middle of the pCREs of some genes (figures 5d, f).
-
-    A pCRE counts as far as it reaches, the pCREs of a gene count together as one. What fewer than MIN_GENES genes reach is
-    left out.
-
-    Parameters
-    ----------
-    groups : mapping
-        Name of a group -> ids of its genes; those without pCREs count nothing.
-
-    Returns
-    -------
-    DataFrame
-        mark, label (the group), offset (bp from the middle, in the direction of the genome), mean, low, high (95 % interval of
-        the mean over genes), n (genes)
-    """
-    tables = [pd.DataFrame(columns=["mark", "label", "offset", "mean", "low", "high", "n"])]
-    for name, ids in groups.items():
-        view = data.select(genes=list(ids))
-        curves = [_around(signal, is_there, view.frame_bp, min(view.bin_bp), reach_bp) for signal, is_there in _pcres_of(view)]
-        if not curves:
-            continue
-        curve = np.stack(curves)                                                            # (g, l, m), NaN beyond reach
-        n = (~np.isnan(curve[..., 0])).sum(0)
-        is_shown = n >= MIN_GENES
-        mean, half = np.nanmean(curve[:, is_shown], axis=0), np.nanstd(curve[:, is_shown], axis=0)
-        half *= 1.96 / np.sqrt(np.maximum(n[is_shown] - 1, 1))[:, None]
-        offset = _offsets(min(view.bin_bp), reach_bp)[is_shown]
-        for k, mark in enumerate(view.marks):
-            tables.append(pd.DataFrame({"mark": mark, "label": name, "offset": offset, "mean": mean[:, k],
-                                        "low": (mean - half)[:, k], "high": (mean + half)[:, k], "n": n[is_shown]}))  # fmt: skip
-    return pd.concat(tables[1:] or tables, ignore_index=True)
-
-
-def _pcres_of(data: GeneDataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Of each gene that has pCREs, their signal in the narrowest bins, (r, l, m), and where there is any, (r, l)."""
-    bin_bp = min(data.bin_bp)
-    view = data.select(bin_bp=[bin_bp])
-    for positions in torch.arange(len(view)).split(BATCH):
-        batch = view.batch(positions)
-        for gene, n in enumerate((batch.contact > 0).sum(1).tolist()):
-            if n:
-                yield batch.pcre[bin_bp][gene, :n].double().cpu().numpy(), ~batch.is_padding[bin_bp][gene, :n].cpu().numpy()
-
-
-def _offsets(bin_bp: int, reach_bp: int) -> np.ndarray:
-    """Middle of each bin from -reach to reach, bp."""
-    n = reach_bp // bin_bp
-    return (np.arange(-n, n) + 0.5) * bin_bp
-
-
-def _around(signal: np.ndarray, is_there: np.ndarray, frame_bp: int, bin_bp: int, reach_bp: int) -> np.ndarray:
-    """Mean over the pCREs of one gene by distance from their middle, (l, m); NaN where none of them reaches."""
-    n_bins, frame_bins, half = signal.shape[1], frame_bp // bin_bp, reach_bp // bin_bp
-    at = np.arange(n_bins) + frame_offset(n_bins, frame_bins) - frame_bins // 2 + half      # bin of the curve
-    is_near = (at >= 0) & (at < 2 * half)
-    total, n = np.zeros((2 * half, signal.shape[2])), np.zeros(2 * half)
-    total[at[is_near]], n[at[is_near]] = (signal * is_there[..., None]).sum(0)[is_near], is_there.sum(0)[is_near]
-    return np.divide(total, n[:, None], out=np.full_like(total, np.nan), where=n[:, None] > 0)
 
 
 # What notebooks need besides

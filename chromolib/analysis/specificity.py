@@ -18,7 +18,7 @@ from ..config import InputError
 from ..dataset import GeneDataset
 from ..profile import Profile
 from ..simulate import read_truth
-from . import enrichment, marks, pcri
+from . import enrichment, marks, pcres, pcri
 
 PAPER_VARIABLE = 1000   # of the paper's genes
 LEAST_VARIABLE = 60     # where there are few genes, so that clusters have members
@@ -115,7 +115,7 @@ def differences(table: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.Data
     found = (second - first).dropna()
     ids = found.index.get_level_values("gene_id")
     near = [marks.window_signal(genes.select(genes=ids.tolist()), -2000, 2000) for genes in data.values()]
-    at_pcres = [pcri.marks_at_pcres(genes).set_index("gene_id").reindex(ids).to_numpy() for genes in data.values()]
+    at_pcres = [pcres.marks_at_pcres(genes).set_index("gene_id").reindex(ids).to_numpy() for genes in data.values()]
     return found.assign(marks=_apart(*near), pcre_marks=_apart(*at_pcres)).reset_index()[[*keys, *RANKINGS]]
 
 

@@ -87,7 +87,7 @@ def plot_network_input(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) 
 
 def plot_mean_by_label(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str, around: str = "TSS") -> Sequence[Axes]:
     """Mean signal of each mark around the TSS, genes on (solid) and off (dashed), from `tracks.mean_by_label`; or around the
-    middle of pCREs, from `pcri.around_pcres`."""
+    middle of pCREs, from `pcres.around_pcres`."""
     if table.empty:
         return nothing_to_draw(axes, "too few genes")
     marks = list(table.groupby("mark", sort=False))
