@@ -6,7 +6,6 @@ Axes: `b` resample, `g` gene, `k` column. A value is NaN where it means nothing:
 
 from __future__ import annotations
 
-import itertools
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
@@ -29,6 +28,12 @@ def resamples(n_genes: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]
         n = min(CHUNK, n_resamples - first)
         drawn = rng.integers(n_genes, size=(n, n_genes)) + n_genes * np.arange(n)[:, None]
         yield np.bincount(drawn.ravel(), minlength=n * n_genes).reshape(n, n_genes).astype(np.float64)
+
+
+def with_all(n_genes: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """All genes first, each once, (1, gene), then the `resamples`."""
+    yield np.ones((1, n_genes))
+    yield from resamples(n_genes, n_resamples, seed)
 
 
 def poisson_weights(gene_ids: Sequence[str], n_resamples: int, seed: int) -> np.ndarray:
@@ -180,7 +185,7 @@ def of_parts(parts: Sequence[Sequence[pd.DataFrame]], metric: str, n_resamples: 
         [(genes.get_indexer(part.index), part["target"].to_numpy(), part["score"].to_numpy()) for part in row] for row in parts
     ]
     values = []
-    for weight in itertools.chain([np.ones((1, len(genes)))], resamples(len(genes), n_resamples, seed)):
+    for weight in with_all(len(genes), n_resamples, seed):
         by_part = [[METRICS[metric](target, score, weight[:, at]) for at, target, score in row] for row in arrays]
         values.append(np.moveaxis(np.array(by_part), -1, 0))
     return np.concatenate(values), len(genes)

@@ -42,6 +42,12 @@ def test_resamples_are_those_of_scipy():
     np.testing.assert_allclose(weight @ values / 30, peer, rtol=1e-12)
 
 
+def test_all_genes_come_before_resamples():
+    first, *others = resampling.with_all(30, 120, seed=7)
+    np.testing.assert_array_equal(first, np.ones((1, 30)))
+    np.testing.assert_array_equal(np.concatenate(others), np.concatenate(list(resampling.resamples(30, 120, seed=7))))
+
+
 def test_what_means_nothing_is_nan():
     weight = np.array([[1.0, 1, 0, 0], [1, 1, 1, 1]])
     label, score = np.array([1, 1, 0, 0]), np.array([1.0, 1, 2, 3])

@@ -257,10 +257,10 @@ def maxima(found: Attributions, marks: Sequence[str], *, n_resamples: int = 1000
     """
     values, offset = coarser(found)
     on = values[(found.genes["label"] == 1).to_numpy()]
-    total = [np.ones((1, len(on))), *resampling.resamples(len(on), n_resamples, seed)]
+    weights = [*resampling.with_all(len(on), n_resamples, seed)]
     rows = []
     for k, mark in enumerate(marks):
-        mean = np.concatenate([weight @ on[..., k] for weight in total]) / len(on)           # (1 + b, l)
+        mean = np.concatenate([weight @ on[..., k] for weight in weights]) / len(on)         # (1 + b, l)
         place = offset[mean.argmax(1)]
         sides = [mean[0, _is_side(offset, side)].sum() for side in SIDES.values()]
         rows.append((mark, place[0], *np.quantile(place[1:], (0.025, 0.975)), mean[0].max(), *sides, len(on)))

@@ -16,7 +16,7 @@ from scipy.spatial.distance import squareform
 
 from ..config import InputError
 from ..dataset import GeneDataset
-from ..resampling import ranks, resamples
+from ..resampling import ranks, resamples, with_all
 
 WINDOWS = ((-2000, 2000), (4000, 6000))  # the paper's figure 4: around the TSS, and where H3K36me3 tells most
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
@@ -86,8 +86,7 @@ def ranking(data: GeneDataset, *, n_resamples: int = N_RESAMPLES, seed: int = 0)
     for window, genes, signal in _windows(data):
         is_on = (genes["label"] == 1).to_numpy()
         expression = genes["expression"].to_numpy()
-        value = _tell(signal, is_on, expression, np.ones((1, len(genes))))[0]               # (statistic, m)
-        draws = [_tell(signal, is_on, expression, weight) for weight in resamples(len(genes), n_resamples, seed)]
+        (value,), *draws = (_tell(signal, is_on, expression, weight) for weight in with_all(len(genes), n_resamples, seed))
         low, high = _interval(draws)
         for i, statistic in enumerate(("on_minus_off", "roc_auc", "spearman")):
             tables.append(pd.DataFrame({"window": window, "mark": list(data.marks), "statistic": statistic,
@@ -109,8 +108,7 @@ def correlation(data: GeneDataset, *, n_resamples: int = N_RESAMPLES, seed: int 
     """
     _, genes, signal = next(_windows(data))
     values = np.column_stack([signal, genes["expression"]])
-    r = _spearman(values, np.ones((1, len(genes))))[0]
-    draws = [_spearman(values, weight) for weight in resamples(len(genes), n_resamples, seed)]
+    (r,), *draws = (_spearman(values, weight) for weight in with_all(len(genes), n_resamples, seed))
     low, high = _interval(draws)
     order = [*_leaves(r[:-1, :-1]), len(data.marks)]
     names = [*data.marks, EXPRESSION]

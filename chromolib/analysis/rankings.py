@@ -206,7 +206,7 @@ def _pooled(table: pd.DataFrame, n_resamples: int, seed: int) -> tuple[dict[str,
     if not 0 < first["is_planted"].sum() < len(first):
         return {}, ()
     genes = pd.Index(first["gene_id"].unique())
-    weights = np.concatenate([np.ones((1, len(genes))), *resampling.resamples(len(genes), n_resamples, seed)])
+    weights = np.concatenate([*resampling.with_all(len(genes), n_resamples, seed)])
     values = {}
     for ranking, part in table.groupby("ranking", sort=False):
         gene, label, score = genes.get_indexer(part["gene_id"]), part["is_planted"].to_numpy(float), part["score"].to_numpy()
@@ -223,7 +223,7 @@ def _within(table: pd.DataFrame, n_resamples: int, seed: int) -> tuple[dict[str,
     if found.empty:
         return {}, ()
     wide = found.pivot(index="gene_id", columns="ranking", values="score")[list(found["ranking"].unique())]
-    weights = np.concatenate([np.ones((1, len(wide))), *resampling.resamples(len(wide), n_resamples, seed)])
+    weights = np.concatenate([*resampling.with_all(len(wide), n_resamples, seed)])
     means = weights @ wide.to_numpy() / len(wide)                                            # (1 + b, ranking)
     share = found[found["ranking"] == wide.columns[0]]
     pairs = table[(table["ranking"] == wide.columns[0]) & table["gene_id"].isin(wide.index)]
@@ -264,7 +264,7 @@ def _correlations(part: pd.DataFrame, n_resamples: int, seed: int) -> Sequence[f
         if np.ptp(x) == 0:
             found += [np.nan] * 3
             continue
-        chunks = [np.ones((1, len(genes))), *resampling.resamples(len(genes), n_resamples, seed)]
-        drawn = np.concatenate([measure(x, y, chunk[:, gene]) for chunk in chunks])
+        weights = resampling.with_all(len(genes), n_resamples, seed)
+        drawn = np.concatenate([measure(x, y, weight[:, gene]) for weight in weights])
         found += resampling.interval(drawn)
     return [*found, len(part), len(genes)]

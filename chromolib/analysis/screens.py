@@ -96,7 +96,7 @@ def correlation(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) 
     if len(genes) < 2 or table["effect"].nunique() < 2:
         return pd.DataFrame(columns=["value", "low", "high", "pairs", "genes"])
     gene, x, y = genes.get_indexer(table["gene_id"]), table["effect"].to_numpy(float), table["change"].to_numpy(float)
-    weights = [np.ones((1, len(genes))), *resampling.resamples(len(genes), n_resamples, seed)]
+    weights = resampling.with_all(len(genes), n_resamples, seed)
     drawn = np.concatenate([resampling.spearman(x, y, weight[:, gene]) for weight in weights])
     return pd.DataFrame([(*resampling.interval(drawn), len(table), len(genes))], columns=["value", "low", "high", "pairs", "genes"])
 

@@ -10,8 +10,6 @@ all of them have wrong in common; so it is no interval for the measured value, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
@@ -105,7 +103,7 @@ def _resampled(values: pd.Series, gene_ids: pd.Series, n_resamples: int, seed: i
     """Mean of the values, then of resamples of genes, each with its values in all cell types, (1 + n_resamples,)."""
     by_gene_id = values.groupby(gene_ids, sort=False)
     total, count = by_gene_id.sum().to_numpy(), by_gene_id.size().to_numpy()
-    weights: Sequence[np.ndarray] = [np.ones((1, len(total))), *resampling.resamples(len(total), n_resamples, seed)]
+    weights = resampling.with_all(len(total), n_resamples, seed)
     return np.concatenate([weight @ total / (weight @ count) for weight in weights])
 
 
