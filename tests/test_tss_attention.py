@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from chromolib import Chromoformer, GeneDataset, InputError, ModelConfig, inputs, load_profile, studies
-from chromolib.analysis import attention, claims
+from chromolib.analysis import attention, claims, tracks
 from chromolib.config import MARKS
 from chromolib.runs import Run
 from chromolib.studies import OURS
@@ -150,7 +150,7 @@ def test_maximum_is_located_with_an_interval_and_apart_from_the_tss():
 def test_groups_of_too_few_genes_have_no_interval():
     rows, label = np.random.default_rng(0).uniform(size=(4, 1, 20)), np.array([1, 0, 0, 0])
     table = attention.maxima(sums_of(rows, label)).query("bins == '2000' and head == '1' and where == 'anywhere'").set_index("genes")
-    assert table.loc["on", "offset"] == attention.offsets(20, 2000)[rows[0, 0].argmax()]     # there is a place
+    assert table.loc["on", "offset"] == tracks.offsets(20, 2000)[rows[0, 0].argmax()]     # there is a place
     assert table.loc["on", ["low", "high", "in_body"]].isna().all()
 
 

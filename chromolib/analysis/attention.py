@@ -25,7 +25,7 @@ from ..runs import Run
 from ..simulate import read_truth
 from ..studies import OURS, SCORES, Grid, Study
 from . import marks
-from .tracks import example_gene, find_gene
+from .tracks import example_gene, find_gene, offsets
 
 MARK = "H3K36me3"       # marks the bodies of genes that are transcribed; figure 4h takes it away
 BODY_BP = (4000, 6000)  # downstream of the TSS: where the paper has the maximum
@@ -72,8 +72,7 @@ def example(study: Study, data: GeneDataset) -> pd.Series:
 
 def gene_maps(model: Chromoformer, data: GeneDataset, gene: str) -> pd.DataFrame:
     """The attention maps of one gene: bin_bp, head (from 1), query and key (offsets), attention (of query to key, over even)."""
-    row = data.genes.index[data.genes["gene_id"] == find_gene(data, gene)["gene_id"]][0]
-    maps = model.attention_maps(data.select(max_pcres=0).batch([row]))
+    maps = model.attention_maps(data.select(max_pcres=0).batch([find_gene(data, gene).name]))
     return pd.concat([_map_table(bin_bp, found[0].cpu().numpy()) for bin_bp, found in maps.items()], ignore_index=True)
 
 
@@ -96,11 +95,6 @@ def gene_exons(profile: Profile, data: GeneDataset, gene: str) -> pd.DataFrame:
     edges = np.sort((table[["start", "end"]].to_numpy(np.int64) - row["tss"]) * (-1 if row["strand"] == "-" else 1), axis=1)
     table = table.assign(start=edges[:, 0].clip(-half, half), end=edges[:, 1].clip(-half, half))
     return table.loc[table["end"] > table["start"], ["transcript", "start", "end"]].reset_index(drop=True)
-
-
-def offsets(n_bins: int, bin_bp: int) -> np.ndarray:
-    """Middle of each bin of a window, in bp from the TSS, which is where the middle bin begins."""
-    return (np.arange(n_bins) - n_bins // 2 + 0.5) * bin_bp
 
 
 # All genes, in one pass

@@ -17,6 +17,7 @@ from scipy.spatial.distance import squareform
 from ..config import InputError
 from ..dataset import GeneDataset
 from ..resampling import ranks, resamples, with_all
+from .tracks import offsets
 
 WINDOWS = ((-2000, 2000), (4000, 6000))  # the paper's figure 4: around the TSS, and where H3K36me3 tells most
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
@@ -34,7 +35,7 @@ def window_signal(data: GeneDataset, start_bp: int, end_bp: int) -> np.ndarray:
     view = data.select(max_pcres=0, bin_bp=[bin_bp])
     batch = view.batch(range(len(view)))
     mean = data.mean_of(batch.promoter[bin_bp].cpu().numpy().astype(np.float64))           # (g, l, m)
-    offset = (np.arange(mean.shape[1]) - mean.shape[1] // 2 + 0.5) * bin_bp
+    offset = offsets(mean.shape[1], bin_bp)
     is_on_chromosome = np.ones(mean.shape[:2], bool)
     if bin_bp in batch.is_promoter_padding:
         is_on_chromosome = ~batch.is_promoter_padding[bin_bp].cpu().numpy()

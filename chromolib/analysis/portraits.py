@@ -17,7 +17,7 @@ from ..config import InputError
 from ..dataset import GeneDataset
 from ..model import Chromoformer
 from ..runs import Run
-from . import attention, rankings, tracks
+from . import rankings, tracks
 
 N_GENES = 12
 BIN_BP = 400    # of tracks: narrower ones would not be told apart on a screen
@@ -101,7 +101,7 @@ def _attention(model: Chromoformer, held_out: GeneDataset, gene_id: str, regions
     for bin_bp, paid in found.items():
         weight = paid.weight[0].mean(0).cpu().numpy()                              # (l,)
         n_bins = len(weight)
-        offset = attention.offsets(n_bins, bin_bp)
+        offset = tracks.offsets(n_bins, bin_bp)
         middle = tss + offset * (-1 if row["strand"] == "-" else 1)
         parts.append(pd.DataFrame({"bin_bp": bin_bp, "offset": offset, "x_start": middle - bin_bp / 2, "x_end": middle + bin_bp / 2, "attention": weight * n_bins}))
     return pd.concat(parts, ignore_index=True).sort_values(["bin_bp", "x_start"], ignore_index=True)

@@ -61,7 +61,7 @@ def summary(data: GeneDataset) -> pd.DataFrame:
     """
     depth = promoter_depth(data, BIN_BP)
     signal = np.log1p(depth)
-    offset = (np.arange(depth.shape[1]) - depth.shape[1] // 2 + 0.5) * BIN_BP
+    offset = tracks.offsets(depth.shape[1], BIN_BP)
     near, body = np.abs(offset) < 1000, (offset > 2000) & (offset < 20_000)
     is_on = (data.genes["label"] == 1).to_numpy()
     rows = []

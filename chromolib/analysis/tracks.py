@@ -19,12 +19,17 @@ GAP_BP = 2000  # between the regions of a gene in a figure, whatever their dista
 
 
 def find_gene(data: GeneDataset, gene: str) -> pd.Series:
-    """The row of `data.genes` with this gene id or symbol."""
+    """The row of `data.genes` with this gene id or symbol; its name is the gene's position."""
     genes = data.genes
     found = genes[(genes["gene_id"] == gene) | (genes["symbol"] == gene)]
     if len(found) != 1:
         raise InputError(f"{data.cell_type}: gene {gene!r} found {len(found)} times among {len(genes):,}, expected once; data.genes lists them")
     return found.iloc[0]
+
+
+def offsets(n_bins: int, bin_bp: int) -> np.ndarray:
+    """Middle of each bin of a window, in bp from the TSS, which is where the middle bin begins."""
+    return (np.arange(n_bins) - n_bins // 2 + 0.5) * bin_bp
 
 
 def gene_regions(data: GeneDataset, gene: str) -> pd.DataFrame:
@@ -120,13 +125,10 @@ def _squeezed(position: np.ndarray | pd.Series, regions: pd.DataFrame) -> np.nda
 
 def network_input(data: GeneDataset, gene: str) -> pd.DataFrame:
     """The promoter as the network reads it: bin_bp, mark, offset (bp from the TSS, downstream positive), signal."""
-    row = find_gene(data, gene)
-    position = data.genes.index[data.genes["gene_id"] == row["gene_id"]][0]
     tables = []
-    for bin_bp, signal in data.batch([position]).promoter.items():
+    for bin_bp, signal in data.batch([find_gene(data, gene).name]).promoter.items():
         signal = signal[0].cpu().numpy()                       # (l, m)
-        offset = (np.arange(len(signal)) - len(signal) // 2 + 0.5) * bin_bp
-        table = pd.DataFrame(signal, index=offset, columns=list(data.marks)).rename_axis("offset").reset_index()
+        table = pd.DataFrame(signal, index=offsets(len(signal), bin_bp), columns=list(data.marks)).rename_axis("offset").reset_index()
         tables.append(table.melt("offset", var_name="mark", value_name="signal").assign(bin_bp=bin_bp))
     return pd.concat(tables, ignore_index=True)[["bin_bp", "mark", "offset", "signal"]]
 
@@ -164,8 +166,7 @@ def mean_by_label(data: GeneDataset, bin_bp: int) -> pd.DataFrame:
     """Mean signal around the TSS of genes that are on and off: mark, label, offset (bp, downstream positive), mean, low,
     high (95 % interval of the mean), n."""
     signal = data.batch(range(len(data))).promoter[bin_bp].cpu().numpy()       # (gene, l, m)
-    offset = (np.arange(signal.shape[1]) - signal.shape[1] // 2 + 0.5) * bin_bp
-    return means_by_label(signal, data.genes["label"], offset, data.marks)
+    return means_by_label(signal, data.genes["label"], offsets(signal.shape[1], bin_bp), data.marks)
 
 
 def means_by_label(values: np.ndarray, labels: pd.Series, offset: np.ndarray, marks: Sequence[str]) -> pd.DataFrame:
