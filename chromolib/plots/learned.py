@@ -13,11 +13,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Arc
 from matplotlib.ticker import MultipleLocator
 
 from ..analysis.tracks import Locus
-from .signal import plot_locus
+from .signal import draw_arcs, name_regions, plot_locus
 from .style import (
     KIND_STYLES,
     MANY_POINTS,
@@ -27,10 +26,12 @@ from .style import (
     PCRE,
     WHOLE_WINDOW,
     draw_by_label,
-    model_colour,
+    hide_left_over,
     name_points,
+    name_rows,
     new_figure,
     nothing_to_draw,
+    variant_colour,
 )
 
 # Kinds of pCREs in the colour of the mark that they carry; those that a protein of Polycomb binds in that of H3K27me3.
@@ -95,7 +96,7 @@ def plot_attention(table: pd.DataFrame, maxima: pd.DataFrame, axes: np.ndarray, 
     if model not in set(table["model"]):
         return nothing_to_draw(list(axes.flat), f"no network “{model}”")
     table = table[table["head"] != "both"]
-    colour = MARK_COLOURS.get(model.removeprefix("without ")) or model_colour(model)
+    colour = variant_colour(model)
     for (bin_bp, head), ax in zip(table[["bin_bp", "head"]].drop_duplicates().sort_values("head", kind="stable").to_numpy(), axes.flat, strict=True):
         here = table[(table["bin_bp"] == bin_bp) & (table["head"] == head)]
         rest = here[(here["model"] == control) & (here["genes"] == "on")]
@@ -122,7 +123,7 @@ def plot_on_less_off(table: pd.DataFrame, planted: pd.DataFrame, axes: Sequence[
     table = table[(table["head"] == "both") & (table["genes"] == "on - off")]
     for ax, (bin_bp, part) in zip(axes, table.groupby("bin_bp", sort=False), strict=True):
         for model, rows in part.groupby("model", sort=False):
-            colour = MARK_COLOURS.get(model.removeprefix("without ")) or model_colour(model)
+            colour = variant_colour(model)
             ax.fill_between(rows["offset"] / 1e3, rows["low"], rows["high"], color=colour, alpha=0.2, lw=0)
             ax.plot(rows["offset"] / 1e3, rows["value"], color=colour, lw=1.3, ls=CONTROL_LINES.get(model, "-"), label=model)
         _mark_body(ax, part["offset"])
@@ -159,9 +160,7 @@ def plot_drawn(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
             ax.plot(np.exp(row.value), y, "o" if row.head == heads[0] else "D", ms=4, color=colour)
         ax.set_xscale("log", base=2)
         ax.xaxis.set_major_formatter("{x:g}")
-        ax.set_yticks(range(len(all_marks)), all_marks)
-        ax.set_ylim(len(all_marks) - 0.5, -0.5)
-        ax.tick_params(axis="y", length=0, labelleft=ax is axes[0])
+        name_rows(ax, all_marks, is_first=ax is axes[0])
         ax.set_title(f"bins of {bin_bp:,} bp", loc="left", fontsize=9)
     axes[0].figure.supxlabel("attention of a bin with one SD more of the mark, over that of the same bin without", fontsize=9)
     return axes
@@ -291,8 +290,7 @@ def plot_numbers(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
             ax.xaxis.set_major_locator(MultipleLocator(1))
             if kind == kinds[0]:
                 ax.set_ylabel(response, fontsize=8)
-    for ax in axes[len(panels) * len(kinds) :]:
-        ax.set_visible(False)
+    hide_left_over(axes, len(panels) * len(kinds))
     if "additive" in table:
         axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8, frameon=False)
     return axes
@@ -323,8 +321,7 @@ def plot_attribution(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) ->
         ax.axvline(0, color="black", lw=0.6, ls=":")
         ax.axhline(0, color="#bbbbbb", lw=0.6)
         ax.set_title(mark, loc="left", fontsize=9)
-    for ax in axes[len(marks) :]:
-        ax.set_visible(False)
+    hide_left_over(axes, len(marks))
     axes[0].figure.supylabel(f"mean attribution, {unit}", fontsize=9)
     axes[0].figure.supxlabel("distance from TSS (kb)", fontsize=9)
     return axes
@@ -353,12 +350,9 @@ def plot_mark_changes(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) -
             colour, y = MARK_COLOURS.get(row.mark, OTHER), marks.index(row.mark) + (-0.15 if row.label == "on" else 0.15)
             ax.plot([row.low, row.high], [y, y], color=colour, lw=1.4)
             ax.plot(row.mean, y, "o", ms=4.5, mec=colour, mew=1.2, mfc=colour if row.label == "on" else "white")
-        ax.set_yticks(range(len(marks)), marks)
-        ax.set_ylim(len(marks) - 0.5, -0.5)
-        ax.tick_params(axis="y", length=0, labelleft=ax is axes[0])
+        name_rows(ax, marks, is_first=ax is axes[0])
         ax.set_title(f"removed in {where}", loc="left", fontsize=9)
-    for ax in axes[table["where"].nunique() :]:
-        ax.set_visible(False)
+    hide_left_over(axes, table["where"].nunique())
     axes[0].figure.supxlabel(f"mean change, {unit}", fontsize=9)
     handles = [Line2D([], [], color=OTHER, marker="o", ms=4.5, lw=1.4, mfc=OTHER if label == "on" else "white", label=f"genes {label}") for label in ("on", "off")]
     axes[0].figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=8, frameon=False)
@@ -376,9 +370,7 @@ def plot_precision(table: pd.DataFrame, axes: Sequence[Axes], *, networks: Seque
             colour = MODEL_COLOURS["Chromoformer"] if row.ranking in networks else WHOLE_WINDOW
             ax.plot([row.low, row.high], [y, y], color=colour, lw=1.4)
             ax.plot(row.value, y, "o", ms=5, color=colour)
-        ax.set_yticks(range(len(part)), part["ranking"])
-        ax.set_ylim(len(part) - 0.5, -0.5)
-        ax.tick_params(axis="y", length=0, labelleft=ax is axes[0])
+        name_rows(ax, part["ranking"], is_first=ax is axes[0])
         ax.set_title(f"{metric}, {part['pairs'].iloc[0]:,} pairs of {part['genes'].iloc[0]} genes", loc="left", fontsize=9)
         ax.set_xlabel("average precision")
     return axes
@@ -397,8 +389,7 @@ def plot_contributions(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Ax
         ax.axhline(0, color="#bbbbbb", lw=0.6)
         ax.axvline(0, color="#bbbbbb", lw=0.6)
         ax.set_title(ranking, loc="left", fontsize=9)
-    for ax in axes[table["ranking"].nunique() :]:
-        ax.set_visible(False)
+    hide_left_over(axes, table["ranking"].nunique())
     axes[0].set_ylabel("predicted")
     axes[0].legend(fontsize=8, markerscale=2)
     axes[0].figure.supxlabel("planted contribution (log2 RPKM)", fontsize=9)
@@ -413,23 +404,18 @@ def plot_gene_scores(regions: pd.DataFrame, track: pd.DataFrame, axes: Sequence[
     """
     promoter, pcres = regions.iloc[0], regions.iloc[1:]
     tss = (promoter["x_start"] + promoter["x_end"]) / 2
-    middle, top = (pcres["x_start"] + pcres["x_end"]) / 2, pcres["contribution"].abs().max()
-    span = (middle - tss).abs()
-    for x, width, contribution in zip(middle, span, pcres["contribution"], strict=True):
-        axes[0].add_patch(Arc(((x + tss) / 2, 0), width, 2 * width / max(span.max(), 1), theta1=0, theta2=180,
-                              lw=0.4 + 4 * abs(contribution) / max(top, 1e-9), color=SIGN_COLOURS[contribution > 0]))  # fmt: skip
+    contributions = pcres["contribution"]
+    draw_arcs(pcres, axes[0], tss=tss, lines=0.4 + 4 * contributions.abs() / max(contributions.abs().max(), 1e-9),
+              colours=[SIGN_COLOURS[contribution > 0] for contribution in contributions])  # fmt: skip
+    for x, contribution in zip((pcres["x_start"] + pcres["x_end"]) / 2, contributions, strict=True):
         axes[0].text(x, -0.06, f"{contribution:+.2f}", ha="center", va="top", fontsize=7, rotation=60)
     axes[0].set_ylim(-0.35, 1.1)
-    axes[0].set_axis_off()
     for is_up, colour in SIGN_COLOURS.items():
         part = track[(track["value"] > 0) == is_up]
         axes[1].bar(part["x"], part["value"], width=part["end"] - part["start"], color=colour, lw=0)
     axes[1].hlines([0] * len(regions), regions["x_start"], regions["x_end"], color="black", lw=0.8)
     axes[1].axvline(tss, color="black", lw=0.6, ls=":")
-    names = ["TSS", *(f"{distance / 1e3:+,.0f}" for distance in pcres["distance"])]
-    axes[1].set_xticks((regions["x_start"] + regions["x_end"]) / 2, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=7)
-    axes[1].set_xlim(regions["x_start"].min(), regions["x_end"].max())                     # shared by both
-    axes[1].set_xlabel("regions in genome order, all at one scale; labels of pCREs: distance of their middle from the TSS (kb)")
+    name_regions(regions, axes[1])
     axes[1].set_ylabel(f"attribution, {unit}")
     return axes
 
@@ -450,7 +436,6 @@ def plot_spread(errors: pd.DataFrame, coverage: pd.DataFrame, axes: Sequence[Axe
         axes[1].plot([row.low, row.high], [y, y], color=colour, lw=1.4)
         axes[1].plot(row.value, y, "o", ms=5, color=colour)
     axes[1].axvline(coverage["should"].iloc[0], color="black", lw=0.6, ls=":")
-    axes[1].set_yticks(range(len(coverage)), coverage["interval"])
-    axes[1].set(xlim=(0, 1), ylim=(len(coverage) - 0.5, -0.5), xlabel="share of genes inside of their interval")
-    axes[1].tick_params(axis="y", length=0)
+    name_rows(axes[1], coverage["interval"])
+    axes[1].set(xlim=(0, 1), xlabel="share of genes inside of their interval")
     return axes

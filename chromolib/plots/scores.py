@@ -18,12 +18,14 @@ from .style import (
     COLUMN_NAMES,
     KIND_STYLES,
     MANY_POINTS,
-    MARK_COLOURS,
     MODEL_COLOURS,
     OTHER,
+    hide_left_over,
     model_colour,
     name_points,
+    name_rows,
     nothing_to_draw,
+    variant_colour,
 )
 
 VERDICTS = {  # colour and shape
@@ -118,9 +120,7 @@ def plot_intervals(table: pd.DataFrame, axes: Sequence[Axes], *, metrics: Sequen
             ax.plot(record.value, y, "o", ms=4.5, mec=colour, mew=1.2, mfc="white" if record.simulated else colour)
         if ax.lines and ax.get_xlim()[0] < 0 < ax.get_xlim()[1]:
             ax.axvline(0, color="black", lw=0.6, ls=":", zorder=1)
-        ax.set_yticks(range(len(rows)), rows)
-        ax.set_ylim(len(rows) - 0.5, -0.5)
-        ax.tick_params(axis="y", length=0, labelleft=ax is axes[0])
+        name_rows(ax, rows, is_first=ax is axes[0])
         ax.set_xlabel(COLUMN_NAMES.get(metric, metric))
     handles = [Line2D([], [], color=model_colour(model), marker="o", ms=4.5, lw=1.4, label=model) for model in models]
     if table["simulated"].any():
@@ -146,9 +146,7 @@ def plot_claims(table: pd.DataFrame, ax: Axes) -> Axes:
         else:
             ax.plot([row.low - row.threshold, row.high - row.threshold], [y, y], color=colour, lw=1.4)
             ax.plot(row.value - row.threshold, y, **style)
-    ax.set_yticks(range(len(table)), table["figure"] + "  " + table["id"])
-    ax.set_ylim(len(table) - 0.5, -0.5)
-    ax.tick_params(axis="y", length=0)
+    name_rows(ax, table["figure"] + "  " + table["id"])
     ax.set_xlabel("difference of the metric, beyond the claim's threshold")
     handles = [
         Line2D([], [], color=colour, marker=shape, ms=5, lw=0 if verdict == "not testable" else 1.4, label=verdict,
@@ -194,8 +192,7 @@ def plot_fold_change(predictions: pd.DataFrame, axes: Sequence[Axes], *, models:
     if shown.empty:
         return nothing_to_draw(axes)
     end = 1.05 * max(shown["target"].abs().max(), shown["score"].abs().max())
-    for ax in axes[len(models) :]:
-        ax.set_visible(False)
+    hide_left_over(axes, len(models))
     for ax, model in zip(axes, models, strict=False):
         table = shown[shown["model"] == model]
         ax.plot([-end, end], [-end, end], color="#bbbbbb", lw=0.8, ls="--")
@@ -228,14 +225,12 @@ def plot_model_changes(table: pd.DataFrame, ax: Axes, *, folds: pd.DataFrame) ->
         return nothing_to_draw([ax])[0]
     ax.axvline(0, color="black", lw=0.6, ls=":")
     for y, row in enumerate(table.itertuples()):
-        colour = MARK_COLOURS.get(row.model.removeprefix("without ")) or model_colour(row.model)
+        colour = variant_colour(row.model)
         single = folds.loc[folds["model"] == row.model, "value"]
         ax.plot(single, [y + 0.25] * len(single), "o", ms=3.5, color=colour, alpha=0.6, mew=0)
         ax.plot([row.low, row.high], [y, y], color=colour, lw=1.4)
         ax.plot(row.value, y, "o", ms=5, color=colour)
-    ax.set_yticks(range(len(table)), table["model"])
-    ax.set_ylim(len(table) - 0.5, -0.5)
-    ax.tick_params(axis="y", length=0)
+    name_rows(ax, table["model"])
     ax.locator_params(axis="x", nbins=6)
     metric, beside = table[["metric", "beside"]].iloc[0]
     ax.set_xlabel(f"{COLUMN_NAMES.get(metric, metric)}, minus that of “{beside}”")
@@ -263,9 +258,7 @@ def plot_folds(table: pd.DataFrame, axes: Sequence[Axes], *, metrics: Sequence[s
             if len(values):
                 ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], color="black", lw=1.2)
             ax.plot(values, np.full(len(values), y), "o", ms=5, color=colour, alpha=0.8, mew=0)
-        ax.set_yticks(range(len(models)), models)
-        ax.set_ylim(len(models) - 0.5, -0.5)
-        ax.tick_params(axis="y", length=0, labelleft=ax is axes[0])
+        name_rows(ax, models, is_first=ax is axes[0])
         ax.set_xlabel(COLUMN_NAMES.get(metric, metric))
         ax.grid(axis="y", color="#eeeeee", lw=0.8)
         ax.set_axisbelow(True)
@@ -320,8 +313,7 @@ def plot_kinds_by_window(table: pd.DataFrame, axes: Sequence[Axes], *, kind: str
         _label_windows(ax, table["window_bp"])
         ax.set(xlabel="", ylim=(low - 0.05 * (high - low), high + 0.05 * (high - low)))
         ax.set_title(model, loc="left", fontsize=9)
-    for ax in axes[len(models) :]:
-        ax.set_visible(False)
+    hide_left_over(axes, len(models))
     figure = axes[0].figure
     figure.supxlabel("window (kb)", fontsize=9)
     figure.supylabel(label, fontsize=9)

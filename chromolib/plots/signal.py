@@ -5,7 +5,7 @@ In: tables of analysis.tracks, marks, pcres, inventory and realism. Out: axes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +16,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Arc
 from matplotlib.ticker import LogLocator
 
-from .style import COLUMN_NAMES, MANY_POINTS, MARK_COLOURS, OTHER, PCRE, draw_by_label, nothing_to_draw
+from .style import (
+    COLUMN_NAMES,
+    MANY_POINTS,
+    MARK_COLOURS,
+    OTHER,
+    PCRE,
+    draw_by_label,
+    hide_left_over,
+    name_rows,
+    nothing_to_draw,
+)
 
 H1 = "#000000"     # the real promoters that a profile is held against
 GAP_NAMES = {
@@ -27,13 +37,16 @@ GAP_MAP = plt.get_cmap("Oranges").with_extremes(bad="#e6e6e6")  # grey: no such 
 
 
 def plot_locus(tracks: pd.DataFrame, regions: pd.DataFrame, axes: Sequence[Axes], *, strand: str) -> Sequence[Axes]:
-    """A gene as a browser shows it: arcs from its TSS to its pCREs on the first axis, below it the depth of each mark.
+    """A gene as a browser shows it: arcs from its TSS to its pCREs on the first axis, thick where the contact is strong, below it the
+    depth of each mark.
 
     From `tracks.gene_tracks` and `tracks.gene_regions`. Regions have their width, what lies between them has not.
     """
     promoter, pcres = regions.iloc[0], regions.iloc[1:]
     tss = (promoter["x_start"] + promoter["x_end"]) / 2
-    _draw_arcs(pcres, axes[0], tss=tss)
+    draw_arcs(pcres, axes[0], tss=tss, lines=0.5 + 2.5 * pcres["contact"] / pcres["contact"].max(), colours=[PCRE] * len(pcres))
+    axes[0].hlines([0] * len(pcres), pcres["x_start"], pcres["x_end"], color=PCRE, lw=4)
+    axes[0].set_ylim(-0.05, 1.1)
     arrow = 0.06 * regions["x_end"].max() * (1 if strand == "+" else -1)
     axes[0].annotate(
         "", xy=(tss + arrow, -0.14), xytext=(tss, -0.14), annotation_clip=False,
@@ -50,24 +63,25 @@ def plot_locus(tracks: pd.DataFrame, regions: pd.DataFrame, axes: Sequence[Axes]
         ax.set_ylim(0, max(float(table["depth"].max()), 1.0))
         ax.spines["bottom"].set_visible(False)
         ax.tick_params(axis="x", length=0, labelbottom=ax is axes[-1])
-    middle = (regions["x_start"] + regions["x_end"]) / 2
-    names = ["TSS", *(f"{distance / 1e3:+,.0f}" for distance in pcres["distance"])]
-    axes[-1].set_xticks(middle, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=7)
-    axes[-1].set_xlim(regions["x_start"].min(), regions["x_end"].max())                    # shared by all
-    axes[-1].set_xlabel("regions in genome order, all at one scale; labels of pCREs: distance of their middle from the TSS (kb)")
+    name_regions(regions, axes[-1])
     return axes
 
 
-def _draw_arcs(pcres: pd.DataFrame, ax: Axes, *, tss: float) -> None:
-    """Arcs from a TSS to the middle of each pCRE, the wider the higher; thick where the contact is strong."""
+def draw_arcs(pcres: pd.DataFrame, ax: Axes, *, tss: float, lines: Iterable[float], colours: Iterable[str]) -> None:
+    """Arcs from a TSS to the middle of each pCRE, the wider the higher, each with a line of its own width and colour."""
     middle = (pcres["x_start"] + pcres["x_end"]) / 2
     span = (middle - tss).abs()
-    for x, width, contact in zip(middle, span, pcres["contact"], strict=True):
-        line = 0.5 + 2.5 * contact / pcres["contact"].max()
-        ax.add_patch(Arc(((x + tss) / 2, 0), width, 2 * width / max(span.max(), 1), theta1=0, theta2=180, lw=line, color=PCRE))
-    ax.hlines([0] * len(pcres), pcres["x_start"], pcres["x_end"], color=PCRE, lw=4)
-    ax.set_ylim(-0.05, 1.1)
+    for x, width, line, colour in zip(middle, span, lines, colours, strict=True):
+        ax.add_patch(Arc(((x + tss) / 2, 0), width, 2 * width / max(span.max(), 1), theta1=0, theta2=180, lw=line, color=colour))
     ax.set_axis_off()
+
+
+def name_regions(regions: pd.DataFrame, ax: Axes) -> None:
+    """The x axis of a gene's regions, from `tracks.gene_regions`: at the middle of the promoter "TSS", at that of a pCRE its distance."""
+    names = ["TSS", *(f"{distance / 1e3:+,.0f}" for distance in regions["distance"].iloc[1:])]
+    ax.set_xticks((regions["x_start"] + regions["x_end"]) / 2, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=7)
+    ax.set_xlim(regions["x_start"].min(), regions["x_end"].max())                          # shared by all axes above
+    ax.set_xlabel("regions in genome order, all at one scale; labels of pCREs: distance of their middle from the TSS (kb)")
 
 
 def plot_network_input(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str) -> Sequence[Axes]:
@@ -96,8 +110,7 @@ def plot_mean_by_label(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str, 
         ax.axvline(0, color="black", lw=0.6, ls=":")
         ax.set_title(mark, loc="left", fontsize=9)
         ax.set_ylim(bottom=0)
-    for ax in axes[len(marks) :]:
-        ax.set_visible(False)
+    hide_left_over(axes, len(marks))
     axes[0].set_ylabel(f"mean signal, {unit}")
     axes[0].figure.supxlabel(f"distance from {around} (kb)", fontsize=9)
     return axes
@@ -121,8 +134,7 @@ def plot_spread_by_label(table: pd.DataFrame, axes: Sequence[Axes], *, unit: str
         ax.set_xlim(-0.6, len(windows) - 0.4)
         ax.set_ylim(bottom=0)
         ax.set_title(mark, loc="left", fontsize=9)
-    for ax in axes[len(marks) :]:
-        ax.set_visible(False)
+    hide_left_over(axes, len(marks))
     axes[0].figure.supylabel(f"signal of a gene, {unit}", fontsize=9)
     return axes
 
@@ -140,9 +152,7 @@ def plot_ranking(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[Axes]:
             colour = MARK_COLOURS.get(row.mark, OTHER)
             ax.plot([row.low, row.high], [y, y], color=colour, lw=1.4)
             ax.plot(row.value, y, "o", ms=4.5, mec=colour, mew=1.2, mfc="white" if row.window != windows[0] else colour)
-        ax.set_yticks(range(len(marks)), marks)
-        ax.set_ylim(len(marks) - 0.5, -0.5)
-        ax.tick_params(axis="y", length=0, labelleft=ax is axes[0])
+        name_rows(ax, marks, is_first=ax is axes[0])
         ax.set_xlabel(COLUMN_NAMES.get(statistic, statistic))
     handles = [
         Line2D([], [], color=OTHER, marker="o", ms=4.5, mfc=OTHER if window == windows[0] else "white", label=window)
@@ -320,8 +330,7 @@ def plot_summary_beside(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[A
             ax.plot([row.low, row.high], [row.here] * 2, color=colour, lw=1)
             ax.plot(row.h1, row.here, "o", color=colour, ms=5, label=row.mark)
         ax.set_title(COLUMN_NAMES.get(name, name), loc="left", fontsize=9)
-    for ax in axes[len(statistics) :]:
-        ax.set_visible(False)
+    hide_left_over(axes, len(statistics))
     figure = axes[0].figure
     figure.supxlabel("100 real promoters of H1 cells", fontsize=9)
     figure.supylabel("this profile", fontsize=9)
@@ -332,8 +341,7 @@ def plot_summary_beside(table: pd.DataFrame, axes: Sequence[Axes]) -> Sequence[A
 def _by_mark(table: pd.DataFrame, axes: Sequence[Axes]) -> Iterator[tuple[Axes, str, pd.DataFrame, pd.DataFrame]]:
     """For each mark its axis, its name, its rows of this profile and of H1; axes that are left over are hidden."""
     marks = list(table.groupby("mark", sort=False))
-    for ax in axes[len(marks) :]:
-        ax.set_visible(False)
+    hide_left_over(axes, len(marks))
     for ax, (mark, part) in zip(axes, marks, strict=False):
         ax.set_title(mark, loc="left", fontsize=9)
         yield ax, mark, part[part["source"] == "here"], part[part["source"] == "H1"]

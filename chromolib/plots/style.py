@@ -226,6 +226,11 @@ def model_colour(model: str) -> str:
     return MODEL_COLOURS.get(model) or MODEL_COLOURS.get(kin) or (WHOLE_WINDOW if model.startswith("Mean signal, ") else OTHER)
 
 
+def variant_colour(model: str) -> str:
+    """Colour of a network beside others that lack a mark: of one "without <mark>" that of the mark, of any other its `model_colour`."""
+    return MARK_COLOURS.get(model.removeprefix("without ")) or model_colour(model)
+
+
 def panels(n: int, n_columns: int = 4, *, size: tuple[float, float], sharex: bool = True) -> tuple[Figure, list[Axes]]:
     """A figure of at least `n` panels of this size each, in rows of `n_columns`, x shared."""
     n_rows = max(-(-n // n_columns), 1)
@@ -249,6 +254,19 @@ def nothing_to_draw(axes: Sequence[Axes], text: str = "nothing to compare") -> S
     axes[0].text(0, 0.5, text, transform=axes[0].transAxes, va="center")
     axes[0].figure.set_size_inches(axes[0].figure.get_figwidth(), 0.4)
     return axes
+
+
+def name_rows(ax: Axes, names: Sequence[str], *, is_first: bool = True) -> None:
+    """Give an axis a row for each name, from the top on; of axes beside one another only the first tells the names."""
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.tick_params(axis="y", length=0, labelleft=is_first)
+
+
+def hide_left_over(axes: Sequence[Axes], n: int) -> None:
+    """Hide all axes but the first `n`, which hold something."""
+    for ax in axes[n:]:
+        ax.set_visible(False)
 
 
 def draw_by_label(table: pd.DataFrame, ax: Axes, colour: str) -> None:
