@@ -35,7 +35,7 @@ def test_one_cell_type_of_several_is_asked_for(tmp_path):
     assert genes["expression"].tolist() == [9.0] and len(pairs) == 2
     assert genes.attrs == {"kept": 1, "dropped": {"another cell type": 2}}
     for cell_type, message in (
-        (None, "several cell types and none is asked for, found E003, E004"),
+        (None, "several cell types and none asked for, found E003, E004"),
         ("E005", "no cell type 'E005'"),
     ):
         with pytest.raises(InputError, match=message):

@@ -17,7 +17,7 @@ import pandas as pd
 
 from ..config import MARKS, InputError
 from ..genome import Region
-from .table import checked, numbered_lines, numpy_errors, parse_table, read_csv, reading, refuse_first
+from .table import checked, numbered_lines, numpy_errors, other_than, parse_table, read_csv, reading, refuse_first
 
 DEMO_FRAME_BP = 40_000  # width of every promoter array of the release's demo, TSS at its middle
 _DEMO_TABLE = re.compile(r"^[^/]+/demo/demo_meta\.csv$")
@@ -145,16 +145,12 @@ def read_metadata(path: Path, cell_type: str | None = None) -> tuple[pd.DataFram
     """
     with reading(path, "a table of genes as the release's train.csv"):
         genes = _genes_of(numbered_lines(path))
-    found = genes["cell_type"].unique()
-    if (cell_type is None and len(found) > 1) or (cell_type is not None and cell_type not in found):
-        asked = "several cell types and none is asked for" if cell_type is None else f"no cell type {cell_type!r}"
-        raise InputError(f"{path}: {asked}, found {', '.join(found[:20])}; ask for one of them")
-    is_wanted = genes["cell_type"] == (cell_type or found[0])
-    kept = genes[is_wanted]
+    is_other = other_than(path, genes["cell_type"], cell_type, "cell type")
+    kept = genes[~is_other]
     pairs = kept[["gene_id", "pcres", "contacts"]].explode(["pcres", "contacts"]).dropna()
     pairs = pairs.set_axis(["gene_id", "region", "contact"], axis=1).astype({"contact": np.float64})
     pairs["rank"] = pairs.groupby("gene_id", sort=False).cumcount()
-    dropped = {"another cell type": (~is_wanted).sum()}
+    dropped = {"another cell type": is_other.sum()}
     return checked(kept.drop(columns=["pcres", "contacts"]), dropped), checked(pairs, {})
 
 

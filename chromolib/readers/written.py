@@ -39,15 +39,10 @@ def _is_count(column: pd.Series) -> pd.Series:
     return column.str.fullmatch(r"\d{1,10}")
 
 
-def _is_amount(column: pd.Series) -> np.ndarray:
-    """Finite numbers of 0 or more."""
+def _is_number(column: pd.Series, least: float) -> np.ndarray:
+    """Finite numbers of `least` or more."""
     values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
-    return np.isfinite(values) & (values >= 0)
-
-
-def _is_fraction(column: pd.Series) -> np.ndarray:
-    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
-    return np.isfinite(values) & (values >= -1)
+    return np.isfinite(values) & (values >= least)
 
 
 def _is_region(column: pd.Series) -> pd.Series:
@@ -56,8 +51,8 @@ def _is_region(column: pd.Series) -> pd.Series:
 
 
 TEXT = Rule(_is_text, "text")
-AMOUNT = Rule(_is_amount, "a number of 0 or more")
-FRACTION = Rule(_is_fraction, "a fraction of expression, -1 (all of it is lost) or more")
+AMOUNT = Rule(lambda column: _is_number(column, 0), "a number of 0 or more")
+FRACTION = Rule(lambda column: _is_number(column, -1), "a fraction of expression, -1 (all of it is lost) or more")
 REGION = Rule(_is_region, "chrom:start-end with start < end")
 YES, NO = ("true", "yes", "1"), ("false", "no", "0")
 YES_OR_NO = Rule(lambda column: column.str.lower().isin([*YES, *NO]), "true or false")
@@ -211,18 +206,13 @@ def _contacts(
     regions = [name for name in (first, second) if name != "gene_id"]
     n_elsewhere = 0
     for name in regions:
-        ends = table[name].str.extract(r"^(?P<chrom>[^:]+):\d+-(?P<end>\d+)$").astype({"end": np.int64})
-        kept = _on_genome(path, table.join(ends), genome, faults)
-        n_elsewhere += len(table) - len(kept)
-        wrong = kept["end"] > kept["chrom"].map(genome.sizes).astype(np.float64)
-        expected = f"a region on its chromosome of {genome.name}; is the genome another build?"
-        table = _refuse(path, kept, wrong, kept[name], name, expected, faults).drop(columns=["chrom", "end"])
+        table, n = _regions_on_genome(path, table, name, genome, faults)
+        n_elsewhere += n
     if first in regions:
         is_within = table[first].str.split(":").str[0] == table[second].str.split(":").str[0]
         counts["ends on different chromosomes"] = (~is_within).sum()
         table = table[is_within]
-    pair = table[first] + " with " + table[second]
-    table = _refuse(path, table, pair.duplicated(), pair, f"{first} and {second}", "each pair once", faults)
+    table = _each_pair_once(path, table, first, second, faults)
     table = table.astype({value: np.float64})[[first, second, value, "line"]]
     if first in regions:
         table.insert(0, "kind", "pp")
@@ -243,16 +233,11 @@ def read_screen(path: Path, genome: Genome, faults: list[str] | None = None) -> 
     """
     rules = {"gene_id": TEXT, "region": REGION, "effect": FRACTION, "significant": YES_OR_NO}
     table = _read(path, rules, {}, faults, example="gene_id,region,effect,significant")
-    ends = table["region"].str.extract(r"^(?P<chrom>[^:]+):\d+-(?P<end>\d+)$").astype({"end": np.int64})
-    kept = _on_genome(path, table.join(ends), genome, faults)
-    dropped = {f"chromosome not in {genome.name}": len(table) - len(kept)}
-    wrong = kept["end"] > kept["chrom"].map(genome.sizes).astype(np.float64)
-    expected = f"a region on its chromosome of {genome.name}; is the genome another build?"
-    kept = _refuse(path, kept, wrong, kept["region"], "region", expected, faults)
-    pair = kept["gene_id"] + " with " + kept["region"]
-    kept = _refuse(path, kept, pair.duplicated(), pair, "gene_id and region", "each pair once", faults)
-    kept = kept.assign(significant=kept["significant"].str.lower().isin(YES)).astype({"effect": np.float64})
-    return checked(kept[["gene_id", "region", "effect", "significant", "line"]], dropped)
+    table, n_elsewhere = _regions_on_genome(path, table, "region", genome, faults)
+    table = _each_pair_once(path, table, "gene_id", "region", faults)
+    table = table.assign(significant=table["significant"].str.lower().isin(YES)).astype({"effect": np.float64})
+    dropped = {f"chromosome not in {genome.name}": n_elsewhere}
+    return checked(table[["gene_id", "region", "effect", "significant", "line"]], dropped)
 
 
 def _split(path: Path) -> tuple[list[list[str]], list[int]]:
@@ -317,6 +302,22 @@ def _on_genome(path: Path, table: pd.DataFrame, genome: Genome, faults: list[str
         )
         _tell(path, [said], faults)
     return table[known]
+
+
+def _regions_on_genome(
+    path: Path, table: pd.DataFrame, name: str, genome: Genome, faults: list[str] | None
+) -> tuple[pd.DataFrame, int]:
+    """Rows whose region in the column `name` lies on the genome, and the number of those on chromosomes that it does not have."""
+    ends = table[name].str.extract(r"^(?P<chrom>[^:]+):\d+-(?P<end>\d+)$").astype({"end": np.int64})
+    kept = _on_genome(path, table.join(ends), genome, faults)
+    wrong = kept["end"] > kept["chrom"].map(genome.sizes).astype(np.float64)
+    expected = f"a region on its chromosome of {genome.name}; is the genome another build?"
+    return _refuse(path, kept, wrong, kept[name], name, expected, faults).drop(columns=["chrom", "end"]), len(table) - len(kept)
+
+
+def _each_pair_once(path: Path, table: pd.DataFrame, first: str, second: str, faults: list[str] | None) -> pd.DataFrame:
+    pair = table[first] + " with " + table[second]
+    return _refuse(path, table, pair.duplicated(), pair, f"{first} and {second}", "each pair once", faults)
 
 
 def _refuse(
