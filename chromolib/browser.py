@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyBigWig
 
 from .config import InputError
+from .depth import Intervals, write_intervals
 from .files import write_whole
 from .genome import Genome, spans
 
@@ -22,7 +22,6 @@ BEDPE = ["chrom1", "start1", "end1", "chrom2", "start2", "end2", "name", "score"
 TRACKS = ("predictions.bed", "contributions.bed", "contributions.bedpe", "contributions.interact", "attribution.bw")  # all that write_tracks makes
 TOP = 1000         # the highest score of BED
 HALF_BP = 1000     # of the mark of a gene, on either side of its TSS
-CHUNK = 1_000_000  # rows of a bigWig at a time
 
 
 # Tables for browsers
@@ -155,22 +154,11 @@ def write_bigwig(path: Path, table: pd.DataFrame, genome: Genome) -> None:
         found = f"{(~np.isfinite(table['value'])).sum()} values that are no number" if len(table) else "no rows"
         raise InputError(f"{path}: found {found}, expected a value for each of some bins; leave out what has none")
     table = _inside(path, table, genome, "chrom", "start", "end")
-    chroms = sorted(genome.sizes)  # in the order of the text: UCSC's tools look a chromosome up by halving
-
-    def write(part: Path) -> None:
-        with pyBigWig.open(str(part), "w") as bigwig:
-            bigwig.addHeader([(chrom, genome.sizes[chrom]) for chrom in chroms])
-            by_chrom = dict(list(table.groupby("chrom")))
-            for chrom in (chrom for chrom in chroms if chrom in by_chrom):
-                start, end, value = mean_where_overlapping(by_chrom[chrom])
-                for i in range(0, len(start), CHUNK):
-                    here = slice(i, i + CHUNK)
-                    bigwig.addEntries([chrom] * len(start[here]), start[here], ends=end[here], values=value[here])
-
-    write_whole(path, write)
+    by_chrom = table.groupby(table["chrom"].astype(str))  # in the order of the text
+    write_intervals(path, ((chrom, mean_where_overlapping(part)) for chrom, part in by_chrom), genome)
 
 
-def mean_where_overlapping(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def mean_where_overlapping(table: pd.DataFrame) -> Intervals:
     """Start, end and mean value of stretches that are covered by the same rows of one chromosome, in order, without overlaps."""
     edge = np.concatenate([table["start"], table["end"]]).astype(np.int64)
     one = np.ones(len(table))
