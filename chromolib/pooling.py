@@ -54,6 +54,11 @@ def pool_ragged(
     return total / np.add.reduceat(covered_bp, starts)[:, None], torch.from_numpy(wide_row)
 
 
+def bp_on_chromosome(start: np.ndarray, bin_bp: int, chrom_bp: np.ndarray) -> np.ndarray:
+    """bp of each bin that lie on its chromosome, by where the bin begins (below 0: before it) and the length of the chromosome."""
+    return np.clip(np.minimum(start + bin_bp, chrom_bp) - np.maximum(start, 0), 0, None)
+
+
 def cut_window(store: xr.Dataset, mark_idx: list[int], window_bp: int) -> tuple[np.ndarray, np.ndarray]:
     """Narrow bins of the window around each TSS, (g, l, m), and the bp of each that lie on the chromosome, (g, l)."""
     base_bp, frame_bp = int(store.attrs["base_bp"]), int(store.attrs["frame_bp"])
@@ -61,8 +66,7 @@ def cut_window(store: xr.Dataset, mark_idx: list[int], window_bp: int) -> tuple[
     n = window_bp // base_bp
     start = store["tss"].values[:, None] - window_bp // 2 + base_bp * np.arange(n)
     # Deviates: the release takes a start below 0 as an index from the array's end; here such positions do not count.
-    size = store["chrom_bp"].values[:, None]
-    covered_bp = np.clip(np.minimum(start + base_bp, size) - np.maximum(start, 0), 0, None)
+    covered_bp = bp_on_chromosome(start, base_bp, store["chrom_bp"].values[:, None])
     return store["promoter"].values[:, first : first + n][..., mark_idx], covered_bp
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chromolib.pooling import pool_ragged, pool_windows
+from chromolib.pooling import bp_on_chromosome, pool_ragged, pool_windows
 
 
 def test_windows_average_over_the_bp_on_the_chromosome():
@@ -12,6 +12,11 @@ def test_windows_average_over_the_bp_on_the_chromosome():
     assert mean[..., 0].tolist() == [[8.0, 2.5, 6.0]]  # 400 reads over 50 bp; the last bin is alone
     assert is_empty.tolist() == [[False, False, False]]
     assert pool_windows(depth, covered, 100, 100)[1].tolist() == [[True, False, False, False, False]]
+
+
+def test_bp_of_a_bin_end_with_the_chromosome():
+    start = np.array([-200, -50, 0, 100, 200, 300])                              # bins of 100 bp, a chromosome of 250
+    assert bp_on_chromosome(start, 100, np.int64(250)).tolist() == [0, 50, 100, 100, 50, 0]
 
 
 def test_last_bin_of_a_region_averages_only_the_bp_it_has():

@@ -11,6 +11,7 @@ import pandas as pd
 from .. import features
 from ..config import MARKS
 from ..dataset import GeneDataset, load_dataset
+from ..pooling import bp_on_chromosome
 from ..profile import Profile
 from ..sections import OwnInputs, RawInputs
 
@@ -34,7 +35,7 @@ def gaps(data: GeneDataset) -> pd.DataFrame:
     store = data.store.sel(gene_id=data.genes["gene_id"].tolist(), mark=list(data.marks))
     base_bp = int(store.attrs["base_bp"])
     start = store["tss"].values[:, None] - data.frame_bp // 2 + base_bp * np.arange(store.sizes["bin"])
-    on_bp = np.clip(np.minimum(start + base_bp, store["chrom_bp"].values[:, None]) - np.maximum(start, 0), 0, None)  # (g, l)
+    on_bp = bp_on_chromosome(start, base_bp, store["chrom_bp"].values[:, None])                # (g, l)
     promoter, pcre = store["promoter"].values, store["pcre_depth"].values
     is_on = on_bp > 0
     table = pd.DataFrame(

@@ -16,6 +16,7 @@ from ..checkpoints import Network
 from ..config import InputError
 from ..dataset import GENE_COLUMNS, GeneDataset
 from ..genome import Region
+from ..pooling import bp_on_chromosome
 from ..profile import Profile
 from ..runs import Run
 from ..studies import networks
@@ -179,8 +180,7 @@ def _own_pcres(rows: pd.DataFrame, gene_pcre: np.ndarray) -> np.ndarray:
 def _window(store, depth: np.ndarray, gene: int, base_bp: int) -> Place:
     start = base_bp * np.arange(len(depth))
     first = store["tss"].values[gene] - len(depth) * base_bp // 2
-    size = store["chrom_bp"].values[gene]
-    covered_bp = np.clip(np.minimum(first + start + base_bp, size) - np.maximum(first + start, 0), 0, None)
+    covered_bp = bp_on_chromosome(first + start, base_bp, store["chrom_bp"].values[gene])
     # Reads of a bin that crosses an end of its chromosome are divided by its whole width; see features.build.
     return Place(depth, np.maximum(start, -first), covered_bp, np.full(len(depth), base_bp))
 
