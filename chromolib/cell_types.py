@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .batch import Batch, PackedBatch, joined
+from .batch import PackedBatch, joined
 from .config import InputError, Task
 from .dataset import READ, GeneDataset, read_like
 
@@ -67,13 +67,10 @@ class PairedDataset:
         first, second = self.first.spread(), self.second.spread()
         return {width: ((first[width] ** 2 + second[width] ** 2) / 2).sqrt() for width in self.bin_bp}
 
-    def batch(self, indices: Sequence[int] | Tensor) -> Batch:
-        """A batch of the first cell type that holds the second; target is (b, 3): log2 fold change, first, second."""
-        (packed,) = self.batches([indices])
-        return packed.unpack(self.frame_bp)
+    batch = GeneDataset.batch  # one of `batches`, with room for every rank
 
     def batches(self, indices: Iterable[Sequence[int] | Tensor]) -> Iterator[PackedBatch]:
-        """As `GeneDataset.batches`, both cell types side by side."""
+        """As `GeneDataset.batches`: batches of the first cell type that hold the second; target is (b, 3), as `targets`."""
         indices = list(indices)
         for a, b in zip(self.first.batches(indices), self.second.batches(indices), strict=True):
             yield replace(a, other=b, target=_change_of(a.target, b.target))
@@ -139,10 +136,7 @@ class PooledDataset:
         share = [len(part) / len(self) for part in parts]
         return {width: sum(w * spread[width] ** 2 for w, spread in zip(share, spreads, strict=True)).sqrt() for width in self.bin_bp}
 
-    def batch(self, indices: Sequence[int] | Tensor) -> Batch:
-        """As `GeneDataset.batch`, of these rows of `genes`."""
-        (packed,) = self.batches([indices])
-        return packed.unpack(self.frame_bp)
+    batch = GeneDataset.batch  # one of `batches`, with room for every rank
 
     def batches(self, indices: Iterable[Sequence[int] | Tensor]) -> Iterator[PackedBatch]:
         """As `GeneDataset.batches`. A batch mixes the cell types, so that no step follows one of them alone."""

@@ -24,6 +24,7 @@ import torch
 
 from . import __version__
 from .config import ROOT
+from .depth import n_cores
 from .files import hold
 
 _OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
@@ -129,7 +130,7 @@ def hardware() -> str:
 
 def host() -> str:
     """Processor, cores that this process may use, and memory, in words."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = n_cores()
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     return f"{_processor()}, {cores} core{'s' if cores != 1 else ''}, {memory_gb:.0f} GB"
 

@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from .analysis.comparison import CHROMATIN_BASELINES
+from .analysis.comparison import CHROMATIN_BASELINES, OTHERS
 from .baselines import PEERS
 from .config import KEPT, ROOT, InputError, Task
 from .evaluation import FIRST_METRIC, METRIC_NAMES
@@ -24,7 +24,6 @@ from .profile import load_profile, profile_names
 from .studies import OURS
 
 NUMBERS = ROOT / "book" / "numbers.yml"
-OTHERS = "Mean of other cell types"
 # Kinds of models that stand beside ours: how their names begin.
 BEFORE = tuple(spec.title for spec in PEERS.values() if spec.window_bp)  # GC-MERGE predicts other genes
 SIMPLE = tuple(name.rstrip(", ") for name in CHROMATIN_BASELINES)

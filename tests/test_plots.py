@@ -50,7 +50,7 @@ def test_every_mark_has_a_colour_of_its_own():
 def test_every_model_of_the_tables_has_a_colour_of_its_own():
     data = GeneDataset(random_store(24, frame_bp=20_000, n_pcres=9), bin_bp=(2000, 100))
     models = {*comparison.baselines(data)["model"], "Gradient boosting", "Chromoformer", "Release, pretrained", "Best possible",
-              fold_change.TWO_REGRESSORS, fold_change.OTHERS, "Other cell types"}  # fmt: skip
+              fold_change.TWO_REGRESSORS, comparison.OTHERS, "Other cell types"}  # fmt: skip
     assert {"Mean signal, 20 kb", "Mean signal, 4 kb", "Binned signal"} < models
     assert plots.OTHER not in map(plots.model_colour, models)
     assert len(set(map(plots.model_colour, models))) == len(models)

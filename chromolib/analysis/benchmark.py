@@ -72,7 +72,7 @@ def _recipe(study: Study, run: Run) -> dict[str, object]:
                for name in _COMPARED if getattr(here, name) != getattr(authors, name)]  # fmt: skip
     if run.recipe == "better":
         departs += [f"{name.replace('_', ' ')} {value}, authors {getattr(ModelConfig, name)}" for name, value in BETTER_NETWORK.items()]
-    native_bp, native_bins = (PEERS[run.model].window_bp, (PEER_BIN_BP,)) if is_peer else (40_000, (2000, 500, 100))
+    native_bp, native_bins = (PEERS[run.model].window_bp, (PEER_BIN_BP,)) if is_peer else (ModelConfig.frame_bp, ModelConfig.bin_bp)
     if window_bp and window_bp != native_bp:
         departs.append(f"window {window_bp / 1000:g} kb, authors {native_bp / 1000:g} kb")
     if window_bp and bins != native_bins:

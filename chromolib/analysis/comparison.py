@@ -26,11 +26,13 @@ from ..profile import Profile
 from ..readers import read_demo_predictions
 from ..sections import DemoInputs
 from ..simulate import by_rule_of, read_truth
+from ..studies import OURS
 from ..train import score_of
 
 NARROW_BP = 4000  # the second window of the simplest baseline: what the TSS's own nucleosomes carry
 BASELINE_BIN_BP = 500  # or the next wider that the store's bins can fill
 MIN_GENES_TO_BOOST = 2000  # with fewer, trees have too little to choose their size by
+OTHERS, BEST, RELEASE = "Mean of other cell types", "Best possible", "Release, pretrained"
 CHROMATIN_BASELINES = ("Mean signal", "Binned signal", "Gradient boosting", "Linear, ", "Boosting, ")  # how their names begin
 
 Inputs = Callable[[GeneDataset], np.ndarray]
@@ -166,7 +168,7 @@ def mean_of_others(profile: Profile, data: GeneDataset) -> pd.DataFrame | None:
     Returns
     -------
     DataFrame
-        model ("Mean of other cell types"), gene_id, fold, score (clf: distance from the median gene), target; None where the
+        model (OTHERS), gene_id, fold, score (clf: distance from the median gene), target; None where the
         profile has labels of no other cell type.
     """
     others = others_expression(profile, data.cell_type)
@@ -176,7 +178,7 @@ def mean_of_others(profile: Profile, data: GeneDataset) -> pd.DataFrame | None:
     if mean.isna().any():
         raise InputError(f"{profile.name}: {mean.index[mean.isna()][0]} has no expression in {', '.join(others)}; leave the gene out or correct other_cell_types")
     score = mean - mean.median() if data.task == "clf" else mean
-    return data.genes[["gene_id", "fold"]].assign(model="Mean of other cell types", score=score.to_numpy(), target=_target(data))
+    return data.genes[["gene_id", "fold"]].assign(model=OTHERS, score=score.to_numpy(), target=_target(data))
 
 
 def _target(data: GeneDataset) -> np.ndarray:
@@ -206,7 +208,7 @@ def held_out_scores(profile: Profile, data: GeneDataset, predictions: pd.DataFra
     """
     ours = predictions[(predictions["task"] == data.task) & (predictions["cell_type"] == data.cell_type)]
     _check_complete(data, ours)
-    ours = ours.assign(model="Chromoformer", score=score_of(ours, data.task))
+    ours = ours.assign(model=OURS, score=score_of(ours, data.task))
     tables = [ours[["model", "gene_id", "fold", "score", "target"]]]
     tables.append(baselines(data))
     if (others := mean_of_others(profile, data)) is not None:
@@ -215,7 +217,7 @@ def held_out_scores(profile: Profile, data: GeneDataset, predictions: pd.DataFra
         published = read_demo_predictions(sources.fetch_of(profile, profile.inputs.source))
         score = published["probability"] - 0.5 if data.task == "clf" else published["expression"]
         targets = ours.set_index("gene_id")[["fold", "target"]]
-        tables.append(published[["gene_id"]].assign(model="Release, pretrained", score=score).join(targets, on="gene_id"))
+        tables.append(published[["gene_id"]].assign(model=RELEASE, score=score).join(targets, on="gene_id"))
     if profile.simulated:
         tables.append(best_possible(profile, data))
     return pd.concat(tables, ignore_index=True)
@@ -242,14 +244,14 @@ def best_possible(profile: Profile, data: GeneDataset, *, rule_of: str | None = 
     Returns
     -------
     DataFrame
-        model ("Best possible"), gene_id, fold, score, target. The score is the mean of log2 RPKM before noise: its distance
+        model (BEST), gene_id, fold, score, target. The score is the mean of log2 RPKM before noise: its distance
         from the median (clf), or the log2(RPKM + 1) that it gives (reg).
     """
     truth = read_truth(profile, "genes", data.cell_type).set_index("gene_id")
     mean, median = by_rule_of(profile, truth, data.cell_type, rule_of or data.cell_type), truth["log2_rpkm"].median()
     mean = mean.loc[data.genes["gene_id"]]
     score = mean - median if data.task == "clf" else np.log2(2**mean + 1)
-    return data.genes[["gene_id", "fold"]].assign(model="Best possible", score=score.to_numpy(), target=_target(data))
+    return data.genes[["gene_id", "fold"]].assign(model=BEST, score=score.to_numpy(), target=_target(data))
 
 
 def best_baseline(intervals: pd.DataFrame) -> str:
@@ -282,7 +284,7 @@ def against_published(profile: Profile, intervals: dict[Task, pd.DataFrame]) -> 
     for task, table in intervals.items():
         for metric, value in published("release-demo")[task].items():
             by_model = table[table["metric"] == metric].set_index("model")
-            ours = by_model.loc["Chromoformer"]
-            recomputed = by_model.loc["Release, pretrained", "value"]
+            ours = by_model.loc[OURS]
+            recomputed = by_model.loc[RELEASE, "value"]
             rows.append((task, metric, value, recomputed, ours["value"], ours["low"], ours["high"], ours["n"]))
     return pd.DataFrame(rows, columns=columns)

@@ -14,6 +14,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from ..config import InputError
+from ..readers.annotation import without_version
 
 COLUMNS = ["term", "overlap", "size", "n", "background", "odds_ratio", "p", "q", "genes"]
 
@@ -35,8 +36,8 @@ def by_id(sets: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
         term, gene: an id of `genes`. attrs["dropped"] counts rows of the sets whose gene is none of them; attrs["why"] says why
         there are no rows though there are sets, else "".
     """
-    names = {column: _unversioned(genes[column]) for column in ("gene_id", "symbol")}
-    sets = sets.assign(gene=_unversioned(sets["gene"]))
+    names = {column: without_version(genes[column].astype(str)) for column in ("gene_id", "symbol")}
+    sets = sets.assign(gene=without_version(sets["gene"].astype(str)))
     name = max(names, key=lambda column: sets["gene"].isin(names[column]).sum())
     known = pd.DataFrame({"gene": names[name].to_numpy(), "gene_id": genes["gene_id"].to_numpy()})
     found = sets.merge(known, on="gene")
@@ -49,10 +50,6 @@ def by_id(sets: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
             f"{names['symbol'].iloc[0]} or {names['gene_id'].iloc[0]}"
         )
     return table
-
-
-def _unversioned(names: pd.Series) -> pd.Series:
-    return names.astype(str).str.replace(r"^(ENS[A-Z]*G\d+)\.\d+$", r"\1", regex=True)
 
 
 def enrich(genes: Collection[str], background: Collection[str], sets: pd.DataFrame) -> pd.DataFrame:

@@ -18,11 +18,11 @@ from ..config import InputError
 from ..dataset import GeneDataset
 from ..inputs import others_expression
 from ..profile import Profile
-from ..studies import TWO_REGRESSORS
+from ..studies import OURS, TWO_REGRESSORS
 from . import comparison
 
 SHOWN_METRICS = ("roc_auc", "average_precision", "pearson", "spearman", "r2")  # what the tables show of both tasks
-OTHERS = "Mean of other cell types"
+FROM_OTHERS = "Other cell types"  # ridge regression on their expression
 
 
 def choose(profile: Profile, first: str = "", second: str = "") -> tuple[str, str]:
@@ -65,11 +65,11 @@ def level_intervals(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def beside_others(scores: pd.DataFrame) -> pd.DataFrame:
-    """The network minus "Mean of other cell types", from `level_scores`: one row of `evaluation.difference` for each cell
+    """The network minus the mean of other cell types, from `level_scores`: one row of `evaluation.difference` for each cell
     type and task; no rows where there are no other cell types."""
-    if OTHERS not in set(scores["model"]):
+    if comparison.OTHERS not in set(scores["model"]):
         return pd.DataFrame(columns=["cell_type", "task", "metric", "first", "second", "value", "low", "high", "n"])
-    return _each(scores, lambda table, task: evaluation.difference(table, "Chromoformer", OTHERS, task))
+    return _each(scores, lambda table, task: evaluation.difference(table, OURS, comparison.OTHERS, task))
 
 
 def side_by_side(intervals: pd.DataFrame) -> pd.DataFrame:
@@ -130,11 +130,11 @@ def scores(profile: Profile, data: PairedDataset, predictions: pd.DataFrame) -> 
     Returns
     -------
     DataFrame
-        model, gene_id, fold, score, target (both log2 fold change). "Chromoformer" is trained on the fold change. "Mean of
-        other cell types" is the same for both cell types, so its difference is 0. "Other cell types" is ridge regression on
-        the expression of each of them: their chromatin is not seen, and neither is the expression of the two.
+        model, gene_id, fold, score, target (both log2 fold change). OURS is trained on the fold change. The mean of other cell
+        types is the same for both cell types, so its difference is 0. FROM_OTHERS is ridge regression on the expression of each of
+        them: their chromatin is not seen, and neither is the expression of the two.
     """
-    networks = {"Chromoformer": _own(data, predictions), TWO_REGRESSORS: _two_regressors(data, predictions)}
+    networks = {OURS: _own(data, predictions), TWO_REGRESSORS: _two_regressors(data, predictions)}
     return pd.concat([_table(data, networks), baselines(profile, data)], ignore_index=True)
 
 
@@ -146,10 +146,10 @@ def baselines(profile: Profile, data: PairedDataset) -> pd.DataFrame:
     fitted = {name: ridge(data, inputs(data.second) - inputs(data.first)) for name, inputs in signal.items()}
     others = remaining(profile, data)
     if others is not None:
-        fitted |= {OTHERS: np.zeros(len(data)), "Other cell types": ridge(data, others.to_numpy())}
+        fitted |= {comparison.OTHERS: np.zeros(len(data)), FROM_OTHERS: ridge(data, others.to_numpy())}
     if profile.simulated:
         best = [comparison.best_possible(profile, part)["score"].to_numpy() for part in (data.first, data.second)]
-        fitted["Best possible"] = best[1] - best[0]
+        fitted[comparison.BEST] = best[1] - best[0]
     return _table(data, fitted)
 
 
@@ -190,9 +190,9 @@ def differences(scores: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
     """Paired differences of Pearson's r: both networks minus the best baseline on chromatin, one network minus the other,
     and minus what other cell types know. Columns of `evaluation.difference`."""
     best = comparison.best_baseline(intervals)
-    pairs = [("Chromoformer", best), (TWO_REGRESSORS, best), ("Chromoformer", TWO_REGRESSORS)]
-    if "Other cell types" in set(scores["model"]):
-        pairs.append(("Chromoformer", "Other cell types"))
+    pairs = [(OURS, best), (TWO_REGRESSORS, best), (OURS, TWO_REGRESSORS)]
+    if FROM_OTHERS in set(scores["model"]):
+        pairs.append((OURS, FROM_OTHERS))
     table = pd.concat([evaluation.difference(scores, *pair, "reg") for pair in pairs], ignore_index=True)
     table.insert(0, "cell_type", intervals["cell_type"].iloc[0])
     return table

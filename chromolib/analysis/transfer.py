@@ -146,8 +146,8 @@ def leave_one_out(study: Study, data: Mapping[str, GeneDataset], crossed: pd.Dat
     Returns
     -------
     DataFrame
-        SCORES of `studies`; model: OURS (its own), AGNOSTIC, "Chromoformer of S01" (each other one), LINEAR, "Mean of other cell types"
-        and, of simulated data, "Best possible". The last but one needs expression of the same genes elsewhere and no marks.
+        SCORES of `studies`; model: OURS (its own), AGNOSTIC, "Chromoformer of S01" (each other one), LINEAR, `comparison.OTHERS`
+        and, of simulated data, `comparison.BEST`. The last but one needs expression of the same genes elsewhere and no marks.
     """
     profile, tables = study.record, [agnostic]
     for cell_type in new_cell_types(study):
@@ -190,7 +190,7 @@ def for_claims(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str
     tables = [scores, as_it_was(crossed, pair).reindex(columns=SCORES), left_out[left_out["model"] == AGNOSTIC]]
     for _, table in left_out.groupby("cell_type", sort=False):
         first = reference(table)
-        shown = table[table["model"].isin([first, LINEAR, "Mean of other cell types"])]
+        shown = table[table["model"].isin([first, LINEAR, comparison.OTHERS])]
         tables.append(shown.assign(model=shown["model"].replace(first, "trained on the other cell types")))
     return _together(tables)
 
