@@ -10,7 +10,10 @@ from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "data" / "results"  # small tables of notebooks, by profile, that the repository has
@@ -47,6 +50,13 @@ class InputError(ValueError):
         super().__init__(
             "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in short)
         )
+
+
+def first_fault(error: ValidationError) -> str:
+    """What pydantic found wrong first in what a user wrote: in which field, where it is in one, and what."""
+    fault = error.errors()[0]
+    where = ".".join(map(str, fault["loc"]))
+    return f"{where and f'{where}: '}{fault['msg'].removeprefix('Value error, ')}"
 
 
 class _Settings:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .analysis.comparison import CHROMATIN_BASELINES, OTHERS
 from .baselines import PEERS
-from .config import KEPT, ROOT, InputError, Task
+from .config import KEPT, ROOT, InputError, Task, first_fault
 from .evaluation import FIRST_METRIC, METRIC_NAMES
 from .files import write_whole
 from .profile import load_profile, profile_names
@@ -139,8 +139,7 @@ def _checked(name: str, kind: type[BaseModel], entry: Any) -> Any:
     try:
         return kind.model_validate(entry)
     except ValidationError as error:
-        fault = error.errors()[0]
-        raise InputError(f"book/numbers.yml: {name}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}; correct it") from None
+        raise InputError(f"book/numbers.yml: {name}: {first_fault(error)}; correct it") from None
 
 
 def _rows(name: str, table: str, where: Mapping[str, str | int | float], columns: Sequence[str]) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .config import ROOT, InputError
+from .config import ROOT, InputError, first_fault
 
 Group = Literal["core", "figure", "mouse", "optional"]
 _UNITS = {"kB": 1e3, "MB": 1e6, "GB": 1e9}
@@ -103,9 +103,7 @@ def registry() -> dict[str, Source]:
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not readable as YAML: {' '.join(str(error).split())}; correct it") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {source_id}: {where}: {first['msg']}; its first lines explain the fields") from None
+        raise InputError(f"{path}: {source_id}: {first_fault(error)}; its first lines explain the fields") from None
     return found
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..config import MARKS, InputError, Task
+from ..config import MARKS, InputError, Task, first_fault
 from ..dataset import GeneDataset
 from ..evaluation import METRIC_NAMES, adjusted
 from ..profile import Profile
@@ -167,10 +167,7 @@ def parse(values: Sequence[Mapping[str, Any]]) -> list[Claim]:
         try:
             claims.append(Claim.model_validate(value))
         except ValidationError as error:
-            fault = error.errors()[0]
-            where = ".".join(map(str, fault["loc"]))
-            found = fault["msg"].removeprefix("Value error, ")
-            raise InputError(f"data/paper.yml: claim {name}: {where and f'{where}: '}{found}; correct it") from None
+            raise InputError(f"data/paper.yml: claim {name}: {first_fault(error)}; correct it") from None
     ids = [claim.id for claim in claims]
     if twice := [name for name in ids if ids.count(name) > 1]:
         raise InputError(f"data/paper.yml: claim {twice[0]}: two of this id, expected one; name one of them differently")
