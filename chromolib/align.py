@@ -38,7 +38,6 @@ def ensure_depth(
     genome: Genome,
     *,
     method: Literal["mem", "aln"] = "mem",
-    n_threads: int | None = None,
     index: Path | None = None,
     truncate_bp: int | None = READ_BP,
     max_reads: int | None = MAX_READS,
@@ -65,7 +64,7 @@ def ensure_depth(
     Source: paper, Methods; reference code, custom-preprocessing.
     """
     bam = path.with_suffix(".bam")
-    ensure(fastq, fasta, bam, genome, method=method, n_threads=n_threads, index=index)
+    ensure(fastq, fasta, bam, genome, method=method, index=index)
     return depth.ensure(
         bam, path, genome, clip=clip, format="bam", truncate_bp=truncate_bp, max_reads=max_reads, seed=seed, **options
     )

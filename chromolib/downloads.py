@@ -263,5 +263,3 @@ def _read_note(part: Path, url: str) -> dict[str, Any]:
         if isinstance(note, dict) and note.get("url") == url:
             return {"size": note.get("size"), "version": note.get("version") or ""}
     return {"size": None, "version": ""}
-
-

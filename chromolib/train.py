@@ -359,7 +359,7 @@ def evaluate(model: Network, data: Dataset, precision: str = "float32") -> dict[
     return {"loss": loss, **regression_metrics(target[:, 0] if task == "diff" else target, told)}
 
 
-def predict(model: Network, data: Dataset, precision: str = "float32") -> pd.DataFrame:
+def predict(model: Network, data: Dataset) -> pd.DataFrame:
     """What a network says of each gene, in the order of `data.genes`.
 
     Returns
@@ -372,7 +372,7 @@ def predict(model: Network, data: Dataset, precision: str = "float32") -> pd.Dat
     task = model.config.task
     if task != data.task:
         data = data.select(task=task)
-    out, target = _outputs(model, data, precision)
+    out, target = _outputs(model, data)
     table = pd.DataFrame({"gene_id": data.genes["gene_id"].to_numpy()})
     out = out.cpu().unsqueeze(-1) if task == "reg" else out.cpu()
     for name, column in zip(OUTPUTS[task], out.unbind(-1), strict=False):
@@ -409,7 +409,7 @@ def check_fits(config: ModelConfig | PeerConfig, data: Dataset) -> None:
 
 
 @torch.no_grad()
-def _outputs(model: Network, data: Dataset, precision: str) -> tuple[Tensor, Tensor]:
+def _outputs(model: Network, data: Dataset, precision: str = "float32") -> tuple[Tensor, Tensor]:
     check_fits(model.config, data)
     model.eval()
     device = next(model.parameters()).device

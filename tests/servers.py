@@ -123,5 +123,3 @@ def serve(files: Files, *, ftp: bool = False) -> Iterator[Files]:
         finally:
             running.stopped.set()
             running.shutdown()
-
-

@@ -20,6 +20,7 @@ from ..resampling import ranks, resamples, with_all
 from .tracks import offsets
 
 WINDOWS = ((-2000, 2000), (4000, 6000))  # the paper's figure 4: around the TSS, and where H3K36me3 tells most
+BODY_MARK = "H3K36me3"  # marks the bodies of genes that are transcribed
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
 N_RESAMPLES = 1000
 EXPRESSION = "expression"  # how tables call it beside the marks
@@ -120,7 +121,7 @@ def correlation(data: GeneDataset, *, n_resamples: int = N_RESAMPLES, seed: int 
     return pd.DataFrame(rows, columns=["mark", "other", "r", "low", "high", "n"])
 
 
-def along_windows(data: GeneDataset, mark: str = "H3K36me3") -> pd.DataFrame:
+def along_windows(data: GeneDataset) -> pd.DataFrame:
     """How closely marks follow one another along a gene's window: Pearson's r over its narrowest bins, mean over pairs.
 
     A mark that does not vary within a window follows nothing there: its r are 0. Bins off the chromosome do not count.
@@ -128,21 +129,21 @@ def along_windows(data: GeneDataset, mark: str = "H3K36me3") -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        As scores of models, so that `claims.evaluate` takes it: cell_type, task ("reg"), model ("<mark> with other marks",
+        As scores of models, so that `claims.evaluate` takes it: cell_type, task ("reg"), model ("<BODY_MARK> with other marks",
         "other marks with one another"), gene_id, fold, score (r), target (none, hence 0).
 
     Raises
     ------
     InputError
-        A mark that the dataset does not have, or fewer than two others.
+        The dataset does not have BODY_MARK, or fewer than two others.
     """
-    if mark not in data.marks or len(data.marks) < 3:
-        raise InputError(f"{data.cell_type}: marks {', '.join(data.marks)}, expected {mark} and two or more others; select them")
+    if BODY_MARK not in data.marks or len(data.marks) < 3:
+        raise InputError(f"{data.cell_type}: marks {', '.join(data.marks)}, expected {BODY_MARK} and two or more others; select them")
     r = _along(data)                                                                        # (g, m, m)
-    at = data.marks.index(mark)
+    at = data.marks.index(BODY_MARK)
     others = [k for k in range(len(data.marks)) if k != at]
     first, second = np.triu_indices(len(others), 1)
-    scores = {f"{mark} with other marks": r[:, at, others].mean(1),
+    scores = {f"{BODY_MARK} with other marks": r[:, at, others].mean(1),
               "other marks with one another": r[:, others][:, :, others][:, first, second].mean(1)}  # fmt: skip
     genes = data.genes[["gene_id", "fold"]].assign(cell_type=data.cell_type, task="reg", target=0.0)
     table = pd.concat([genes.assign(model=name, score=score) for name, score in scores.items()], ignore_index=True)

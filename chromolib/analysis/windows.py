@@ -17,9 +17,8 @@ from scipy import stats
 
 from .. import evaluation
 from ..baselines import PEERS, WINDOW_PEERS
-from ..config import InputError, Task
+from ..config import InputError
 from ..dataset import GeneDataset
-from ..evaluation import FIRST_METRIC
 from ..genome import profile_genome
 from ..profile import Profile, cohort_of
 from ..resampling import interval, of_parts
@@ -28,6 +27,7 @@ from ..simulate.signal import ALONG_BODY, AT_TSS, HALF_BP, TOP_BP
 from ..studies import SCORES, WINDOWS_BP, Study, window_name
 from .comparison import baseline, binned_signal, linear, mean_signal
 
+METRIC = "roc_auc"  # of classifiers, by which the paper compares
 USUAL_BP = 10_000   # beyond it, the paper says, other networks lose
 EDGES_BP = (5_000, 20_000)  # of groups by the distance of the nearest TSS: half of the usual and of the paper's widest window
 GROUPS = tuple(f"nearest TSS {text}" for text in ("within 5 kb", "5 to 20 kb away", "beyond 20 kb"))
@@ -164,8 +164,8 @@ def bins_in_view(data: GeneDataset) -> pd.DataFrame:
 # The metric by window
 
 
-def by_fold(scores: pd.DataFrame, task: Task = "clf") -> pd.DataFrame:
-    """The task's first metric in each held-out fold and cell type, and over them.
+def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
+    """METRIC in each held-out fold and cell type, and over them.
 
     Returns
     -------
@@ -173,7 +173,7 @@ def by_fold(scores: pd.DataFrame, task: Task = "clf") -> pd.DataFrame:
         model, window_bp, cell_type, fold, metric, value, n (genes of the fold); mean and se (standard error) over all folds and
         cell types of a model and window: as if these were independent, which folds that share training genes are not.
     """
-    table = evaluation.by_fold(scores, task).query("metric == @FIRST_METRIC[@task]")
+    table = evaluation.by_fold(scores, "clf").query("metric == @METRIC")
     table = split_names(table)
     groups = table.groupby(["model", "window_bp"], sort=False)["value"]
     table = table.assign(mean=groups.transform("mean"), se=groups.transform("sem"))
@@ -208,7 +208,7 @@ def step_name(wide_bp: int, narrow_bp: int) -> str:
     return f"{wide_bp / 1000:g} vs {narrow_bp / 1000:g} kb"
 
 
-def gains(scores: pd.DataFrame, task: Task = "clf", *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+def gains(scores: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
     """What each model gains from a wider window, with 95 % bootstrap intervals over genes.
 
     The mean over folds, whose networks' scores do not compare, and over cell types. A gene that is drawn twice counts twice at
@@ -228,10 +228,10 @@ def gains(scores: pd.DataFrame, task: Task = "clf", *, n_resamples: int = 1000, 
     """
     parts = _by_part(scores)
     columns = list(next(iter(parts.values())))
-    values, n = of_parts([list(tables.values()) for tables in parts.values()], FIRST_METRIC[task], n_resamples, seed)
+    values, n = of_parts([list(tables.values()) for tables in parts.values()], METRIC, n_resamples, seed)
     draws = dict(zip(columns, np.moveaxis(values.mean(1), -1, 0), strict=True))             # (1 + b,) of each model and window
     rows = [
-        (model, step_name(wide, narrow), window_name(model, wide), window_name(model, narrow), FIRST_METRIC[task],
+        (model, step_name(wide, narrow), window_name(model, wide), window_name(model, narrow), METRIC,
          *interval(draws[model, wide] - draws[model, narrow]), n)
         for model, windows_bp in _windows_of(columns).items()
         for wide, narrow in steps(windows_bp)
@@ -287,9 +287,9 @@ def group_sizes(near: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def by_neighbour(
-    scores: pd.DataFrame, near: Mapping[str, pd.DataFrame], task: Task = "clf", *, n_resamples: int = 1000, seed: int = 0
+    scores: pd.DataFrame, near: Mapping[str, pd.DataFrame], *, n_resamples: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
-    """The metric of each model and window on the genes of each of `groups`, with 95 % bootstrap intervals over genes.
+    """METRIC of each model and window on the genes of each of `groups`, with 95 % bootstrap intervals over genes.
 
     Parameters
     ----------
@@ -308,14 +308,14 @@ def by_neighbour(
         chosen = [[_cut(table, near[name], low_bp, high_bp) for table in tables.values()] for (name, _), tables in parts.items()]
         if _fewest(chosen) < MIN_GENES:
             continue
-        values, n = of_parts(chosen, FIRST_METRIC[task], n_resamples, seed)
+        values, n = of_parts(chosen, METRIC, n_resamples, seed)
         for column, draws in zip(next(iter(parts.values())), np.moveaxis(values.mean(1), -1, 0), strict=True):
-            rows.append((*column, group, FIRST_METRIC[task], *interval(draws), n))
+            rows.append((*column, group, METRIC, *interval(draws), n))
     return pd.DataFrame(rows, columns=["model", "window_bp", "group", "metric", "value", "low", "high", "n"])
 
 
 def gains_by_view(
-    scores: pd.DataFrame, near: Mapping[str, pd.DataFrame], task: Task = "clf", *, n_resamples: int = 1000, seed: int = 0
+    scores: pd.DataFrame, near: Mapping[str, pd.DataFrame], *, n_resamples: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
     """What a wider window (see `widening`) gains on genes whose neighbour it brings into view, and on genes without any in it.
 
@@ -334,7 +334,7 @@ def gains_by_view(
             [_cut(tables[model, width], near[name], *span) for span in spans for width in (wide, narrow)]
             for (name, _), tables in parts.items()
         ]
-        rows += _contrast((model, step_name(wide, narrow)), VIEWS, chosen, FIRST_METRIC[task], n_resamples, seed)
+        rows += _contrast((model, step_name(wide, narrow)), VIEWS, chosen, METRIC, n_resamples, seed)
     return pd.DataFrame(rows, columns=["model", "step", "genes", "metric", "value", "low", "high", "n"])
 
 

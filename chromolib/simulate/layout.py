@@ -42,12 +42,8 @@ class Layout:
 
     genome: Genome
     genes: pd.DataFrame  # chrom, strand, tss (one base upstream of the transcript), length, bait (its fragment), is_a
-    transcripts: (
-        pd.DataFrame
-    )  # gene (index), chrom, strand, start, end, tss, fragment, order (0: the promoter's), exons
-    fragments: (
-        pd.DataFrame
-    )  # chrom, start, end (included), tad, gene (index of the first that starts on it, or -1), is_used
+    transcripts: pd.DataFrame  # gene (index), chrom, strand, start, end, tss, fragment, order (0: the promoter's), exons
+    fragments: pd.DataFrame  # chrom, start, end (included), tad, gene (index of the first that starts on it, or -1), is_used
     tads: pd.DataFrame  # chrom, start, end, is_a (compartment A)
     ctcf: pd.DataFrame  # chrom, position, strand
     links: pd.DataFrame  # bait, partner (indices of fragments), strength (frequency - 1), is_intra (in one domain)

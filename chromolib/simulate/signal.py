@@ -60,9 +60,7 @@ AT_CTCF = {"CTCF": (150, 40.0)}  # SD, height over background
 # that variance, correlation of neighbouring bins and correlation of marks are near the real.
 SHARED_EASE = ((300, 8.0), (10, 8.0))
 OWN_EASE = ((300, 12.0), (10, 8.0), (1, 8.0))
-SATURATION = (
-    120.0  # reads over a base pair that even the highest peak stays under: published reads are without duplicates
-)
+SATURATION = 120.0  # reads over a base pair that even the highest peak stays under: published reads are without duplicates
 HEIGHT_SHAPE = 6.0  # of the gamma distribution of each peak's height
 
 

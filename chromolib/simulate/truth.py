@@ -25,11 +25,7 @@ BASE = -3.0
 INITIATION = 4.0  # per level of a promoter that is on
 ELONGATION = 3.2  # per level of elongation
 ACTIVATION = 0.5  # per level of an active pCRE and unit of contact frequency above 1
-REPRESSION, SWITCH_AT, SWITCH_WIDTH = (
-    3.2,
-    2.5,
-    0.35,
-)  # at full strength; number of bound pCREs at half of it, and its width
+REPRESSION, SWITCH_AT, SWITCH_WIDTH = 3.2, 2.5, 0.35  # at full strength; number of bound pCREs at half of it, and its width
 NOISE = 1.3  # SD
 
 
