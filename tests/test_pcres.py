@@ -91,6 +91,28 @@ def test_statement_counts_pairs_genes_and_regions():
     assert pcres.statement(hand_data()).startswith("T1: 3 pCREs of 2 among 3 genes (3 regions")
 
 
+def test_marks_of_pcres_by_hand():
+    """G0 has two pCREs, of three bins (the last of 50 bp) and of one; G1 has one of four, G2 none."""
+    data = hand_data()
+    found = pcres.marks_at_pcres(data)
+    assert found["gene_id"].tolist() == ["G0", "G1"]
+    assert found["A"].tolist() == pytest.approx([np.log1p([1, 2, 3, 8]).mean(), np.log1p([4, 5, 6, 7]).mean()])
+    carried = pcres.with_marks(pd.DataFrame({"cell_type": "T1", "gene_id": ["G1", "G2"]}), {"T1": data})
+    assert carried["gene_id"].tolist() == ["G1"] and carried["A"].tolist() == pytest.approx(found["A"].tolist()[1:])
+
+
+def test_curve_around_pcres_counts_each_as_far_as_it_reaches_and_a_gene_once(monkeypatch):
+    monkeypatch.setattr(pcres, "MIN_GENES", 1)
+    found = pcres.around_pcres(hand_data(), {"one": ["G0"], "all": ["G0", "G1", "G2"], "none": ["G2"]}, reach_bp=400)
+    one = found[found["label"] == "one"].set_index("offset")
+    assert one["mean"].to_dict() == pytest.approx({-50: np.log(2), 50: (np.log(3) + np.log(9)) / 2, 150: np.log(4)})
+    both = found[found["label"] == "all"].set_index("offset")
+    assert both["n"].to_dict() == {-150: 1, -50: 2, 50: 2, 150: 2} and set(found["label"]) == {"one", "all"}
+    assert both.loc[50, "mean"] == pytest.approx((one.loc[50, "mean"] + np.log(7)) / 2)
+    monkeypatch.setattr(pcres, "MIN_GENES", 3)
+    assert pcres.around_pcres(hand_data(), {"all": ["G0", "G1"]}).empty
+
+
 # Laws
 
 

@@ -11,9 +11,9 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks import peer
 from chromolib import Chromoformer, GeneDataset, InputError, ModelConfig, load_profile, load_released, studies
-from chromolib.analysis import claims, embeddings, pcres, pcri, specificity
+from chromolib.analysis import claims, embeddings, pcri, specificity
 from chromolib.config import MARKS
-from tests.stores import hand_data, random_store
+from tests.stores import random_store
 
 QUICK = {"n_resamples": 60}
 CHUNK = 10  # genes at a time: the release needs about 100 MB for each
@@ -104,26 +104,6 @@ def test_genes_without_pcres_do_not_change_and_their_pcri_is_that_of_their_promo
     connected = table[table["n_pcres"] > 0]
     assert connected[["shift", "pcri_own"]].min().min() > 0.1 and (connected["pcre_change"].abs() > 1e-6).all()
     assert lone["pcri"].min() > connected["pcri"].median()                       # it means nothing by itself: see `embeddings.distance`
-
-
-def test_standardised_together_only_a_gene_to_which_nothing_happens_has_no_distance():
-    promoter = np.random.default_rng(0).normal(size=(40, 6))
-    moved = promoter + np.where(np.arange(40)[:, None] < 30, 5.0, 0.0)           # ten genes stay
-    together, apart = (embeddings.distance(promoter, moved, standard) for standard in ("together", "apart"))
-    assert (together[30:] == 0).all() and together[:30].min() > 1
-    assert apart[30:].mean() > 1.5 * apart[:30].mean()                           # apart, those that stay seem to move most
-    everyone = promoter + 5.0
-    assert embeddings.distance(promoter, everyone, "apart").max() < 1e-12 and embeddings.distance(promoter, everyone, "together").min() > 1
-
-
-def test_distance_by_hand():
-    promoter, regulatory = np.array([[0.0, 7.0], [2.0, 7.0]]), np.array([[4.0, 7.0], [2.0, 7.0]])
-    # First dimension: 0, 2, 4, 2 has SD √2; the second does not vary.
-    assert embeddings.distance(promoter, regulatory, "together").tolist() == pytest.approx([4 / 2**0.5, 0])
-    # Apart: -1 and 1 beside 1 and -1.
-    assert embeddings.distance(promoter, regulatory, "apart").tolist() == pytest.approx([2, 2])
-    with pytest.raises(InputError, match="standard 'each', expected together or apart"):
-        embeddings.distance(promoter, regulatory, "each")
 
 
 def test_regulatory_embedding_has_one_length_so_that_its_sum_with_the_promoter_s_lies_as_far_for_all(pair, data, table):
@@ -300,28 +280,6 @@ def test_enrichment_is_beside_genes_of_the_same_label_with_pcres():
     assert found["p"].tolist() == [1] and found[["label", "background"]].values.tolist() == [["on", n_on]]
     planted = pd.DataFrame({"term": "planted", "gene": top.loc[top["label"] == "off", "gene_id"]})
     assert pcri.enriched(table, top, planted)[["label", "p"]].values[0].tolist() == ["off", pytest.approx(0, abs=1e-6)]
-
-
-def test_marks_of_pcres_by_hand():
-    """G0 has two pCREs, of three bins (the last of 50 bp) and of one; G1 has one of four, G2 none."""
-    data = hand_data()
-    found = pcres.marks_at_pcres(data)
-    assert found["gene_id"].tolist() == ["G0", "G1"]
-    assert found["A"].tolist() == pytest.approx([np.log1p([1, 2, 3, 8]).mean(), np.log1p([4, 5, 6, 7]).mean()])
-    carried = pcres.with_marks(pd.DataFrame({"cell_type": "T1", "gene_id": ["G1", "G2"]}), {"T1": data})
-    assert carried["gene_id"].tolist() == ["G1"] and carried["A"].tolist() == pytest.approx(found["A"].tolist()[1:])
-
-
-def test_curve_around_pcres_counts_each_as_far_as_it_reaches_and_a_gene_once(monkeypatch):
-    monkeypatch.setattr(pcres, "MIN_GENES", 1)
-    found = pcres.around_pcres(hand_data(), {"one": ["G0"], "all": ["G0", "G1", "G2"], "none": ["G2"]}, reach_bp=400)
-    one = found[found["label"] == "one"].set_index("offset")
-    assert one["mean"].to_dict() == pytest.approx({-50: np.log(2), 50: (np.log(3) + np.log(9)) / 2, 150: np.log(4)})
-    both = found[found["label"] == "all"].set_index("offset")
-    assert both["n"].to_dict() == {-150: 1, -50: 2, 50: 2, 150: 2} and set(found["label"]) == {"one", "all"}
-    assert both.loc[50, "mean"] == pytest.approx((one.loc[50, "mean"] + np.log(7)) / 2)
-    monkeypatch.setattr(pcres, "MIN_GENES", 3)
-    assert pcres.around_pcres(hand_data(), {"all": ["G0", "G1"]}).empty
 
 
 def test_marks_are_compared_among_top_genes_and_all():

@@ -82,29 +82,13 @@ def test_profile_of_the_repository_is_valid_and_named_after_its_file(name):
         ({"cell_types": {}}, "cell_types: .*at least 1"),
         ({"log_base": "10"}, "log_base: "),
         ({"inputs": {"kind": "bam"}}, "inputs: .*raw"),
-        ({"inputs": {"kind": "raw", "simulation": {"genes": 7}}}, "inputs.raw.simulation.genes: .*8"),
-        ({"inputs": {"kind": "raw", "simulation": {"genes": 9, "effects": "none"}}}, "simulation.effects: .*promoter"),
-        ({"inputs": {"kind": "raw", "simulation": {"genes": 9, "share": {"S02": 1.5}}}}, "simulation.share.S02: .*1"),
-        ({"inputs": {"kind": "raw", "simulation": {"genes": 9}, "cohort": "sim"}}, "found simulation and cohort='sim', expected one of them"),
-        ({"inputs": {"kind": "raw", "cohort": "a/b.yml"}}, "inputs.raw.cohort: "),
-        ({"second_species": {"profile": "mouse"}}, "second_species.orthologues: Field required"),
         ({"second_species": {"profile": "mine", "orthologues": "x.csv"}}, "second_species.profile: found 'mine', this profile itself, expected that of another"),
-        ({"second_species": {"profile": "mouse", "orthologues": "{mark}.csv"}}, "second_species.orthologues: .*found {mark}, expected no braces"),
         ({"name": "../up"}, "name: "),
         ({"bin_bp": []}, r"bin_bp: found \[\], expected at least one width, each once"),
         ({"bin_bp": [500, 100, 100]}, r"bin_bp: found \[500, 100, 100\], expected at least one width, each once"),
-        ({"inputs": {"kind": "raw", "reads": "{celltype}.gz"}}, "found {celltype}, expected only {cell_type} and {mark} in braces"),
-        ({"inputs": {"kind": "raw", "contacts": ["{cell_type"]}}, "'{cell_type': found expected '}' before end of string, expected only"),
-        *((published(inputs={"signal": signal}), f"inputs.published.signal: .*{found}, expected only {{sample}} and {{mark}} in braces")
-          for signal, found in (
-              ("x/{foo}", "found {foo}"), ("x/{", "found Single '{'.*"), ("x/}", "found Single '}'.*"), ("x/{}", "found {}"),
-              ("x/{sample.a}", "found {sample.a}"), ("x/{mark:d}", "found {mark:d}"), ("x/{mark!r}", "found {mark!r}"),
-          )),
         (published(inputs={"signal": "x/{sample}"}), "inputs.signal: found 'x/{sample}' for 2 marks, .* expected {mark} in it"),
         (published(inputs={"samples": {"C2": "x"}}), "inputs.samples: found 'C2', expected cell types of the profile .C1.; correct"),
         (published(inputs={"contacts": {"C2": "x"}}), "inputs.contacts: found 'C2', expected cell types of the profile .C1.; correct"),
-        *((published(format, inputs={"contacts": {"C1": "x"}}), f"contacts: found links of C1, expected none: format {format} holds")
-          for format in ("patternchrome", "deepdiff")),
         *((published(format, marks=["H3K4me3", "H3K27ac"]), f"marks: found 'H3K27ac', but format {format} has only H3K4me1, .*H3K36me3; ")
           for format in ("avocado-pilot", "patternchrome", "deepdiff")),
         (published("patternchrome", base_bp=25), "base_bp=25 and frame_bp=10000, but .* patternchrome has base_bp=50 and frame_bp=10000"),
@@ -132,11 +116,6 @@ def test_profile_of_published_signal_may_rename_its_samples(tmp_path, format):
 def test_published_signal_keeps_the_rule_of_labels(tmp_path):
     profile = load_profile(write(tmp_path / "mine.yml", **published(rules={"label": "above"})))
     assert profile.rules.label == "above"
-
-
-def test_only_pilot_signal_has_contacts(tmp_path):
-    profile = load_profile(write(tmp_path / "mine.yml", **published(base_bp=25, bin_bp=[100, 25], inputs={"contacts": {"C1": "x"}})))
-    assert profile.inputs.contacts == {"C1": "x"}
 
 
 @pytest.mark.parametrize("content", [b"a: [1\nb: }", b"\xff\xfe\x00", b"- a\n- b\n", b""])
