@@ -132,7 +132,7 @@ def make_page(
         parameters["budget"] = budget
     with hold(settings.work_dir / ".locks" / f"page-{name}", tell=lambda owner: SAY_AT_ONCE(f"{name}: {owner} executes it; waiting for that")):
         repository = _repository(root)
-        finish = partial(_complete, name=name, settings=settings, shown=_shown(name, settings), repository=repository)
+        finish = partial(_complete, name=name, settings=settings, shown=_profiles_of(name, settings), repository=repository)
         run_notebook(source, target, parameters, cwd=root, finish=finish)
     return target
 
@@ -277,7 +277,7 @@ def _live(name: str, repository: str) -> str:
     )
 
 
-def _shown(name: str, settings: Profile) -> list[Profile]:
+def _profiles_of(name: str, settings: Profile) -> list[Profile]:
     """Profiles whose data a page shows."""
     if name not in OF_ALL_PROFILES:
         return [settings]

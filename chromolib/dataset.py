@@ -462,7 +462,8 @@ def _pcre_widths(store: xr.Dataset) -> np.ndarray:
 
 def check_max_pcres(store: xr.Dataset, max_pcres: int) -> None:
     """Raise an InputError where a store holds fewer pCREs per gene."""
-    if not 0 <= max_pcres <= (most := store.sizes["rank"]):
+    most = store.sizes["rank"]
+    if not 0 <= max_pcres <= most:
         raise InputError(
             f"{store.attrs['profile']}/{store.attrs['cell_type']}: max_pcres={max_pcres}, expected 0 to {most}, which is what its features hold; "
             "for more, raise max_pcres of the profile"

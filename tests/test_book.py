@@ -399,8 +399,8 @@ def test_every_notebook_says_where_its_data_come_from(built_book):
 def test_pages_of_all_profiles_name_the_sources_of_those_that_they_show():
     """Also on a fresh clone, where claims of others are those that are kept."""
     smoke = load_profile("smoke")
-    assert book._shown("02_train", smoke) == [smoke]
-    shown = {profile.name for profile in book._shown("claims", smoke)}
+    assert book._profiles_of("02_train", smoke) == [smoke]
+    shown = {profile.name for profile in book._profiles_of("claims", smoke)}
     assert shown >= {"smoke", "promoters-18k", "sim"} and shown == {"smoke", *(profile.name for profile in ledger.collect(smoke).profiles)}
 
 
