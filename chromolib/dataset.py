@@ -216,9 +216,8 @@ class GeneDataset:
 
     def fold(self, fold: int) -> tuple[GeneDataset, GeneDataset]:
         """Training genes and held-out genes of one fold; no chromosome is in both."""
+        check_fold(self.cell_type, self.genes["fold"], fold)
         held_out = self.genes["fold"] == fold
-        if not held_out.any() or held_out.all():
-            raise InputError(f"{self.cell_type}: fold {fold} holds {int(held_out.sum())} of {len(self)} genes, expected one of {sorted(self.genes['fold'].unique().tolist())}")
         return tuple(self.select(genes=self.genes.loc[mask, "gene_id"].tolist()) for mask in (~held_out, held_out))
 
     def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> GeneDataset:
@@ -458,6 +457,13 @@ def touching(store: xr.Dataset, contacts: Contacts = "all") -> tuple[np.ndarray,
 def _pcre_widths(store: xr.Dataset) -> np.ndarray:
     ends = spans(pd.Series(store["region"].values, dtype=str))
     return (ends["end"] - ends["start"]).to_numpy()
+
+
+def check_fold(cell_type: str, folds: pd.Series, fold: int) -> None:
+    """Raise an InputError where a fold holds none of the genes, whose `folds` these are, or all."""
+    n_held_out = int((folds == fold).sum())
+    if n_held_out in (0, len(folds)):
+        raise InputError(f"{cell_type}: fold {fold} holds {n_held_out} of {len(folds)} genes, expected one of {sorted(folds.unique().tolist())}")
 
 
 def check_max_pcres(store: xr.Dataset, max_pcres: int) -> None:

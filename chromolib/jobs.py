@@ -23,7 +23,16 @@ from .baselines.nodes import GraphDataset
 from .cell_types import pair, pool
 from .checkpoints import Network, load_weights, save_weights
 from .config import BETTER_NETWORK, BETTER_RECIPE, InputError, ModelConfig, PeerConfig, TrainConfig
-from .dataset import GeneDataset, check_max_pcres, check_selection, load_dataset, open_store, own_marks, touching
+from .dataset import (
+    GeneDataset,
+    check_fold,
+    check_max_pcres,
+    check_selection,
+    load_dataset,
+    open_store,
+    own_marks,
+    touching,
+)
 from .files import write_whole
 from .profile import Profile, load_profile
 from .runs import FILES, LAST, Run, run_folder
@@ -82,10 +91,8 @@ def _check(run: Run, stores: list[xr.Dataset]) -> None:
         check_selection(store, run.marks or own_marks(store), chosen.get("bin_bp", profile.bin_bp), chosen.get("window_bp", frame_bp))
         if run.max_pcres is not None:
             check_max_pcres(store, run.max_pcres)
-    for name, fold in _folds(run, stores).items():
-        n_held_out = int((fold == run.fold).sum())
-        if n_held_out in (0, len(fold)):
-            raise InputError(f"{name}: fold {run.fold} holds {n_held_out} of {len(fold)} genes, expected one of {sorted(fold.unique().tolist())}")
+    for name, folds in _folds(run, stores).items():
+        check_fold(name, folds, run.fold)
     n_genes = _training_genes(run, stores).nunique()
     if run.n_genes is not None and run.n_genes > n_genes:
         raise InputError(f"{run.id}: n_genes={run.n_genes}, expected 2 to {n_genes}, which are the training genes; leave it out for all")
