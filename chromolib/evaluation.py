@@ -313,9 +313,9 @@ def with_interval(
 
 
 def _ends(n_genes: int, measure: Callable[[np.ndarray], np.ndarray], n_resamples: int, seed: int) -> np.ndarray:
-    """95 % interval, (low, high), of what `measure` makes of resamples, (b, g) -> (b,), as by `resampling.interval`."""
-    values = [measure(weight) for weight in resampling.resamples(n_genes, n_resamples, seed)]
-    return np.array(resampling.interval(np.concatenate([[np.nan], *values]))[1:])
+    """`resampling.interval`, (low, high), of what `measure` makes of resamples, (b, g) -> (b,)."""
+    values = [measure(weight) for weight in resampling.with_all(n_genes, n_resamples, seed)]
+    return np.array(resampling.interval(np.concatenate(values))[1:])
 
 
 def with_intervals(scores: pd.DataFrame, task: Task) -> pd.DataFrame:
