@@ -26,6 +26,15 @@ def write(path, **changed):
     return path
 
 
+def check_refused(path, changed, message):
+    """A profile with these changes is refused in one line that begins with its file."""
+    write(path, **changed)
+    with pytest.raises(InputError, match=message) as error:
+        load_profile(path)
+    assert str(error.value).startswith(str(path)) and len(str(error.value).splitlines()) == 1
+    assert "Value error" not in str(error.value)
+
+
 RAW = {"kind": "raw"}
 
 
@@ -100,11 +109,7 @@ def test_profile_of_the_repository_is_valid_and_named_after_its_file(name):
     ],
 )
 def test_setting_that_does_not_fit_is_named_with_its_file(tmp_path, changed, message):
-    path = write(tmp_path / "mine.yml", **changed)
-    with pytest.raises(InputError, match=message) as error:
-        load_profile(path)
-    assert str(error.value).startswith(str(path)) and len(str(error.value).splitlines()) == 1
-    assert "Value error" not in str(error.value)
+    check_refused(tmp_path / "mine.yml", changed, message)
 
 
 @pytest.mark.parametrize("format", ["avocado-pilot", "patternchrome", "deepdiff"])
