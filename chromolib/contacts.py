@@ -125,7 +125,7 @@ def pairs_of_genes(
     tss : DataFrame
         gene_id and order, as `all_tss` gives them; a TSS that lies in several fragments has a row for each.
     fragments : Series
-        The fragment of each row of `tss`, as `fragments_of_tss` gives it.
+        A fragment, of `fragments_of_tss`, of each row of `tss`; missing where there is none.
     near : DataFrame
         As `neighbours` gives it.
     repeated : str

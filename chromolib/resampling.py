@@ -135,6 +135,12 @@ def tells(values: pd.Series) -> bool:
     return len(values) - values.value_counts().max() >= MIN_UNLIKE
 
 
+def in_told_groups(table: pd.DataFrame, by: Sequence[str], columns: Sequence[str] = ("target",)) -> pd.DataFrame:
+    """Rows of the groups `by`, such as folds of cell types, whose genes tell something by each of these columns (`tells`)."""
+    groups = table.groupby(list(by))
+    return table[np.logical_and.reduce([groups[name].transform(tells).astype(bool) for name in columns])]
+
+
 def is_told(draws: np.ndarray) -> bool:
     """Whether what is measured on all genes first and then on resamples, (1 + b,), means something of all and of most resamples."""
     return not np.isnan(draws[0]) and _are_most_told(draws[1:])

@@ -1,6 +1,7 @@
 """Metrics on many resamples at once agree with those of one table, ties and all."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -89,3 +90,13 @@ def test_p_is_twice_the_share_on_the_rarer_side_with_the_value_itself():
     assert resampling.p_on_side(draws, 0.0, "above") == 2 * (1 + 1) / 10 and resampling.p_on_side(draws, 0.0, "below") == 1.0
     assert np.isnan(resampling.two_sided_p(np.array([1.0, np.nan])))
     assert resampling.two_sided_p(np.r_[np.nan, np.ones(39)]) == 2 / 40       # one in forty may tell nothing
+
+
+def test_groups_tell_something_whose_genes_differ_five_times_or_more():
+    sizes = {"all alike": [1] * 9, "four unlike": [1] * 9 + [0] * 4, "five unlike": [1] * 9 + [0] * 5, "levels": list(range(6)), "few levels": list(range(5))}
+    table = pd.DataFrame([(name, value) for name, values in sizes.items() for value in values], columns=["fold", "target"])
+    table["score"] = 1.0
+    told = resampling.in_told_groups(table, ["fold"])
+    assert told["fold"].unique().tolist() == ["five unlike", "levels"] and len(told) == 20
+    assert resampling.in_told_groups(table, ["fold"], ["target", "score"]).empty
+    assert list(resampling.in_told_groups(table[:0], ["fold"])) == list(table)

@@ -37,6 +37,13 @@ def test_learning_curve_holds_each_way_against_scratch_on_as_many_genes():
     assert transfer.curve(table.iloc[:0], crossed, None, 300).empty
 
 
+def test_learning_curve_of_genes_that_tell_nothing_is_empty():
+    table = scores(**{"from scratch, 50 genes": TARGET, "fine-tuned, 50 genes": TARGET}).assign(target=1.0)
+    crossed = scores_of({"S": TARGET, "T": TARGET}, TARGET, 1).assign(target=1.0)
+    found = transfer.curve(table, crossed, ("S", "T"), 300)
+    assert found.empty and list(found) == list(transfer.curve(table, crossed, None, 300))
+
+
 def dataset(cell_type, seed):
     """Genes of which H3K4me3 near the TSS tells the label."""
     store = random_store(48, frame_bp=8000, n_pcres=4, max_pcres=2, seed=seed)

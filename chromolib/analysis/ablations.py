@@ -97,12 +97,6 @@ def fold_changes(scores: pd.DataFrame, beside: str = OURS) -> pd.DataFrame:
     return table.assign(value=table["value"] - table["reference"]).drop(columns="reference").dropna(subset="value")
 
 
-def in_told_folds(scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores of the folds that tell something (`resampling.tells`), cell type by cell type."""
-    folds = scores.groupby(["cell_type", "fold", "model"])["target"]
-    return scores[folds.transform(tells).astype(bool)]
-
-
 def of_genes(scores: pd.DataFrame, subsets: Subsets) -> dict[str, pd.DataFrame]:
     """Scores of all genes, and of those of each subset, cell type by cell type; a subset without genes has no entry."""
     found = {"all": scores}

@@ -21,7 +21,7 @@ from ..dataset import GeneDataset, gene_table, load_dataset, open_store
 from ..evaluation import METRIC_NAMES
 from ..genome import profile_genome
 from ..jobs import PEER_BIN_BP, recipe_of, selection_of
-from ..resampling import interval, of_parts, tells
+from ..resampling import in_told_groups, interval, of_parts
 from ..runs import Results, Run
 from ..studies import BETTER, OURS, SCORES, Grid, Study
 from . import comparison, fold_change
@@ -260,8 +260,8 @@ def _over_folds(tables: Sequence[pd.DataFrame], metric: str) -> np.ndarray:
     """Mean over folds that tell something of a metric of each table on the same resamples of genes, (1 + b, table): of all genes first;
     NaN where none does."""
     by_gene = [table.set_index("gene_id")[["fold", "score", "target"]] for table in tables]
-    folds = [fold for fold, targets in by_gene[0].groupby("fold", sort=False)["target"] if tells(targets)]
-    if not folds:
+    folds = in_told_groups(tables[0], ["fold"])["fold"].unique()
+    if not len(folds):
         return np.full((1 + N_RESAMPLES, len(tables)), np.nan)
     values, _ = of_parts([[table[table["fold"] == fold] for table in by_gene] for fold in folds], metric, N_RESAMPLES, seed=0)
     return values.mean(1)

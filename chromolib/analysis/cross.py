@@ -25,7 +25,7 @@ from ..dataset import GeneDataset, load_dataset
 from ..genome import profile_genome
 from ..jobs import Job, Shelf, plan, selection_of
 from ..profile import Profile, load_profile
-from ..resampling import interval, of_parts
+from ..resampling import in_told_groups, interval, of_parts
 from ..runs import Run
 from ..studies import Study, connected, transfers_core
 from ..train import predict, score_of
@@ -238,7 +238,7 @@ def across_species(scores: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (cell_type, source), _ in scores[scores["is_across"]].groupby(["cell_type", "source"], sort=False):
-        table = ablations.in_told_folds(on_same_genes(scores, cell_type, [source, cell_type]))
+        table = in_told_groups(on_same_genes(scores, cell_type, [source, cell_type]), ["fold", "model"])
         if table.empty:
             continue
         across, own = table["model"].unique()
@@ -361,7 +361,7 @@ def relative(scores: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) ->
     -------
     DataFrame
         cell_type (target), source, value, low, high (95 % bootstrap interval over genes; none of a cell type with itself), n,
-        folds (number that hold genes on and off).
+        folds (number of those that tell something, see `resampling.tells`).
     """
     rows = []
     for cell_type in scores["cell_type"].unique():
@@ -369,7 +369,7 @@ def relative(scores: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) ->
             if source == cell_type:
                 rows.append((cell_type, source, 1.0, np.nan, np.nan, np.nan, np.nan))
                 continue
-            table = ablations.in_told_folds(on_same_genes(scores, cell_type, [source, cell_type]))
+            table = in_told_groups(on_same_genes(scores, cell_type, [source, cell_type]), ["fold", "model"])
             parts = [list(_by_model(part)) for _, part in table.groupby("fold")]
             if not parts:
                 continue

@@ -36,6 +36,7 @@ WORDS = {
     "pcri": "PCRI", "pcri_own": f"PCRI {BEYOND}", "pcre_change": "change by pCREs", "others_change": "change by others' pCREs",
     "own_change": f"change {BEYOND}",
 }  # fmt: skip
+NETWORK = ("cell_type", "fold")  # of each there is one
 BY_LABEL = ("pcre_change", "others_change", "own_change", "pcri", "pcri_own")
 NAMES = ("cell_type", "gene_id", "symbol", "label")
 COLUMNS = (*NAMES[:1], "fold", *NAMES[1:], "n_pcres", "measured", "predicted", "pcre_change", "others_change", "own_change",
@@ -183,7 +184,7 @@ def by_label(table: pd.DataFrame, columns: Sequence[str] = BY_LABEL, *, n_resamp
     for cell_type, part in table[table["n_pcres"] > 0].groupby("cell_type", sort=False):
         is_on = part["label"] == "on"
         for what in columns:
-            known = _in_told_networks(part.dropna(subset=what).assign(is_on=is_on.astype(float)), ["is_on"])
+            known = resampling.in_told_groups(part.dropna(subset=what).assign(is_on=is_on.astype(float)), NETWORK, ["is_on"])
             on, off = (known.loc[known["label"] == label, what] for label in LABELS)
             found = _over_networks(known, what, "is_on", "roc_auc", n_resamples, seed, beside=0.5)
             rows.append({"cell_type": cell_type, "what": WORDS.get(what, what), "on": on.median(), "off": off.median(), "roc_auc": found["value"],
@@ -197,9 +198,10 @@ def _over_networks(
 ) -> dict[str, float]:
     """A metric of two columns, mean over networks that tell something: value, low, high, p (of `beside`), n, parts; NaN where
     none does."""
+    told = resampling.in_told_groups(table, NETWORK, [target] if metric == "roc_auc" else [score, target])
     parts = [
         [part.set_index("gene_id")[[score, target]].set_axis(["score", "target"], axis=1)]
-        for _, part in _in_told_networks(table, [target] if metric == "roc_auc" else [score, target]).groupby(["cell_type", "fold"])
+        for _, part in told.groupby(list(NETWORK))
     ]
     if not parts:
         return {"value": np.nan, "low": np.nan, "high": np.nan, "p": np.nan, "n": 0, "parts": 0}
@@ -207,12 +209,6 @@ def _over_networks(
     draws = of_networks[..., 0].mean(1)                                                      # (1 + b,)
     value, low, high = resampling.interval(draws)
     return {"value": value, "low": low, "high": high, "p": resampling.two_sided_p(draws[1:], beside), "n": n, "parts": len(parts)}
-
-
-def _in_told_networks(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Rows of the networks whose genes differ in each of these columns (`resampling.tells`)."""
-    parts = [part for _, part in table.groupby(["cell_type", "fold"]) if all(resampling.tells(part[name]) for name in columns)]
-    return pd.concat(parts) if parts else table[:0]
 
 
 # The genes that are moved most

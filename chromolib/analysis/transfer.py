@@ -81,18 +81,18 @@ def curve(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str] | N
     columns = ["way", "n_genes", "metric", "value", "low", "high", "n", "change", "change_low", "change_high"]
     if pair is None:
         return pd.DataFrame(columns=columns)
-    scores = ablations.in_told_folds(scores)
-    rows = [{"way": UNTOUCHED, "n_genes": 0, **_level(ablations.in_told_folds(as_it_was(crossed, pair)))}]
-    for name in scores["model"].unique():
-        way, n_genes = name.removesuffix(" genes").split(", ")
-        row = {"way": way, "n_genes": n_all if n_genes == "all" else int(n_genes), **_level(scores[scores["model"] == name])}
+    untouched = ablations.levels(as_it_was(crossed, pair)).assign(way=UNTOUCHED, n_genes=0)
+    rows = untouched.to_dict("records")
+    for row in ablations.levels(scores).to_dict("records"):
+        way, n_genes = row["model"].removesuffix(" genes").split(", ")
+        row |= {"way": way, "n_genes": n_all if n_genes == "all" else int(n_genes)}
         scratch = of_genes(FROM_SCRATCH, None if n_genes == "all" else int(n_genes))
         if way != FROM_SCRATCH and scratch in set(scores["model"]):
-            change = ablations.changes(scores, scratch, [name]).iloc[0]
+            change = ablations.changes(scores, scratch, [row["model"]]).iloc[0]
             row |= {"change": change["value"], "change_low": change["low"], "change_high": change["high"]}
         rows.append(row)
     order = [UNTOUCHED, *WAYS]
-    table = pd.DataFrame(rows).reindex(columns=columns)
+    table = pd.DataFrame(rows, columns=columns)
     return table.sort_values(["way", "n_genes"], key=lambda column: column.map(order.index) if column.name == "way" else column, ignore_index=True)
 
 
@@ -101,10 +101,6 @@ def as_it_was(crossed: pd.DataFrame, pair: tuple[str, str] | None) -> pd.DataFra
     if pair is None:
         return crossed.iloc[:0]
     return crossed[(crossed["source"] == pair[0]) & (crossed["cell_type"] == pair[1])].assign(model=UNTOUCHED)
-
-
-def _level(scores: pd.DataFrame) -> dict[str, float]:
-    return ablations.levels(scores).iloc[0].drop("model").to_dict()
 
 
 # No gene: cell types that networks have not seen
@@ -169,7 +165,7 @@ def levels(scores: pd.DataFrame) -> pd.DataFrame:
     """`leave_one_out` in numbers, means over folds: cell_type, model, metric, value, low, high, n; and change, change_low, change_high,
     minus that of what was trained on the other cell types (`reference`), NaN of itself."""
     tables = []
-    for cell_type, table in ablations.in_told_folds(scores).groupby("cell_type", sort=False):
+    for cell_type, table in scores.groupby("cell_type", sort=False):
         changes = ablations.changes(table, reference(table)).rename(columns={name: f"change{end}" for end, name in ENDS.items()})
         changes = changes[["model", *(f"change{end}" for end in ENDS)]]
         tables.append(ablations.levels(table).merge(changes, on="model", how="left").assign(cell_type=cell_type))
