@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromolib import evaluation, load_dataset, resampling, studies
+from chromolib import answers, evaluation, load_dataset, resampling, studies
 from chromolib.analysis import benchmark, comparison
 from chromolib.runs import Results
 
@@ -24,7 +24,7 @@ def scored(task="clf", *, n=60, cell_type="T01", seed=0, models=(OURS, "Linear, 
                       "fold": 1 + np.arange(n) % 2, "score": target - 0.5 + rng.normal(scale=1 + i, size=n), "target": target})
         for i, model in enumerate(models)
     ]  # fmt: skip
-    return pd.concat(tables, ignore_index=True)[studies.SCORES]
+    return pd.concat(tables, ignore_index=True)[answers.SCORES]
 
 
 # What is trained
@@ -76,7 +76,7 @@ def test_simple_models_stand_on_the_genes_of_the_study(monkeypatch):
                           "target": genes["label"], "logit_off": 0.0, "logit_on": 1.0, "expression": 1.0}) for run in grid[OURS]]  # fmt: skip
     results = Results(pd.DataFrame(), pd.concat(said), *[pd.DataFrame()] * 3)
     table = benchmark.level_scores(study, grid, results)
-    assert list(table) == studies.SCORES and set(table["task"]) == {"clf", "reg"}
+    assert list(table) == answers.SCORES and set(table["task"]) == {"clf", "reg"}
     assert set(table["model"]) == {OURS, "Linear, mean signal", "Mean of other cell types", "Best possible"}
     for _, part in table.groupby(["task", "model"]):
         assert sorted(part["gene_id"]) == sorted(genes["gene_id"])
@@ -192,7 +192,7 @@ def test_scores_that_do_not_vary_are_not_compared():
 def test_caption_names_genes_cell_types_and_folds():
     both = pd.concat([scored("clf", n=4), scored("clf", n=6, cell_type="T02")])
     assert benchmark.genes_in_words(both) == "4 genes of T01, 6 genes of T02, held-out folds 1, 2"
-    assert benchmark.genes_in_words(studies.no_scores()) == "no genes"
+    assert benchmark.genes_in_words(answers.no_scores()) == "no genes"
 
 
 def changes():
@@ -253,7 +253,7 @@ def test_model_of_some_cell_types_is_tested_on_these():
 
 
 def test_empty_scores_make_empty_tables():
-    nothing = studies.no_scores()
+    nothing = answers.no_scores()
     for table in (benchmark.by_fold(nothing), benchmark.metrics(nothing), benchmark.probabilities(nothing),
                   benchmark.side_by_side(benchmark.metrics(nothing)), benchmark.differences(nothing, [OURS], ["x"]),
                   benchmark.standing(benchmark.differences(nothing, [OURS], ["x"])), benchmark.graphs(studies.study("promoters-18k"))):  # fmt: skip

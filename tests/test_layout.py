@@ -17,7 +17,7 @@ ORDER = [
     "readers", "ontology", "depth", "align", "contacts", "inputs", "features", "simulate", "companions", "stack",
     "attention", "batch",
     "pooling", "dataset", "cell_types", "embedded", "resampling", "evaluation", "model", "baselines", "checkpoints", "train", "released", "machine", "runs", "jobs", "workers", "grid", "pretrained",
-    "estimates", "studies",
+    "estimates", "studies", "answers",
     "analysis", "browser", "plans", "workflow", "prose",
     "plots", "book", "cli",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chromolib import GeneDataset, Run, ensure, load_dataset, load_profile, studies
+from chromolib import GeneDataset, Run, answers, ensure, load_dataset, load_profile, studies
 from chromolib.analysis import cross, transfer
 from chromolib.evaluation import difference
 from tests.stores import random_store
@@ -77,7 +77,7 @@ def test_new_cell_types_are_all_but_the_first_and_every_model_is_of_the_same_gen
         genes = part.genes[part.genes["fold"] == 1]
         sources = {source: rng.normal(size=len(genes)) for source in data}
         tables.append(scores_of(sources, genes["label"], 1, name, genes=genes["gene_id"].tolist()))
-    found = transfer.leave_one_out(study, data, pd.concat(tables), studies.no_scores())
+    found = transfer.leave_one_out(study, data, pd.concat(tables), answers.no_scores())
     assert list(found["cell_type"].unique()) == ["S02", "S03"]
     of_s03 = found[found["cell_type"] == "S03"]
     assert set(of_s03["model"]) == {"Chromoformer", "Chromoformer of S01", "Chromoformer of S02", transfer.LINEAR, "Mean of other cell types", "Best possible"}
@@ -123,7 +123,7 @@ def trained(shared_data):
     own = [Run(profile="sim", cell_type=name, fold=1) for name in ("S01", "S02", "S03")]
     few = {"scratch": Run(profile="sim", cell_type="S03", fold=1, n_genes=100), "tuned": Run(profile="sim", cell_type="S03", fold=1, start="S01", n_genes=100)}
     results = ensure([*own, *few.values()], per_device=2)
-    return cross.of_runs(own).scores, studies.scores({name: [run] for name, run in few.items()}, results)
+    return cross.of_runs(own).scores, answers.scores({name: [run] for name, run in few.items()}, results)
 
 
 @pytest.fixture(scope="module")

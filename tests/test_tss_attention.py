@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from chromolib import Chromoformer, GeneDataset, InputError, ModelConfig, inputs, load_profile, studies
+from chromolib import Chromoformer, GeneDataset, InputError, ModelConfig, answers, inputs, load_profile, studies
 from chromolib.analysis import attention, claims, tracks
 from chromolib.config import MARKS
 from chromolib.runs import Run
@@ -48,7 +48,7 @@ def stand_in(monkeypatch, data):
         for run in runs:
             yield run, network(data), data.fold(run.fold)[1]
 
-    monkeypatch.setattr(studies, "networks", networks)
+    monkeypatch.setattr(answers, "networks", networks)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from chromolib import GeneDataset, InputError, evaluation, load_profile, studies
+from chromolib import GeneDataset, InputError, answers, evaluation, load_profile, studies
 from chromolib.analysis import comparison, windows
 from chromolib.genome import profile_genome
 from chromolib.simulate import signal
@@ -56,7 +56,7 @@ def test_name_is_parted_into_model_and_window():
 def test_regressions_read_each_window_that_fits_and_keep_the_folds_asked_for():
     data = dataset()
     table = windows.simple_scores({"T01": data}, [2, 3])
-    assert list(table) == studies.SCORES
+    assert list(table) == answers.SCORES
     assert list(table["model"].unique()) == [f"{name}, {kb} kb" for kb in (2, 4) for name in windows.REGRESSIONS]
     assert set(table["fold"]) == {2, 3}
     peer = comparison.baseline(data.select(window_bp=2000, max_pcres=0), comparison.binned_signal, comparison.linear)

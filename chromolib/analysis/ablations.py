@@ -1,6 +1,6 @@
 """What a network loses without one of its parts, or gains by another: every variant beside the full network, gene by gene.
 
-In: scores of held-out genes as `studies.scores` gives them, and datasets. Out: tidy tables in units of the metric; a change is
+In: scores of held-out genes as `answers.scores` gives them, and datasets. Out: tidy tables in units of the metric; a change is
 the metric of a variant minus that of the network it is held against, below 0 where the variant is worse.
 """
 

@@ -13,7 +13,8 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from .. import inputs, studies
+from .. import answers, inputs
+from ..answers import SCORES
 from ..batch import PackedBatch
 from ..checkpoints import build
 from ..config import MARKS, InputError
@@ -23,7 +24,7 @@ from ..profile import Profile
 from ..resampling import poisson_weights, resamples
 from ..runs import Run
 from ..simulate import read_truth
-from ..studies import OURS, SCORES, Grid, Study
+from ..studies import OURS, Grid, Study
 from . import marks
 from .tracks import example_gene, find_gene, offsets
 
@@ -55,7 +56,7 @@ def network_of(runs: Iterable[Run], gene_id: str) -> tuple[Run, Chromoformer, Ge
         No run holds the gene out: all trained on it, or none knows it.
     """
     runs = list(runs)
-    for run, model, held_out in studies.networks(runs):
+    for run, model, held_out in answers.networks(runs):
         if gene_id in set(held_out.genes["gene_id"]):
             return run, model, held_out
     folds = ", ".join(str(run.fold) for run in runs)
@@ -153,7 +154,7 @@ def average(grid: Grid, *, n_resamples: int = 1000, seed: int = 0) -> tuple[Aver
     averages: Averages = {}
     tables = []
     for name, runs in grid.items():
-        for run, model, held_out in studies.networks(runs):
+        for run, model, held_out in answers.networks(runs):
             views = {name: (model, False)}
             if name == OURS:
                 untrained = build(model.config, run.seed + 1).to(held_out.device)
@@ -193,7 +194,7 @@ def pass_genes(
                 scores.setdefault(model_name, []).append(score)
     genes = data.genes[["gene_id", "fold", "label"]].rename(columns={"label": "target"}).assign(cell_type=data.cell_type, task="clf")
     tables = [genes.assign(model=name, score=np.concatenate(values))[SCORES] for name, values in scores.items()]
-    return pd.concat(tables, ignore_index=True) if tables else studies.no_scores()
+    return pd.concat(tables, ignore_index=True) if tables else answers.no_scores()
 
 
 def _emptied(batch: PackedBatch) -> PackedBatch:

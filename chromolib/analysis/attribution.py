@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from .. import resampling
+from ..answers import networks
 from ..attention import frame_offset
 from ..batch import PackedBatch
 from ..checkpoints import Network
@@ -24,7 +25,6 @@ from ..config import InputError
 from ..dataset import GeneDataset
 from ..genome import Region
 from ..runs import Run
-from ..studies import networks
 from ..train import check_fits, score
 from .perturbation import PROMOTER, drawn
 from .tracks import means_by_label

@@ -1,6 +1,6 @@
 """The benchmark's tables: how each model is trained, how well it does, and what simple models do on the same genes.
 
-In: a study, and scores of held-out genes as `studies.scores` gives them. Out: tidy tables. Intervals are 95 % bootstrap
+In: a study, and scores of held-out genes as `answers.scores` gives them. Out: tidy tables. Intervals are 95 % bootstrap
 intervals over genes.
 """
 
@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from .. import evaluation, studies
+from .. import answers, evaluation, studies
+from ..answers import SCORES
 from ..baselines import PEERS, graph
 from ..cell_types import pair
 from ..config import BETTER_NETWORK, ModelConfig, Task, TrainConfig
@@ -23,7 +24,7 @@ from ..genome import profile_genome
 from ..jobs import PEER_BIN_BP, recipe_of, selection_of
 from ..resampling import in_told_groups, interval, of_parts
 from ..runs import Results, Run
-from ..studies import BETTER, OURS, SCORES, Grid, Study
+from ..studies import BETTER, OURS, Grid, Study
 from . import comparison, fold_change
 
 PROBABILITY = f"{OURS}, probability"
@@ -53,7 +54,7 @@ def recipes(study: Study, *grids: Grid) -> pd.DataFrame:
     for name, runs in ((name, runs) for grid in grids for name, runs in grid.items()):
         for task in dict.fromkeys(run.task for run in runs) if name not in studies.OF_TWO else ():  # those are made of others
             of_task = [run for run in runs if run.task == task]
-            found = [studies.n_parameters(run.folder) for run in of_task if run.folder.is_dir()]
+            found = [answers.n_parameters(run.folder) for run in of_task if run.folder.is_dir()]
             labels = {"model": name, "task": task, "networks": len({run.seed for run in of_task}), "parameters": max(found, default=np.nan)}
             rows.setdefault((name, task), labels | _recipe(study, of_task[0]))
     return pd.DataFrame(list(rows.values()))
@@ -153,12 +154,12 @@ def last_and_best(epochs: pd.DataFrame) -> pd.DataFrame:
 
 
 def level_scores(study: Study, grid: Grid, results: Results) -> pd.DataFrame:
-    """`studies.scores` of `studies.benchmark`, and beside them, of the same genes, what needs no network.
+    """`answers.scores` of `studies.benchmark`, and beside them, of the same genes, what needs no network.
 
     Those are models of simple inputs (`comparison.simple_grid`), the mean of other cell types and, where simulated, the best
     possible. Each fold of the study is scored by what was fitted to all other folds.
     """
-    tables = [studies.scores(grid, results)]
+    tables = [answers.scores(grid, results)]
     for cell_type in study.cell_types:
         data = load_dataset(study.record, cell_type)
         for task in dict.fromkeys(run.task for run in studies.runs_of(grid)):
@@ -174,13 +175,13 @@ def _simple_scores(study: Study, data: GeneDataset) -> pd.DataFrame:
 
 
 def change_scores(study: Study, grid: Grid, results: Results) -> pd.DataFrame:
-    """`studies.change_scores` of `studies.fold_change`, and beside them, of the same genes, `fold_change.baselines`; empty where
+    """`answers.change_scores` of `studies.fold_change`, and beside them, of the same genes, `fold_change.baselines`; empty where
     there is one cell type."""
     if not (cell_types := studies.pair_of(study)):
-        return studies.no_scores()
+        return answers.no_scores()
     data = pair(*(load_dataset(study.record, name) for name in cell_types))
     simple = fold_change.baselines(study.record, data).assign(cell_type=data.cell_type, task="diff")
-    return pd.concat([studies.change_scores(grid, results), simple.loc[simple["fold"].isin(study.folds), SCORES]], ignore_index=True)
+    return pd.concat([answers.change_scores(grid, results), simple.loc[simple["fold"].isin(study.folds), SCORES]], ignore_index=True)
 
 
 def probabilities(scores: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from scipy import stats
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
-from .. import evaluation, studies
+from .. import answers, evaluation, studies
 from ..checkpoints import Network, load_weights
 from ..config import InputError
 from ..dataset import GeneDataset, load_dataset
@@ -100,7 +100,7 @@ def allowed(genes: pd.DataFrame, networks: Sequence[int], pairs: pd.DataFrame | 
     return pd.DataFrame({"gene_id": genes["gene_id"].to_numpy(), "networks": free, "kind": kind})
 
 
-def check_unseen(said: pd.DataFrame, seen: pd.DataFrame, answers: pd.DataFrame) -> None:
+def check_unseen(said: pd.DataFrame, seen: pd.DataFrame, telling: pd.DataFrame) -> None:
     """Raise an InputError if a network says something of a gene whose answer it knows.
 
     This asks what was really trained on, and not for folds as `allowed` does.
@@ -111,10 +111,10 @@ def check_unseen(said: pd.DataFrame, seen: pd.DataFrame, answers: pd.DataFrame) 
         gene_id, network: which predicts which.
     seen : DataFrame
         network, known: what each trained on, chromosomes of its own species, or genes.
-    answers : DataFrame
-        gene_id, known: the chromosome of a gene, or its orthologues.
+    telling : DataFrame
+        gene_id, known, which tells its answer: the chromosome of a gene, or its orthologues.
     """
-    leaks = said[["gene_id", "network"]].merge(answers, on="gene_id").merge(seen, on=["network", "known"])
+    leaks = said[["gene_id", "network"]].merge(telling, on="gene_id").merge(seen, on=["network", "known"])
     if len(leaks):
         first = leaks.iloc[0]
         raise InputError(
@@ -189,10 +189,10 @@ def _directed(orthologues: pd.DataFrame | None, *, is_forward: bool) -> pd.DataF
 def _checked(rule: pd.DataFrame, data: GeneDataset, seen: pd.DataFrame, pairs: pd.DataFrame | None) -> pd.DataFrame:
     """gene_id, network of what the rule allows, once `check_unseen` has let it pass; `seen`: network, gene_id, chrom."""
     said = rule.explode("networks").dropna().rename(columns={"networks": "network"}).astype({"network": int})
-    answers, known, what = (data.genes, "chrom", "chrom") if pairs is None else (pairs, "other_gene_id", "gene_id")
+    telling, known, what = (data.genes, "chrom", "chrom") if pairs is None else (pairs, "other_gene_id", "gene_id")
     check_unseen(
         said, seen.rename(columns={what: "known"})[["network", "known"]].drop_duplicates(),
-        answers[["gene_id", known]].rename(columns={known: "known"}),
+        telling[["gene_id", known]].rename(columns={known: "known"}),
     )  # fmt: skip
     return said[["gene_id", "network"]]
 
@@ -476,7 +476,7 @@ def left_out(study: Study) -> pd.DataFrame:
 
 
 def for_claims(profile: Profile, scores: pd.DataFrame, likeness: pd.DataFrame) -> pd.DataFrame:
-    """Scores of `of_runs` under the names that claims on figure 8 use, in the columns of `studies.SCORES`.
+    """Scores of `of_runs` under the names that claims on figure 8 use, in the columns of `answers.SCORES`.
 
     "Another cell type" is the first other one of the profile, networks of another species are those of its first cell type; likest
     and least like are by signal, from `similarity`, of three cell types or more.
@@ -499,4 +499,4 @@ def for_claims(profile: Profile, scores: pd.DataFrame, likeness: pd.DataFrame) -
                 chosen |= {f"trained on the {which} cell type": (same, [name]), f"what is said of the {which} cell type": (elsewhere, [name])}
         for model, (table, sources) in chosen.items():
             tables.append(table[(table["cell_type"] == cell_type) & table["source"].isin(sources)].assign(model=model))
-    return pd.concat(tables, ignore_index=True)[studies.SCORES]
+    return pd.concat(tables, ignore_index=True)[answers.SCORES]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from .. import companions, evaluation, resampling, studies
+from .. import answers, companions, evaluation, resampling, studies
 from ..dataset import GeneDataset
 from ..model import Chromoformer
 from ..runs import Run
@@ -97,7 +97,7 @@ def of_runs(runs: Iterable[Run], *, seed: int = 0) -> pd.DataFrame:
     """`of_network` of each run's held-out genes, with the columns cell_type and fold in front; no rows without runs."""
     tables = [
         of_network(model, held_out, seed=seed).assign(cell_type=run.cell_type, fold=run.fold)
-        for run, model, held_out in studies.networks(runs)
+        for run, model, held_out in answers.networks(runs)
     ]
     if tables:
         return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
@@ -337,4 +337,4 @@ def for_claims(table: pd.DataFrame, carried: pd.DataFrame, sets: pd.DataFrame) -
             parts.append(first.assign(task="clf", model=f"PCRI, {name} genes", score=first["pcri_scaled"], target=is_in))
     for mark in carried.columns.drop(table.columns):
         parts.append(carried.assign(task="clf", model=f"{mark} at pCREs", score=carried[mark], target=(carried["label"] == "on").astype(float)))
-    return pd.concat(parts, ignore_index=True)[studies.SCORES]
+    return pd.concat(parts, ignore_index=True)[answers.SCORES]

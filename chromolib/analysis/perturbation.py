@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from ..answers import networks
 from ..checkpoints import Network
 from ..config import InputError
 from ..dataset import GENE_COLUMNS, GeneDataset
@@ -19,7 +20,6 @@ from ..genome import Region
 from ..pooling import bp_on_chromosome
 from ..profile import Profile
 from ..runs import Run
-from ..studies import networks
 from ..train import predict, score_of
 from . import pcres
 
@@ -214,7 +214,7 @@ def _apply(edit, place: Place, data: GeneDataset, is_turned: bool) -> None:
 def changes(model: Network, data: GeneDataset, edits: pd.DataFrame) -> pd.DataFrame:
     """Predicted effect of each edit: gene_id, edit, before, after, change (after minus before).
 
-    before and after are scores as in `studies.scores`: clf, the logit of being on; reg, log2(RPKM + 1). The network must not
+    before and after are scores as in `answers.scores`: clf, the logit of being on; reg, log2(RPKM + 1). The network must not
     have seen the genes in training for the numbers to mean anything; `of_runs` sees to that. `edits` as in `checked`.
 
     Raises

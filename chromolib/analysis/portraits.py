@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .. import studies
+from .. import answers
 from ..config import InputError
 from ..dataset import GeneDataset
 from ..model import Chromoformer
@@ -68,7 +68,7 @@ def of_genes(data: GeneDataset, runs: Iterable[Run], predicted: pd.Series, contr
     regions = {gene: rankings.with_contributions(tracks.gene_regions(data, gene), contributions, gene) for gene in genes}
     depth = {gene: _tracks(data, gene, regions[gene]) for gene in genes}
     seen = {}
-    for _, model, held_out in studies.networks(run for run in runs if run.cell_type == data.cell_type):
+    for _, model, held_out in answers.networks(run for run in runs if run.cell_type == data.cell_type):
         seen |= {gene: _attention(model, held_out, gene, regions[gene]) for gene in set(genes) & set(held_out.genes["gene_id"])}
     if missing := [gene for gene in genes if gene not in seen]:
         raise InputError(f"portraits of {data.cell_type}: no run holds out gene {missing[0]!r}, expected one for each gene; choose genes of the folds that there are runs of")

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from .. import readers, resampling
+from ..answers import networks
 from ..dataset import GeneDataset
 from ..files import write_whole
 from ..genome import Region, profile_genome
 from ..profile import Profile
 from ..runs import Run
-from ..studies import networks
 from . import pcres, rankings
 from .perturbation import PROMOTER, changes, drawn, from_genome
 from .rankings import CONTACT, NEAR, PAIR, RAISES, SILENCED

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.cluster import hierarchy
 
-from .. import resampling, studies
+from .. import answers, resampling
 from ..config import InputError
 from ..dataset import GeneDataset
 from ..profile import Profile
@@ -183,4 +183,4 @@ def for_claims(table: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
     for cell_type in table["cell_type"].unique() if len(differences) else ():
         rows = differences[["gene_id", "fold"]].assign(score=differences["pcri"], target=differences["measured"])
         parts.append(rows.assign(cell_type=cell_type, model="difference of PCRI"))
-    return pd.concat(parts, ignore_index=True).assign(task="reg")[studies.SCORES]
+    return pd.concat(parts, ignore_index=True).assign(task="reg")[answers.SCORES]

@@ -1,6 +1,6 @@
 """What a user with a new cell type can do: take a network of another one, train it on, or train one on several others.
 
-In: scores of held-out genes as `studies.scores` gives them, `cross.of_runs`, datasets. Out: tidy tables. Every score is of genes
+In: scores of held-out genes as `answers.scores` gives them, `cross.of_runs`, datasets. Out: tidy tables. Every score is of genes
 whose chromosomes no network had seen, in any cell type. Intervals are 95 % bootstrap intervals over genes.
 """
 
@@ -11,13 +11,13 @@ from collections.abc import Collection, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
+from ..answers import SCORES
 from ..dataset import GeneDataset, load_dataset
 from ..evaluation import check_folds
 from ..studies import (
     AGNOSTIC,
     FROM_SCRATCH,
     OURS,
-    SCORES,
     WAYS,
     Study,
     new_cell_types,
@@ -64,7 +64,7 @@ def curve(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str] | N
     Parameters
     ----------
     scores : DataFrame
-        `studies.scores` of `studies.transfer`.
+        `answers.scores` of `studies.transfer`.
     crossed : DataFrame
         Scores of `cross.of_runs`, of which those of the source stand for no gene at all.
     pair : (str, str)
@@ -137,12 +137,12 @@ def leave_one_out(study: Study, data: Mapping[str, GeneDataset], crossed: pd.Dat
     crossed : DataFrame
         Scores of `cross.of_runs`.
     agnostic : DataFrame
-        `studies.scores` of `studies.agnostic`; empty with two cell types, where the network of the other one is as much.
+        `answers.scores` of `studies.agnostic`; empty with two cell types, where the network of the other one is as much.
 
     Returns
     -------
     DataFrame
-        SCORES of `studies`; model: OURS (its own), AGNOSTIC, "Chromoformer of S01" (each other one), LINEAR, `comparison.OTHERS`
+        SCORES of `answers`; model: OURS (its own), AGNOSTIC, "Chromoformer of S01" (each other one), LINEAR, `comparison.OTHERS`
         and, of simulated data, `comparison.BEST`. The last but one needs expression of the same genes elsewhere and no marks.
     """
     profile, tables = study.record, [agnostic]

@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import stats
 
 from .. import evaluation
+from ..answers import SCORES
 from ..baselines import PEERS, WINDOW_PEERS
 from ..config import InputError
 from ..dataset import GeneDataset
@@ -24,7 +25,7 @@ from ..profile import Profile, cohort_of
 from ..resampling import interval, of_parts
 from ..simulate import read_truth
 from ..simulate.signal import ALONG_BODY, AT_TSS, HALF_BP, TOP_BP
-from ..studies import SCORES, WINDOWS_BP, Study, window_name
+from ..studies import WINDOWS_BP, Study, window_name
 from .comparison import baseline, binned_signal, linear, mean_signal
 
 METRIC = "roc_auc"  # of classifiers, by which the paper compares
