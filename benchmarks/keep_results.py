@@ -4,7 +4,7 @@ there, with how they were made.
     python benchmarks/keep_results.py [--profile promoters-18k] [--budget full] [--notebooks 03_benchmark]
 
 Trainings that are on disk are not repeated. Tables of genes, whose expression is others' data, those without rows, and those of
-more than 60 kB stay in the profile's work folder.
+more than 120 kB stay in the profile's work folder.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NOTEBOOKS = (
     "03_benchmark", "04_window_size", "05_ablation", "06_attention", "07_pcri", "07b_cis_regulation", "07c_perturbation",
     "08_cross_species",
 )  # fmt: skip
-LARGEST = 60_000  # bytes
+LARGEST = 120_000  # bytes
 
 
 def kept(profile: Profile, notebook: str, since: float, to: Path) -> list[str]:

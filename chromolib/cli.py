@@ -25,7 +25,7 @@ INTERRUPTED = 130  # the exit status that typer gives Ctrl-C, as shells do
 CellType = Annotated[str | None, typer.Option(help="One cell type of the profile; all of them where not given.")]
 Share = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Where there are GPUs: use one alone that fewer than N others use who ask so too, and wait for it."),
+    typer.Option(min=1, metavar="N", help="Where there are GPUs: use a single one, shared by at most N commands with this option; wait until one is free."),
 ]
 
 
@@ -43,7 +43,7 @@ def fetch(
     parallel: Annotated[int, typer.Option(min=1, help="Files at a time.")] = 4,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would come, from where and how large it is.")] = False,
 ) -> None:
-    """Download and verify what a profile needs; `fetch go` makes the biological processes of GO, with Ensembl ids, a GMT file."""
+    """Download and verify what a profile needs; `fetch go` makes a file of gene sets (GMT): the biological processes of GO, with Ensembl ids."""
     from . import ontology, sources
     from .profile import profile_names
     from .sections import GO
@@ -127,7 +127,7 @@ def train(
     fold: Annotated[int | None, typer.Option(help="Held-out fold; all of them where not given.")] = None,
     task: Annotated[str, typer.Option(help="clf or reg.")] = "clf",
     model: Annotated[str, typer.Option(help="chromoformer, or one that the paper compares it with: deepchrome, attentivechrome, hm-crnn, gc-merge.")] = "chromoformer",
-    recipe: Annotated[str, typer.Option(help="profile; paper, or of another model its authors', without the profile's departures; or better.")] = "profile",
+    recipe: Annotated[str, typer.Option(help="paper: that of the paper, of another model that of its authors; profile: the same with the profile's departures; better: ours, of Chromoformer's classifier.")] = "profile",
     seed: int = 42,
     precision: Annotated[str, typer.Option(help="float32, bfloat16, or on CUDA tf32 or float16.")] = "float32",
     learn_from: Annotated[

@@ -304,7 +304,7 @@ class Shelf:
         self.data = {key: data for key, data in self.data.items() if key in keys}
         for key in keys:
             if key not in self.data:
-                self.data[key] = _load(*key)
+                self.data[key] = load_for(*key)
         parts = [self.data[key] for key in keys]
         if [part.store.attrs["settings"] for part in parts] != job.settings["features"]:
             raise InputError(f"{run.id}: found features that were built anew meanwhile, expected those of the start; start again")
@@ -325,7 +325,8 @@ def graph_use(run: Run) -> Literal["none", "nodes", "genes"]:
     return "nodes" if run.model == "gc-merge" else "genes" if run.genes == "gc-merge" else "none"
 
 
-def _load(profile_name: str, cell_type: str, use: Literal["none", "nodes", "genes"]) -> GeneDataset | GraphDataset:
+def load_for(profile_name: str, cell_type: str, use: Literal["none", "nodes", "genes"]) -> GeneDataset | GraphDataset:
+    """All genes of a cell type for a run of this `graph_use`; "genes" are those that GC-MERGE can predict, with the labels of their nodes."""
     profile = load_profile(profile_name)
     if use == "none":
         return load_dataset(profile, cell_type)

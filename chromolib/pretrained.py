@@ -235,7 +235,7 @@ def _from_hub(name: str, revision: str | None) -> Path:
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
-        raise InputError(f"{name}: no such folder; to take it from the Hugging Face hub: pip install 'chromolib[hub]'") from None
+        raise InputError(f"{name}: no such folder; to take it from the Hugging Face hub: pip install -e '.[hub]' in the clone") from None
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
     except Exception as error:  # noqa: BLE001 - the hub's client raises errors of several libraries

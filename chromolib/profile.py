@@ -55,7 +55,7 @@ class Profile(Section):
     companions: Companions = Companions()
     second_species: SecondSpecies | None = None
     rules: Rules = Rules()
-    # Cell types whose published RPKM make the baseline "mean of the other cell types"; raw inputs take their own matrix.
+    # Cell types whose published RPKM make the baseline "mean of the other cell types"; raw and own inputs take the profile's others.
     other_cell_types: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()                  # of data/sources.yml, what analyses read besides the inputs
     local_files: dict[str, Path] = {}              # source -> a user's own file in its place; relative to this file  # noqa: RUF012 (pydantic copies it)
@@ -104,6 +104,15 @@ class Profile(Section):
             raise ValueError(f"extra_tracks: found {list(extra)}, expected none: inputs of kind {inputs.kind} have only marks; leave it out")
         if PC1 in extra and inputs.compartments is None:
             raise ValueError(f"extra_tracks: found {PC1}, but no inputs.compartments; name a table of PC1 there, or leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _others_are_read(self) -> Profile:
+        if self.other_cell_types and isinstance(self.inputs, RawInputs | OwnInputs):
+            raise ValueError(
+                f"other_cell_types: found {self.other_cell_types[0]!r} with inputs of kind {self.inputs.kind}, which take the profile's own other "
+                "cell types, expected it only where signal is published; name them under cell_types, with samples, or leave it out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -148,11 +148,11 @@ def _of_all_folds(study: Study) -> Study:
 def benchmark(study: Study, tasks: Sequence[Task] = ("clf", "reg")) -> Grid:
     """Chromoformer and every peer that reads a promoter window, as classifiers and regressors of each cell type.
 
-    With everything trained, Chromoformer also by the paper's recipe, where the profile's is another. The better recipe, a
-    classifier's, is that of several networks.
+    Chromoformer also by the paper's recipe, where `has_paper_recipe`. The better recipe, a classifier's, is that of several
+    networks.
     """
     grid = {OURS: study.runs(tasks)}
-    if study.is_full and study.record.training.model_dump(exclude_none=True):
+    if has_paper_recipe(study):
         grid[PAPER_RECIPE] = study.runs(tasks, recipe="paper")
     if "clf" in tasks and has_better(study):
         grid[BETTER] = study.runs(("clf",), recipe="better", seeds=[study.seed + i for i in range(BETTER_SEEDS)])
@@ -162,6 +162,11 @@ def benchmark(study: Study, tasks: Sequence[Task] = ("clf", "reg")) -> Grid:
             window_bp = frame_bp if is_frame else min(PEERS[name].window_bp, frame_bp)  # named, as in `windows`: one run for both
             grid[PEERS[name].title] = study.runs(tasks, model=name, recipe=study.peer_recipe, window_bp=window_bp)
     return grid
+
+
+def has_paper_recipe(study: Study) -> bool:
+    """Whether Chromoformer is trained by the paper's recipe too: where the profile's is another, of real cells or with everything."""
+    return bool(study.record.training.model_dump(exclude_none=True)) and (study.is_full or not study.record.simulated)
 
 
 def has_better(study: Study) -> bool:
@@ -190,7 +195,7 @@ def fold_change(study: Study) -> Grid:
         about = {"cell_type": first, "other": second, "task": "diff"} | settings
         return [Run(profile=study.profile, fold=fold, seed=study.seed, **about) for fold in study.folds]
 
-    grid = {OURS: runs()}
+    grid = {OURS: runs()} | ({PAPER_RECIPE: runs(recipe="paper")} if has_paper_recipe(study) else {})
     for name, task in ((TWO_REGRESSORS, "reg"), (RATIO, "clf")):
         grid[name] = [run for cell_type in (first, second) for run in runs(cell_type=cell_type, other=None, task=task)]
     for name in study.peers:

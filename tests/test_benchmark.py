@@ -9,6 +9,7 @@ import pytest
 
 from chromolib import answers, evaluation, load_dataset, resampling, studies
 from chromolib.analysis import benchmark, comparison
+from chromolib.jobs import load_for
 from chromolib.runs import Results
 
 OURS = studies.OURS
@@ -82,6 +83,22 @@ def test_simple_models_stand_on_the_genes_of_the_study(monkeypatch):
         assert sorted(part["gene_id"]) == sorted(genes["gene_id"])
     assert benchmark.simple_of(table) == ["Linear, mean signal"]
     assert benchmark.change_scores(studies.study("promoters-18k"), {}, results).empty
+
+
+def test_simple_models_stand_on_the_genes_of_the_graph_with_the_labels_of_their_nodes(monkeypatch):
+    plain = partial(comparison.baseline, inputs=partial(comparison.mean_signal, window_bp=4000), model=comparison.linear)
+    monkeypatch.setattr(comparison, "simple_grid", lambda data, folds: plain(data, folds=folds).assign(model="Linear, mean signal"))
+    study = studies.study("smoke")
+    grid = studies.on_graph(study)
+    genes = load_for("smoke", "S01", "genes").genes.query("fold in @study.folds")
+    said = [pd.DataFrame({"run": run.id, "cell_type": "S01", "task": "clf", "model": run.model, "fold": 1, "gene_id": genes["gene_id"],
+                          "target": genes["label"], "logit_off": 0.0, "logit_on": 1.0}) for run in studies.runs_of(grid)]  # fmt: skip
+    table = benchmark.graph_scores(study, grid, Results(pd.DataFrame(), pd.concat(said), *[pd.DataFrame()] * 3))
+    assert list(table) == answers.SCORES and set(table["model"]) == {*grid, "Linear, mean signal"}
+    by_model = {model: part.set_index("gene_id")["target"].astype(int).sort_index() for model, part in table.groupby("model")}
+    assert by_model["Linear, mean signal"].equals(by_model["GC-MERGE"])
+    nothing = Results(pd.DataFrame(), pd.DataFrame(columns=[*said[0]]), *[pd.DataFrame()] * 3)
+    assert benchmark.graph_scores(studies.study("promoters-18k"), {}, nothing).empty
 
 
 def test_probability_is_set_against_the_level_of_the_same_gene():

@@ -306,6 +306,20 @@ def test_mark_is_set_against_the_others_that_the_profile_has(monkeypatch, sim):
     assert judged(monkeypatch, lone, table_of(target, **scores), **changed)["why"] == "the profile has no other mark than H3K36me3"
 
 
+def test_bin_widths_are_those_of_the_profile(monkeypatch, sim):
+    profile = sim.model_copy(update={"bin_bp": (1000, 250, 50)})
+    target, scores = noisy(Chromoformer=1, **{"bins 1000": 2, "bins 250": 1.5, "bins 50": 3})
+    changed = {"first": "Chromoformer", "second": "bins {each}", "direction": "either"}
+    note = {"note": "which way it went is not known"}
+    row = judged(monkeypatch, profile, table_of(target, **scores), each="bin widths", **changed, **note)
+    assert (row["second"], row["verdict"]) == ("bins 250", "seen")
+    row = judged(monkeypatch, profile, table_of(target, **scores), each="pairs of bin widths", **changed, **note)
+    assert row["why"] == "no scores of “bins 1000 + 250” in E1, task clf" and row["second"] == "bins each pair of bin widths"
+    two = sim.model_copy(update={"bin_bp": (500, 100)})                        # a pair of two is the whole
+    row = judged(monkeypatch, two, table_of(target, **scores), each="pairs of bin widths", **changed, **note)
+    assert (row["verdict"], row["why"]) == ("not testable", "the profile has bins of 500 and 100 bp alone")
+
+
 def test_what_a_change_adds_here_is_set_against_what_it_adds_there(monkeypatch, sim):
     target, scores = noisy(**{"A, 40 kb": 0.5, "A, 10 kb": 2, "B, 40 kb": 2, "B, 10 kb": 2.1})
     scores = table_of(target, **scores)

@@ -8,6 +8,7 @@ from statsmodels.stats.multitest import multipletests
 
 from chromolib.analysis import enrichment
 from chromolib.config import InputError
+from tests.stores import hand_data
 
 BACKGROUND = [f"g{i}" for i in range(20)]
 CHOSEN = BACKGROUND[:6]
@@ -81,6 +82,15 @@ def test_sets_by_symbol_or_by_id_without_version_find_the_genes():
     assert by_symbol.attrs == {"dropped": {"not among the genes": 1}, "why": ""}
     for ids in (["ENSG02", "ENSG9"], ["ENSG02.7", "ENSG9.1"]):                   # of another version or of none
         assert enrichment.by_id(table_of({"one": ids}), genes).to_numpy().tolist() == [["one", "ENSG02.1"]]
+
+
+def test_sets_have_the_genes_of_all_datasets_each_once():
+    sets = table_of({"one": ["S0", "S2", "S9"]})
+    data = {"T1": hand_data(strands="+-"), "T2": hand_data(strands="+-+")}      # G0 and G1; these and G2
+    found = enrichment.of_datasets(sets, data)
+    assert found.to_numpy().tolist() == [["one", "G0"], ["one", "G2"]] and found.attrs == {"dropped": {"not among the genes": 1}, "why": ""}
+    none = enrichment.of_datasets(sets, {})
+    assert none.empty and list(none) == ["term", "gene"] and none.attrs["why"] == ""
 
 
 def test_that_no_set_has_one_of_the_genes_is_a_reason_and_no_error():

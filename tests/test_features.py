@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -402,3 +403,19 @@ def test_expression_of_other_cell_types_of_raw_inputs():
     load_dataset(profile, "S01")
     others = inputs.others_expression(profile, "S02")
     assert list(others) == ["S01", "S03"] and len(others) == 96
+
+
+@pytest.mark.parametrize(
+    ("name", "cell_type", "kind", "files"),
+    [
+        ("pilot-40kb", "E116", "signal (avocado-pilot)", [f"E116.{mark}" for mark in ("H3K4me1", "H3K4me3", "H3K9me3", "H3K27me3", "H3K36me3")]),
+        ("deepdiff-sample", "E123", "signal (deepdiff)", ["Cell1.train, Cell1.valid"] * 5),
+        ("h1-demo", "E003", "signal (release-demo)", ["chromoformer-demo"] * 7),
+    ],
+)
+def test_libraries_of_published_signal_are_files_without_reads(monkeypatch, name, cell_type, kind, files):
+    monkeypatch.setattr("chromolib.sources.fetch_of", lambda profile, source_id: Path(source_id))
+    profile = load_profile(name)
+    table = inputs.libraries(profile, cell_type)
+    assert table["mark"].tolist() == list(profile.marks) and set(table["kind"]) == {kind} and table["files"].tolist() == files
+    assert table[["reads", "duplicates"]].isna().all(axis=None)

@@ -1,4 +1,6 @@
-"""What is missing: shares counted by hand, unmoved by order and depth; cell types that are at hand, in words."""
+"""What is missing: shares counted by hand, unmoved by order and depth; cell types that are at hand, in words; files and their reads."""
+
+import gzip
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ from chromolib import load_dataset, load_profile
 from chromolib.analysis import inventory
 from chromolib.config import MARKS
 from chromolib.dataset import GeneDataset
+from chromolib.inputs.raw import depth_path
 from tests.stores import hand_data, random_store
 
 
@@ -67,6 +70,24 @@ def test_only_cell_types_with_features_are_shown_and_the_others_named(profile):
     table = inventory.of_profile(profile, data)
     assert list(table["cell_type"].unique()) == ["S01", "S02"]                  # in the order of the profile
     pd.testing.assert_frame_equal(table.iloc[: len(MARKS)], inventory.gaps(first))
+
+
+def test_libraries_have_files_and_reads_beside_what_came_of_them(profile):
+    data = load_dataset(profile, "S02")
+    gaps = inventory.of_profile(profile, data)
+    table = inventory.libraries(profile, gaps)
+    assert set(table["cell_type"]) == {"S02"} and table["mark"].tolist() == [*MARKS, "CTCF"]
+    row = table.set_index("mark").loc["H3K4me3"]
+    n_lines = gzip.decompress((profile.raw_dir / "alignments/S02-H3K4me3.tagAlign.gz").read_bytes()).count(b"\n")
+    n_dropped = data.dropped.set_index("what")["count"].get("reads of H3K4me3", 0)
+    assert row[["kind", "files"]].tolist() == ["reads (tagAlign)", "S02-H3K4me3.tagAlign.gz"] and row["reads"] == n_lines - np.sum(n_dropped) > 0
+    assert row["genes"] == len(data) and np.isnan(row["duplicates"])            # tagAlign marks none
+    of_marks = table[table["mark"] != "CTCF"]
+    np.testing.assert_array_equal(of_marks[["mean", "empty_bins"]], gaps[["mean", "empty_bins"]])
+    assert table["reads"].gt(0).all() and table.set_index("mark").loc["CTCF", ["genes", "mean", "empty_bins"]].isna().all()
+    path = depth_path(profile, "S02", "CTCF").with_suffix(".json")
+    path.unlink()                                                               # without the note nobody counts again
+    assert inventory.libraries(profile, gaps).set_index("mark")["reads"].isna().tolist() == [False] * len(MARKS) + [True]
 
 
 def test_published_signal_is_at_hand():

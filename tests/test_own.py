@@ -129,6 +129,18 @@ def test_replicates_are_put_together(own):
     np.testing.assert_array_equal(twice, once * [2, 1])
 
 
+def test_libraries_are_files_and_the_reads_that_count_of_all_replicates(own):
+    (own.parent / "one.bed").write_text("chrA\t20000\t20036\nchrA\t20018\t20054\n")
+    (own.parent / "two.bed").write_text("chrA\t20000\t20036\nchrZ\t5\t41\n")   # a contig that the genome does not have
+    change(own.parent / "samples.csv", "T1-H3K4me3.bed,bed", "one.bed,bed\nT1,H3K4me3,two.bed,bed")
+    profile = load_profile(own)
+    assert inputs.libraries(profile, "T1")["reads"].isna().all()                # nobody has counted them yet
+    features.ensure(profile, "T1")
+    table = inputs.libraries(profile, "T1")
+    assert table["mark"].tolist() == ["H3K4me3", "H3K27ac"] and table["duplicates"].isna().all()
+    assert table.loc[0, ["kind", "files", "reads"]].tolist() == ["reads (bed)", "one.bed, two.bed", 3]
+
+
 def test_bigwig_keeps_the_scale_that_the_sheet_gives(own):
     for cell_type in ("T1", "C1"):
         for mark in ("H3K4me3", "H3K27ac"):
@@ -140,6 +152,8 @@ def test_bigwig_keeps_the_scale_that_the_sheet_gives(own):
     store = features.load(features.ensure(load_profile(own), "T1")).load()
     assert store.attrs["signal"] == "normalised" and store["promoter"].attrs["units"] == "normalised signal"
     assert store["promoter"].values.max() == 2.5
+    table = inputs.libraries(load_profile(own), "T1")
+    assert table["kind"].tolist() == ["signal (bigwig)"] * 2 and table[["reads", "duplicates"]].isna().all(axis=None)
     change(sheet, "T1-H3K27ac.bw,bigwig,normalised", "T1-H3K27ac.bed,bed,")
     with pytest.raises(InputError, match=r"samples\.csv: samples hold depth and normalised, expected one scale"):
         features.ensure(load_profile(own), "T1")
@@ -363,9 +377,14 @@ def test_rules_leave_out_duplicates_and_low_mapping_quality_and_change_no_settin
         store = features.build(profile.model_copy(update={"rules": Rules(**rules)}), "T1")
         return store["promoter"].values[store["gene_id"].values.tolist().index("g0"), 200, 0], json.loads(store.attrs["dropped"])["reads of H3K4me3"]
 
+    def library(**rules):
+        return inputs.libraries(load_profile(own).model_copy(update={"rules": Rules(**rules)}), "T1").iloc[0].tolist()
+
     assert depth_at_g0() == (1.5, {})
+    assert library()[:4] == ["H3K4me3", "reads (bam)", "a.bam", 3] and np.isnan(library()[4])
     assert depth_at_g0(drop_duplicates=True) == (1.0, {"duplicate": 1})
     assert depth_at_g0(drop_duplicates=True, min_mapq=10) == (0.5, {"duplicate": 1, "mapping quality below 10": 1})
+    assert library(drop_duplicates=True, min_mapq=10)[3:] == [1, 1]
     before = ["min_contact", "biotype", "tss_rule", "tss", "repeated", "max_pcre_bp", "label", "truncate_bp", "max_reads", "clip_depth", "seed"]
     assert list(Rules().settings()) == list(Rules(min_mapq=0, drop_duplicates=False).settings()) == before
     assert Rules(min_mapq=10).settings()["min_mapq"] == 10

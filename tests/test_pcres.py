@@ -87,8 +87,12 @@ def test_without_pcres_every_table_says_so(without):
     assert "T01: the profile has no contacts of these 6 genes" in pcres.statement(without)
 
 
-def test_statement_counts_pairs_genes_and_regions():
-    assert pcres.statement(hand_data()).startswith("T1: 3 pCREs of 2 among 3 genes (3 regions")
+def test_statement_counts_pairs_genes_and_regions_and_says_how_far_and_wide():
+    assert pcres.statement(hand_data(tss=[1500, 5000, 5000])) == (              # 375, 550 and 1,800 bp away, 250, 100 and 400 bp wide
+        "T1: 3 pCREs of 2 among 3 genes (3 regions); 33% of the genes have none, 33% have 2, the most that one may; half of the pCREs lie "
+        "within 550 bp of their TSS, and 100% are narrower than 10,000 bp"
+    )
+    assert "(20 regions, some of several genes)" in pcres.statement(dataset(100))
 
 
 def test_marks_of_pcres_by_hand():

@@ -104,6 +104,8 @@ def test_profile_of_the_repository_is_valid_and_named_after_its_file(name):
         (published("patternchrome", frame_bp=20_000), "base_bp=50 and frame_bp=20000, but .* base_bp=50 and frame_bp=10000"),
         (published("deepdiff", frame_bp=40_000), "base_bp=100 and frame_bp=40000, but .* deepdiff has base_bp=100 and frame_bp=20000"),
         (published("deepdiff", base_bp=50), "base_bp=50 and frame_bp=20000, but .* base_bp=100 and frame_bp=20000"),
+        ({"other_cell_types": ["E003"]}, "other_cell_types: found 'E003' with inputs of kind raw, .* only where signal is published; name them under cell_types"),
+        ({"other_cell_types": ["E003"], "inputs": {"kind": "own", "samples": "s.csv", "annotation": "g.csv"}}, "other_cell_types: found 'E003' with inputs of kind own"),
         (published(rules={"min_contact": 3}), "rules.min_contact: found with inputs of kind published, which leave no such choice; leave it out"),
         ({"inputs": {"kind": "raw", "simulation": {"genes": 9}}, "rules": {"tss": "promoter"}}, "rules.tss: found with simulated inputs"),
     ],

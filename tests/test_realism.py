@@ -162,6 +162,7 @@ def test_file_of_h1_is_small_and_of_the_genes_that_captions_name():
     tables = realism.reference()
     assert set(tables["distribution"]["n"]) == {100}
     assert tables["by_label"].groupby("label")["n"].unique().to_dict() == {"on": [47], "off": [53]}
+    assert realism.n_reference() == {"on": 47, "off": 53, "all": 100}
     assert list(tables["summary"]) == list(realism.summary(dataset()))
 
 

@@ -67,6 +67,17 @@ def test_better_recipe_is_of_several_seeds_and_of_classifiers_alone(budgeted):
     assert studies.BETTER not in studies.benchmark(study, tasks=["reg"])
 
 
+def test_paper_s_recipe_stands_beside_another_one_where_cells_are_real_or_all_is_trained():
+    for name, budget, expected in (("pilot-40kb", "profile", True), ("promoters-18k", "full", False), ("sim", "profile", False), ("sim", "full", True)):
+        study = studies.study(name, budget)
+        for grid in (studies.benchmark(study), studies.fold_change(study)):
+            if grid:                                                           # promoters-18k has one cell type
+                assert (studies.PAPER_RECIPE in grid) == expected, name
+    runs = studies.fold_change(studies.study("pilot-40kb"))[studies.PAPER_RECIPE]
+    assert about(runs) == [("diff", "E003", fold, 42) for fold in FOUR]
+    assert {recipe_of(run, load_profile("pilot-40kb")) for run in runs} == {TrainConfig()}
+
+
 def test_full_budget_is_all_there_is_by_the_recipes_of_the_authors(budgeted):
     limits = {"cell_types": ["S01"], "folds": [1], "peers": ["deepchrome"], "recipes": {"deepchrome": {"epochs": 2}}}
     study = budgeted("sim", "full", **limits)

@@ -1,5 +1,7 @@
 """Few target genes or none: tables by hand, what simple models may see, and what was planted in sim."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,6 +37,15 @@ def test_learning_curve_holds_each_way_against_scratch_on_as_many_genes():
     assert none["change"] == none["change_low"] == none["change_high"] == 0
     assert found.loc["from scratch", "change"].isna().all() and (found["n"] == 40).all()
     assert transfer.curve(table.iloc[:0], crossed, None, 300).empty
+
+
+def test_all_genes_of_the_target_are_those_outside_of_the_first_fold():
+    study, target = studies.study("smoke"), dataset("S03", 1)
+    data = {"S01": dataset("S01", 0), "S03": target.select(genes=target.genes["gene_id"].tolist()[:10])}
+    assert study.folds == (1,) and transfer.n_all(study, data) == 7             # folds 1, 2, 3, 4, 1, 2, 3, 4, 1, 2
+    assert transfer.n_all(replace(study, folds=(3, 1)), data) == 8
+    alone = study.record.model_copy(update={"cell_types": {"S01": "cells"}})
+    assert transfer.n_all(replace(study, record=alone), data) == 0
 
 
 def test_learning_curve_of_genes_that_tell_nothing_is_empty():

@@ -92,6 +92,14 @@ def test_page_says_where_the_signal_was_planted():
     assert windows.planted(load_profile("promoters-18k")).startswith("These are real cells")
 
 
+def test_recipes_are_one_for_all_windows_and_tell_what_departs_from_their_authors():
+    study = studies.study("promoters-18k")
+    table = windows.recipes(study, studies.windows(study)).set_index("model")
+    assert table.index.tolist() == ["Chromoformer, promoter only", "DeepChrome", "AttentiveChrome", "HM-CRNN"]
+    assert table.loc["AttentiveChrome", ["epochs", "departs"]].tolist() == ["5", "epochs 5, authors 30; rate 0.002, authors 0.0002"]
+    assert table.loc["HM-CRNN", "departs"] == "nothing"                        # its window departs, which is what varies here
+
+
 def test_what_is_left_out_is_named():
     table = windows.left_out(studies.study("promoters-18k", "full"))
     assert table["what"].tolist() == ["window of 20 kb", "window of 40 kb"]

@@ -21,7 +21,7 @@ from ..config import BETTER_NETWORK, ModelConfig, Task, TrainConfig
 from ..dataset import GeneDataset, gene_table, load_dataset, open_store
 from ..evaluation import METRIC_NAMES
 from ..genome import profile_genome
-from ..jobs import PEER_BIN_BP, recipe_of, selection_of
+from ..jobs import PEER_BIN_BP, load_for, recipe_of, selection_of
 from ..resampling import in_told_groups, interval, of_parts
 from ..runs import Results, Run
 from ..studies import BETTER, OURS, Grid, Study
@@ -60,17 +60,23 @@ def recipes(study: Study, *grids: Grid) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()))
 
 
-def _recipe(study: Study, run: Run) -> dict[str, object]:
-    record = study.record
-    here, authors = recipe_of(run, record), recipe_of(replace(run, recipe="paper"), record)
-    selection, is_peer = selection_of(run, record), run.model != "chromoformer"
-    bins = selection.get("bin_bp", record.bin_bp)
-    window_bp = selection.get("window_bp", record.frame_bp) if run.model != "gc-merge" else None
+def training_of(study: Study, run: Run) -> tuple[dict[str, object], list[str]]:
+    """How a run trains, to read (optimizer, rate, batch, epochs, decay), and in what that departs from the model's authors."""
+    here, authors = recipe_of(run, study.record), recipe_of(replace(run, recipe="paper"), study.record)
     settings = {shown: _shown(getattr(here, name)) for name, shown in _RECIPE.items()}
     if here.schedule == "cosine":
         settings["decay"] = "cosine"
     departs = [f"{_RECIPE.get(name, name.replace('_', ' '))} {_shown(getattr(here, name))}, authors {_shown(getattr(authors, name))}"
                for name in _COMPARED if getattr(here, name) != getattr(authors, name)]  # fmt: skip
+    return settings, departs
+
+
+def _recipe(study: Study, run: Run) -> dict[str, object]:
+    record = study.record
+    settings, departs = training_of(study, run)
+    selection, is_peer = selection_of(run, record), run.model != "chromoformer"
+    bins = selection.get("bin_bp", record.bin_bp)
+    window_bp = selection.get("window_bp", record.frame_bp) if run.model != "gc-merge" else None
     if run.recipe == "better":
         departs += [f"{name.replace('_', ' ')} {value}, authors {getattr(ModelConfig, name)}" for name, value in BETTER_NETWORK.items()]
     native_bp, native_bins = (PEERS[run.model].window_bp, (PEER_BIN_BP,)) if is_peer else (ModelConfig.frame_bp, ModelConfig.bin_bp)
@@ -172,6 +178,15 @@ def _simple_scores(study: Study, data: GeneDataset) -> pd.DataFrame:
     found += [comparison.best_possible(study.record, data)] if study.record.simulated else []
     table = pd.concat([part for part in found if part is not None]).assign(cell_type=data.cell_type, task=data.task)
     return table.loc[table["fold"].isin(study.folds), SCORES]
+
+
+def graph_scores(study: Study, grid: Grid, results: Results) -> pd.DataFrame:
+    """`answers.scores` of `studies.on_graph`, and beside them `comparison.simple_grid`, of the same genes with the labels of their nodes."""
+    tables = [answers.scores(grid, results)]
+    for cell_type in dict.fromkeys(run.cell_type for run in studies.runs_of(grid)):
+        simple = comparison.simple_grid(load_for(study.profile, cell_type, "genes"), study.folds)
+        tables.append(simple.assign(cell_type=cell_type, task="clf")[SCORES])
+    return pd.concat(tables, ignore_index=True)
 
 
 def change_scores(study: Study, grid: Grid, results: Results) -> pd.DataFrame:

@@ -30,6 +30,7 @@ TASK_METRICS: dict[Task, tuple[Metric, ...]] = {
     "clf": ("roc_auc", "accuracy", "average_precision", "mean"), "reg": ("pearson", "spearman", "r2", "mean"),
     "diff": ("pearson", "r2"),
 }  # fmt: skip
+Each = Literal["peers", "marks", "bin widths", "pairs of bin widths"]
 Notebook = Literal[
     "03_benchmark", "04_window_size", "05_ablation", "06_attention", "07_pcri", "07b_cis_regulation", "07c_perturbation",
     "08_cross_species",
@@ -66,7 +67,7 @@ class Claim(Contrast):
     where: str
     task: Task
     metric: Metric
-    each: Literal["peers", "marks"] | tuple[str, ...] | None = None  # PEERS; the profile's marks that are not yet named
+    each: Each | tuple[str, ...] | None = None  # PEERS; marks of the profile that are not yet named; its bin widths, or two of them
     minus: Contrast | None = None
     cell_types: Literal["together", "each"] = "together"  # the mean over them; or the claim is made of each of several
     direction: Literal["above", "below", "either"]  # either: what we have of the paper does not say which
@@ -98,7 +99,12 @@ class Claim(Contrast):
 
     def members(self, profile: Profile) -> list[str]:
         """What {each} stands for in a profile; one empty name where there is no {each}."""
-        named = {"peers": PEERS, "marks": profile.marks, None: ("",)}
+        widths = profile.bin_bp
+        named = {
+            "peers": PEERS, "marks": profile.marks, None: ("",),
+            "bin widths": map(str, widths if len(widths) > 1 else ()),
+            "pairs of bin widths": (" + ".join(map(str, pair)) for pair in itertools.combinations(widths, 2) if len(widths) > 2),
+        }  # fmt: skip
         members = named[self.each] if self.each is None or isinstance(self.each, str) else self.each
         # A model is not set against itself: "without {each}" against "without H3K36me3" leaves that mark out.
         return [member for member in members if len(set(self.models(member))) == len(self._models()) or self.minus]
@@ -106,7 +112,8 @@ class Claim(Contrast):
     def anyone(self) -> str:
         """What {each} stands for, in words."""
         return f"each of {', '.join(self.each)}" if isinstance(self.each, tuple) else {
-            "peers": "each peer", "marks": "each other mark", None: ""}[self.each]  # fmt: skip
+            "peers": "each peer", "marks": "each other mark", "bin widths": "each bin width",
+            "pairs of bin widths": "each pair of bin widths", None: ""}[self.each]  # fmt: skip
 
     def in_words(self, member: str) -> str:
         """What is measured, for one member of `each`."""
@@ -315,7 +322,8 @@ def _check_profile(claim: Claim, profile: Profile) -> None:
     """Raise _Untestable where no run of a profile could test a claim."""
     members = claim.members(profile)
     if not members:
-        raise _Untestable(f"the profile has no other mark than {', '.join(profile.marks)}")
+        of = f"no other mark than {', '.join(profile.marks)}" if claim.each == "marks" else f"bins of {' and '.join(map(str, profile.bin_bp))} bp alone"
+        raise _Untestable(f"the profile has {of}")
     if claim.task == "diff" and len(profile.cell_types) < 2:
         raise _Untestable("a fold change needs two cell types, the profile has one")
     if claim.needs == "contacts" and not (profile.max_pcres and getattr(profile.inputs, "contacts", True)):

@@ -1,12 +1,12 @@
 """Which sets of genes are found among chosen genes more often than by chance.
 
-In: genes by id, those that could have been chosen, and sets of them. Out: one row per set with a chosen gene; p of a one-sided
+In: genes by id, those that could have been chosen, and sets of them; or datasets, for their ids. Out: one row per set with a chosen gene; p of a one-sided
 Fisher's exact test, q by Benjamini and Hochberg over all sets with a gene that could have been chosen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from ..config import InputError
+from ..dataset import GeneDataset
 from ..readers.annotation import without_version
 
 COLUMNS = ["term", "overlap", "size", "n", "background", "odds_ratio", "p", "q", "genes"]
@@ -50,6 +51,12 @@ def by_id(sets: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
             f"{names['symbol'].iloc[0]} or {names['gene_id'].iloc[0]}"
         )
     return table
+
+
+def of_datasets(sets: pd.DataFrame, data: Mapping[str, GeneDataset]) -> pd.DataFrame:
+    """As `by_id`, with the ids of all genes of some datasets, by cell type; no rows where there is no dataset."""
+    genes = pd.concat([part.genes for part in data.values()]) if data else pd.DataFrame(columns=["gene_id", "symbol"], dtype="str")
+    return by_id(sets, genes.drop_duplicates("gene_id"))
 
 
 def enrich(genes: Collection[str], background: Collection[str], sets: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,6 @@
-"""What is missing in the features of a profile: bins and windows without signal, genes without pCREs, marks.
+"""What the features of a profile are made from, and what is missing in them: bins and windows without signal, genes without pCREs, marks.
 
-In: a profile and its datasets. Out: a tidy table, one row per cell type and mark; shares from 0 to 1.
+In: a profile and its datasets. Out: tidy tables, one row per cell type and mark; shares from 0 to 1.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from .. import features
+from .. import features, inputs
 from ..config import MARKS
 from ..dataset import GeneDataset, load_dataset
 from ..pooling import bp_on_chromosome
@@ -59,6 +59,24 @@ def of_profile(profile: Profile, data: GeneDataset) -> pd.DataFrame:
     shown = [name for name in profile.cell_types if name == data.cell_type or name in at_hand(profile)]
     datasets = (data if name == data.cell_type else load_dataset(profile, name) for name in shown)
     return pd.concat([gaps(one) for one in datasets], ignore_index=True)
+
+
+def libraries(profile: Profile, table: pd.DataFrame) -> pd.DataFrame:
+    """What the signal was made from, beside what came of it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `gaps` of some cell types, whose features are there.
+
+    Returns
+    -------
+    DataFrame
+        cell_type, then as `inputs.libraries`, then of `table` genes, mean, empty_bins: NaN of extra tracks, which it does not have.
+    """
+    found = pd.concat([inputs.libraries(profile, name).assign(cell_type=name) for name in table["cell_type"].unique()], ignore_index=True)
+    found.insert(0, "cell_type", found.pop("cell_type"))
+    return found.merge(table[["cell_type", "mark", "genes", "mean", "empty_bins"]], on=["cell_type", "mark"], how="left")
 
 
 def at_hand(profile: Profile) -> list[str]:

@@ -133,13 +133,16 @@ def histograms(data: GeneDataset) -> pd.DataFrame:
 
 
 def statement(data: GeneDataset) -> str:
-    """One line: how many pCREs there are of how many genes, or that there are none."""
+    """One line: how many pCREs there are of how many genes, how many of these have none and the most that one may have, how far pCREs
+    lie and how wide they are; or that there are none."""
     if not len(table := pairs(data)):
         return f"{data.cell_type}: the profile has no contacts of these {len(data):,} genes, so there are no pCREs; figures on them are empty"
-    n_with = table["gene_id"].nunique()
+    n, n_with, n_regions = per_gene(data), table["gene_id"].nunique(), table["region"].nunique()
     return (
-        f"{data.cell_type}: {len(table):,} pCREs of {n_with:,} among {len(data):,} genes ({table['region'].nunique():,} regions, "
-        "some of several genes)"
+        f"{data.cell_type}: {len(table):,} pCREs of {n_with:,} among {len(data):,} genes ({n_regions:,} regions"
+        f"{', some of several genes' * (n_regions < len(table))}); {(n == 0).mean():.0%} of the genes have none, {(n == data.max_pcres).mean():.0%} have "
+        f"{data.max_pcres}, the most that one may; half of the pCREs lie within {table['distance'].abs().median():,.0f} bp of their TSS, and "
+        f"{(table['width'] < PAPER_WIDTH_BP).mean():.0%} are narrower than {PAPER_WIDTH_BP:,} bp"
     )
 
 

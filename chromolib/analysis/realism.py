@@ -163,6 +163,12 @@ def reference() -> dict[str, pd.DataFrame]:
     return tables
 
 
+def n_reference() -> dict[str, int]:
+    """How many of H1's genes are "on" and "off", and "all" of them."""
+    tables = reference()
+    return tables["by_label"].groupby("label")["n"].first().to_dict() | {"all": int(tables["distribution"]["n"].iloc[0])}
+
+
 def obstacle(data: GeneDataset) -> str | None:
     """Why the promoters of a dataset cannot be held against H1's; None where they can."""
     if data.scale != "depth":
@@ -191,8 +197,7 @@ def statement(data: GeneDataset) -> str:
     marks = shared_marks(data)
     left_out = [mark for mark in data.marks if mark not in marks]
     end = f"; not in H1's numbers: {', '.join(left_out)}" if left_out else ""
-    n_real = int(reference()["distribution"]["n"].iloc[0])
-    return f"{data.cell_type}: {len(data):,} promoters beside {n_real} real ones of H1 cells, marks: {', '.join(marks)}{end}"
+    return f"{data.cell_type}: {len(data):,} promoters beside {n_reference()['all']} real ones of H1 cells, marks: {', '.join(marks)}{end}"
 
 
 def beside_reference(data: GeneDataset) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from ..answers import SCORES
+from ..answers import SCORES, no_scores
 from ..dataset import GeneDataset, load_dataset
 from ..evaluation import check_folds
 from ..studies import (
@@ -21,7 +21,6 @@ from ..studies import (
     WAYS,
     Study,
     new_cell_types,
-    no_scores,
     of_genes,
     transfer_pair,
     transfers_core,
@@ -58,6 +57,14 @@ def fewest_genes(study: Study, fold: pd.Series) -> int:
     return min(int((fold != held_out).sum()) for held_out in study.folds)
 
 
+def n_all(study: Study, data: Mapping[str, GeneDataset]) -> int:
+    """How many genes of the target a training on all of them has: those outside of the study's first fold; 0 of one cell type, which
+    has no learning curve. `data`: cell type -> its dataset."""
+    if not (pair := transfer_pair(study)):
+        return 0
+    return int((data[pair[1]].genes["fold"] != study.folds[0]).sum())
+
+
 def curve(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str] | None, n_all: int) -> pd.DataFrame:
     """How well networks do by the number of genes of the target that they were trained on, means over folds.
 
@@ -70,7 +77,7 @@ def curve(scores: pd.DataFrame, crossed: pd.DataFrame, pair: tuple[str, str] | N
     pair : (str, str)
         Source and target, `studies.transfer_pair`; None: there is nothing to show.
     n_all : int
-        How many "all genes" are.
+        How many "all genes" are, from the function of that name.
 
     Returns
     -------

@@ -25,7 +25,8 @@ from ..profile import Profile, cohort_of
 from ..resampling import interval, of_parts
 from ..simulate import read_truth
 from ..simulate.signal import ALONG_BODY, AT_TSS, HALF_BP, TOP_BP
-from ..studies import WINDOWS_BP, Study, window_name
+from ..studies import WINDOWS_BP, Grid, Study, window_name
+from .benchmark import training_of
 from .comparison import baseline, binned_signal, linear, mean_signal
 
 METRIC = "roc_auc"  # of classifiers, by which the paper compares
@@ -141,6 +142,16 @@ def left_out(study: Study) -> pd.DataFrame:
     rows += [("3a", f"cell type {name}", budget) for name in study.record.cell_types if name not in study.cell_types]
     rows += [("3a", f"fold {fold}", budget) for fold in profile_genome(study.record).fold_ids if fold not in study.folds]
     return pd.DataFrame(rows, columns=["figure", "what", "why"])
+
+
+def recipes(study: Study, grid: Grid) -> pd.DataFrame:
+    """How each model is trained, at every window alike: model, optimizer, rate, batch (genes), epochs, decay (of the rate, per
+    epoch), departs (from its authors' training; their window is left aside, since it is what varies here)."""
+    rows = []
+    for name, runs in grid.items():
+        settings, departs = training_of(study, runs[0])
+        rows.append({"model": name, **settings, "departs": "; ".join(departs) or "nothing"})
+    return split_names(pd.DataFrame(rows)).drop(columns="window_bp").drop_duplicates(ignore_index=True)
 
 
 def bins_in_view(data: GeneDataset) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """What a profile names as its inputs, as the parts that features are made of.
 
-In: a profile. Out: Parts of one cell type, the files they come from, and expression in other cell types.
+In: a profile. Out: Parts of one cell type, the files they come from, their reads, and expression in other cell types.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def read(profile: Profile, cell_type: str, genome: Genome) -> Parts:
 def others_expression(profile: Profile, cell_type: str) -> pd.DataFrame | None:
     """log2(RPKM + 1) in the other cell types that there are labels of: gene_id as index, a column each; None if none.
 
-    Raw inputs: the profile's other cell types. Published ones: `other_cell_types` of the profile.
+    Raw and own inputs: the profile's other cell types. Published ones and the demo: `other_cell_types` of the profile.
     """
     if isinstance(profile.inputs, (RawInputs, OwnInputs)):
         others = [name for name in profile.cell_types if name != profile.check_cell_type(cell_type) and profile.is_measured]
@@ -83,6 +83,31 @@ def source_files(profile: Profile, cell_type: str) -> list[dict[str, str]]:
     return [
         {"what": what, "file": path.name, "sha256": sha256 or _digest(path, known)} for what, path, sha256 in found
     ]
+
+
+def libraries(profile: Profile, cell_type: str) -> pd.DataFrame:
+    """What the signal of a cell type is made from, as far as it was counted when its features were made; no signal is read.
+
+    Returns
+    -------
+    DataFrame
+        mark: each that has a file, extra tracks too
+        kind: reads or signal, and the format of its files; of published signal that of its publisher
+        files: their names, behind commas; several are replicates, or hold several marks
+        reads: those that count, of all files together; NaN of signal, and before features are made
+        duplicates: reads of BAM that were left out as such; NaN where the profile's rules keep them, or a format does not mark them
+    """
+    source = profile.inputs
+    if isinstance(source, (RawInputs, OwnInputs)):
+        rows = raw.libraries(profile, cell_type)
+    else:
+        ids = sources.ids_of(profile, cell_type)
+        paths = [sources.fetch_of(profile, source_id) for source_id in ids["demo" if isinstance(source, DemoInputs) else "signal"]]
+        is_by_mark = isinstance(source, PublishedInputs) and source.format != "deepdiff"
+        kind = f"signal ({source.format if isinstance(source, PublishedInputs) else source.kind})"
+        rows = [(mark, kind, [paths[i]] if is_by_mark else paths, np.nan, np.nan) for i, mark in enumerate(profile.marks)]
+    table = pd.DataFrame(rows, columns=["mark", "kind", "files", "reads", "duplicates"])
+    return table.assign(files=[", ".join(path.name for path in paths) for paths in table["files"]])
 
 
 def _files_there(profile: Profile, cell_type: str) -> list[tuple[str, Path, str | None]]:

@@ -192,6 +192,27 @@ def read_pc1(path: Path, genome: Genome, cell_type: str) -> tuple[pd.DataFrame, 
     return table.rename(columns={cell_type: "value"}).dropna(subset="value"), dropped
 
 
+def depth_path(profile: Profile, cell_type: str, mark: str) -> Path:
+    """Where the depth of a mark's reads is kept, beside it a note of how many they were."""
+    return profile.work_dir / cell_type / "depth" / f"{mark}.bw"
+
+
+def libraries(profile: Profile, cell_type: str) -> list[tuple[str, str, list[Path], float, float]]:
+    """Mark, kind, files, reads and duplicates of each mark and other signal, as the table of `inputs.libraries` has them; no
+    alignment is read."""
+    samples, rows = files_of(profile, cell_type).samples, []
+    for mark in profile.sampled:
+        own = [sample for sample in samples if sample.mark == mark]
+        formats, n_reads, n_duplicates = {sample.format for sample in own}, np.nan, np.nan
+        kind = f"{'signal' if formats == {'bigwig'} else 'reads'} ({', '.join(sorted(formats))})"
+        if formats != {"bigwig"} and (counted := depth.read_note(depth_path(profile, cell_type, mark).with_suffix(".json")).get("reads")):
+            n_reads = counted["kept"]
+            if profile.rules.drop_duplicates and formats == {"bam"}:  # in no other format they are marked
+                n_duplicates = counted["dropped"].get("duplicate", 0)
+        rows.append((mark, kind, [sample.path for sample in own], n_reads, n_duplicates))
+    return rows
+
+
 def ensure_signal(profile: Profile, cell_type: str, files: Files, genome: Genome) -> tuple[list[Path], Counts]:
     """A bigWig of each mark and other signal, made from reads where it is missing or out of date; and what was dropped of the reads."""
     bigwigs, dropped = [], {}
@@ -200,7 +221,7 @@ def ensure_signal(profile: Profile, cell_type: str, files: Files, genome: Genome
         if samples[0].format == "bigwig":
             bigwigs.append(samples[0].path)
             continue
-        bigwigs.append(profile.work_dir / cell_type / "depth" / f"{mark}.bw")
+        bigwigs.append(depth_path(profile, cell_type, mark))
         dropped[f"reads of {mark}"] = _ensure_depth(profile, samples, files.fasta, bigwigs[-1], genome)["dropped"]
     return bigwigs, dropped
 

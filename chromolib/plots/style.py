@@ -68,7 +68,7 @@ COLUMN_NAMES = METRIC_NAMES | {
     "on_minus_off": "mean signal, on - off", "share_without": "without pCRE", "pcres_per_gene": "pCREs per gene",
     "median_distance": "median distance (bp)", "median_contact": "median contact", "median_strongest": "median of strongest",
     "share_below_10kb": "below 10 kb", "too_wide": "too wide",
-    "low_corrected": "low", "high_corrected": "high",
+    "empty_bins": "bins without signal", "low_corrected": "low", "high_corrected": "high",
     "p_t": "p, paired t-test", "p_corrected": "p, corrected t-test", "p_wilcoxon": "p, Wilcoxon",
     "contacts_within": "contacts within a TAD", "contacts_across": "contacts across TADs",
     "genes_within": "genes with contacts within", "genes_across": "genes with contacts across",
