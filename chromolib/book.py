@@ -366,6 +366,7 @@ def _write_html(settings: Profile, root: Path) -> Path:
     """Build beside the earlier book of this profile and take its place only when there is not one warning."""
     _copy_mathjax(root / "book" / "assets" / "mathjax")
     _draw_network(root / "book" / "assets" / "network.svg")
+    _draw_scoreboard(root / "book" / "assets" / "scoreboard.svg")
     parent = root / "_build" / settings.name
     parent.mkdir(parents=True, exist_ok=True)
     log = parent / "html.log"
@@ -448,6 +449,16 @@ def _draw_network(path: Path) -> None:
     network = Chromoformer()
     figure, ax = plots.new_figure(size=(8, 7))
     plots.plot_network(anatomy.blocks(network), ax, bin_bp=network.config.bin_bp)
+    write_whole(path, lambda unfinished: unfinished.write_bytes(plots.svg_of(figure)))
+
+
+def _draw_scoreboard(path: Path) -> None:
+    """The figure of the page on what was found, from the kept tables."""
+    from . import plots, prose
+
+    table = prose.points()
+    figure, axes = plots.new_figure(1, 2, size=(9, 1.2 + 0.5 * max(table["row"].nunique(), 1)))
+    plots.plot_intervals(table, axes, metrics=("roc_auc", "pearson"))
     write_whole(path, lambda unfinished: unfinished.write_bytes(plots.svg_of(figure)))
 
 

@@ -7,7 +7,7 @@ for each name; a page has {{ name }} in its place.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ SCORES: dict[Task, str] = {"clf": "ROC-AUC", "reg": "r, level", "diff": "r, fold
 README_TASKS: tuple[Task, ...] = ("clf", "diff")  # rows of which the README has
 BOARD = ("profile", "genes", "score", OURS, "best before it", "best simple", "other cells")
 SIMULATED = ", simulated"
+BEST_BEFORE, BEST_SIMPLE = "Best network before it", "Best simple model"  # as the figure of the scoreboard names them
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -79,15 +80,29 @@ def scoreboard(tasks: Sequence[Task] = ("clf", "reg", "diff")) -> pd.DataFrame:
     Real profiles come first, within them the one with most genes. The best of several was picked by these scores; its interval is
     in the tables of notebook 3. Other cells: their mean expression.
     """
-    rows = []
-    for task in tasks:
-        metric, words = FIRST_METRIC[task], SCORES[task]
-        for name in profile_names():
-            path = KEPT / name / f"03_metrics_{task}.csv"
-            for cells, part in pd.read_csv(path).groupby("cell_type", sort=False) if path.exists() else ():
-                rows.append(_row(name, cells, words, int(part["n"].max()), part.set_index("model")[metric]))
+    rows = [_row(name, cells, SCORES[task], n_genes, scores) for task, name, cells, n_genes, scores in _kept(tasks)]
     table = pd.DataFrame(rows, columns=list(BOARD)).sort_values("genes", ascending=False, kind="stable")
     return table.sort_values(["profile", "score"], key=_place, kind="stable", ignore_index=True)
+
+
+def points() -> pd.DataFrame:
+    """The scoreboard of all tasks as points, in the columns of `plots.plot_intervals`: row, model, metric, value, low, high, simulated.
+
+    Rows stand as in `scoreboard`, levels before fold changes. Of models of a kind there is the best, under the name of the kind.
+    """
+    rows = []
+    for task, name, cells, n_genes, scores in _kept(SCORES):
+        about = {"row": f"{name}\n{cells}{', fold change' * (task == 'diff')}", "simulated": load_profile(name).simulated, "genes": n_genes}
+        kinds = {OURS: OURS, BEST_BEFORE: _best(scores, BEFORE), BEST_SIMPLE: _best(scores, SIMPLE), OTHERS: OTHERS}
+        for kind, model in kinds.items():
+            found = re.findall(r"-?\d+\.\d+", scores.get(model, ""))
+            if found:
+                value, low, high = [*map(float, found), *[float("nan")] * 2][:3]
+                rows.append(about | {"model": kind, "metric": FIRST_METRIC[task], "value": value, "low": low, "high": high})
+    columns = ["row", "model", "metric", "value", "low", "high", "simulated", "genes"]
+    table = pd.DataFrame(rows, columns=columns).sort_values("genes", ascending=False, kind="stable")
+    is_change = table["row"].str.endswith("fold change")
+    return table.assign(is_change=is_change).sort_values(["is_change", "simulated"], kind="stable", ignore_index=True)[columns[:-1]]
 
 
 def update(readme: Path = ROOT / "README.md") -> None:
@@ -112,9 +127,19 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _kept(tasks: Iterable[Task]) -> Iterator[tuple[Task, str, str, int, pd.Series]]:
+    """Task, profile, cell types, genes, and by model the first metric as text, of notebook 3 of every profile whose tables are kept."""
+    for task in tasks:
+        for name in profile_names():
+            path = KEPT / name / f"03_metrics_{task}.csv"
+            for cells, part in pd.read_csv(path).groupby("cell_type", sort=False) if path.exists() else ():
+                yield task, name, cells, int(part["n"].max()), part.set_index("model")[FIRST_METRIC[task]]
+
+
 def _row(name: str, cells: str, score: str, n_genes: int, scores: pd.Series) -> tuple:
     about = f"`{name}` {cells}" + (SIMULATED if load_profile(name).simulated else "")
-    return (about, n_genes, score, _tidy(scores.get(OURS, "–")), _best(scores, BEFORE), _best(scores, SIMPLE), scores.get(OTHERS, "–").partition(" ")[0])
+    best = [f"{scores[model].partition(' ')[0]} {model}" if (model := _best(scores, kind)) else "–" for kind in (BEFORE, SIMPLE)]
+    return (about, n_genes, score, _tidy(scores.get(OURS, "–")), *best, scores.get(OTHERS, "–").partition(" ")[0])
 
 
 def _place(column: pd.Series) -> pd.Series:
@@ -127,12 +152,9 @@ def _tidy(score: str) -> str:
 
 
 def _best(scores: pd.Series, kind: tuple[str, ...]) -> str:
-    own = scores[scores.index.str.startswith(kind)]
-    own = own[own != "–"]
-    if own.empty:
-        return "–"
-    best = own.str.partition(" ")[0].astype(float).idxmax()
-    return f"{own[best].partition(' ')[0]} {best}"
+    """The model of a kind that has the highest score, "" where none has any."""
+    own = scores[scores.index.str.startswith(kind) & (scores != "–")]
+    return "" if own.empty else own.str.partition(" ")[0].astype(float).idxmax()
 
 
 def _checked(name: str, kind: type[BaseModel], entry: Any) -> Any:

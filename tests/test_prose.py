@@ -99,3 +99,8 @@ def test_scoreboard_has_real_profiles_first_and_the_best_of_each_kind(tmp_path, 
         ["`sim` S01, simulated", 40, "ROC-AUC", "0.8 [0.7, 0.9]", "0.7 DeepChrome", "–", "–"],
     ]
     assert prose.markdown(table).splitlines()[1] == "| --- | --- | --- | --- | --- | --- | --- |"
+    points = prose.points().drop(columns="metric")
+    assert points.fillna(-1).values.tolist() == [
+        ["h1-demo\nE003", "Best network before it", 0.9, -1, -1, False], ["h1-demo\nE003", "Best simple model", 0.5, 0.4, 0.6, False],
+        ["sim\nS01", "Chromoformer", 0.8, 0.7, 0.9, True], ["sim\nS01", "Best network before it", 0.7, 0.6, 0.8, True],
+    ]  # fmt: skip

@@ -44,6 +44,7 @@ SAME_COLOUR = {
     "Chromoformer, probability": "Chromoformer", "Chromoformer on ": "Chromoformer",
     "Chromoformer, promoter only": "Chromoformer", "Planted in view": "Best possible",
     "Chromoformer, all other cell types": "Chromoformer, better recipe", "Chromoformer of ": "Chromoformer, two regressors",
+    "Best network before it": "DeepChrome", "Best simple model": "Binned signal",
     "trained on ": "Chromoformer", "fine-tuned": "Chromoformer", "frozen": "Chromoformer, two regressors", "from scratch": "Release, pretrained",
 }  # fmt: skip
 WHOLE_WINDOW = "#6c6c6c"  # "Mean signal, 40 kb" and that of any other window that a profile has
