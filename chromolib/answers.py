@@ -89,8 +89,8 @@ def change_scores(grid: Grid, results: Results) -> pd.DataFrame:
 
 
 def costs(results: Results, *grids: Grid) -> pd.DataFrame:
-    """What each model took, mean over its runs: model, task, parameters (of the largest network), epochs, minutes (of a run), memory_gb (the peak; on a CPU
-    that of the process, data included), runs, device, threads.
+    """What each model took, mean over its runs: model, task, parameters (of the largest network), epochs, minutes (of a run),
+    memory_gb (the peak; on a CPU that of the process, data included), runs, device, threads.
 
     Each run counts once, with the first name that it has; what two of the references of a fold change are made of counts with
     Chromoformer.

@@ -318,6 +318,14 @@ def test_notebook_defines_no_function_or_class(path):
             assert not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef), f"move {node.name} to chromolib"
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_table_that_is_made_is_shown(path):
+    """`show_table` returns what is shown, which a page has of the last line of a cell alone."""
+    for cell in code_cells(path):
+        *before, _ = ast.parse(re.sub(r"^\s*[%!].*$", "", cell.source, flags=re.MULTILINE)).body
+        assert not [line for line in map(ast.unparse, before) if line.startswith("plots.show_table(")], "the table is not on the page: give it a cell"
+
+
 # The pages
 
 
@@ -379,7 +387,8 @@ def test_every_figure_has_alt_text_and_a_caption_with_n_and_its_table(built_book
             caption = re.search(r"<figcaption>(.*)</figcaption>", figure, re.DOTALL)[1]
             assert "choose-gene" in figure or re.search(r'\b(alt|aria-label)="\w[^"]{20,}"', figure), f"{page.name}: no alt text: {caption}"
             assert re.search(SAYS_N, caption), f"{page.name}: no n: {caption}"
-            assert "folds" in caption or not page.name.startswith(("03_", "04_", "05_")), f"{page.name}: no folds: {caption}"
+            is_of_scores = page.name.startswith(("03_", "04_", "05_")) or "_claims_" in caption
+            assert re.search(r"folds [\d(]", caption) or not is_of_scores, f"{page.name}: no folds: {caption}"
             tables = book.TABLE_LINK.findall(caption)
             assert tables, f"{page.name}: no table: {caption}"
             assert all((page.parent / "tables" / f"{table}.csv").stat().st_size for table in tables), f"{page.name}: {caption}"

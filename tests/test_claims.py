@@ -315,7 +315,7 @@ def test_bin_widths_are_those_of_the_profile(monkeypatch, sim):
     assert (row["second"], row["verdict"]) == ("bins 250", "seen")
     row = judged(monkeypatch, profile, table_of(target, **scores), each="pairs of bin widths", **changed, **note)
     assert row["why"] == "no scores of “bins 1000 + 250” in E1, task clf" and row["second"] == "bins each pair of bin widths"
-    two = sim.model_copy(update={"bin_bp": (500, 100)})                        # a pair of two is the whole
+    two = sim.model_copy(update={"bin_bp": (500, 100)})                        # whose only pair is all it has
     row = judged(monkeypatch, two, table_of(target, **scores), each="pairs of bin widths", **changed, **note)
     assert (row["verdict"], row["why"]) == ("not testable", "the profile has bins of 500 and 100 bp alone")
 

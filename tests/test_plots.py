@@ -821,7 +821,8 @@ ALONE = "one cell type has none beside it"
 
 
 @pytest.mark.parametrize(("draw", "words"), [
-    (lambda axes: plots.plot_relative(relative_table(["A"]), axes, linkage=None), ALONE), (lambda axes: plots.plot_curve(pd.DataFrame(), axes[0]), ALONE),
+    (lambda axes: plots.plot_relative(relative_table(["A"]), axes, linkage=None), ALONE),
+    (lambda axes: plots.plot_curve(pd.DataFrame(), axes[0]), "one cell type, or too few genes in each fold"),
     (lambda axes: plots.plot_species(pd.DataFrame(), axes), "no second species"),
     (lambda axes: plots.plot_likeness(pd.DataFrame(), axes, measures={}), ALONE),
 ])  # fmt: skip

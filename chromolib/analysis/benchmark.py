@@ -24,7 +24,7 @@ from ..genome import profile_genome
 from ..jobs import PEER_BIN_BP, load_for, recipe_of, selection_of
 from ..resampling import in_told_groups, interval, of_parts
 from ..runs import Results, Run
-from ..studies import BETTER, OURS, Grid, Study
+from ..studies import BETTER, OURS, PAPER_RECIPE, Grid, Study
 from . import comparison, fold_change
 
 PROBABILITY = f"{OURS}, probability"
@@ -32,7 +32,7 @@ SHOWN: dict[Task, tuple[str, ...]] = {
     "clf": ("roc_auc", "average_precision", "accuracy"), "reg": ("pearson", "r2", "spearman"), "diff": ("pearson", "r2", "spearman"),
 }  # fmt: skip
 N_RESAMPLES = 1000
-_RECIPE = {"optimizer": "optimizer", "learning_rate": "rate", "batch_size": "batch", "epochs": "epochs", "decay": "decay"}
+RECIPE = {"optimizer": "optimizer", "learning_rate": "rate", "batch_size": "batch", "epochs": "epochs", "decay": "decay"}
 _COMPARED = [field.name for field in fields(TrainConfig) if field.name not in ("seed", "device", "precision", "select")]
 _WHOLE = 10**6  # genes; a batch of more holds all of them
 
@@ -63,10 +63,10 @@ def recipes(study: Study, *grids: Grid) -> pd.DataFrame:
 def training_of(study: Study, run: Run) -> tuple[dict[str, object], list[str]]:
     """How a run trains, to read (optimizer, rate, batch, epochs, decay), and in what that departs from the model's authors."""
     here, authors = recipe_of(run, study.record), recipe_of(replace(run, recipe="paper"), study.record)
-    settings = {shown: _shown(getattr(here, name)) for name, shown in _RECIPE.items()}
+    settings = {shown: _shown(getattr(here, name)) for name, shown in RECIPE.items()}
     if here.schedule == "cosine":
         settings["decay"] = "cosine"
-    departs = [f"{_RECIPE.get(name, name.replace('_', ' '))} {_shown(getattr(here, name))}, authors {_shown(getattr(authors, name))}"
+    departs = [f"{RECIPE.get(name, name.replace('_', ' '))} {_shown(getattr(here, name))}, authors {_shown(getattr(authors, name))}"
                for name in _COMPARED if getattr(here, name) != getattr(authors, name)]  # fmt: skip
     return settings, departs
 
@@ -181,11 +181,17 @@ def _simple_scores(study: Study, data: GeneDataset) -> pd.DataFrame:
 
 
 def graph_scores(study: Study, grid: Grid, results: Results) -> pd.DataFrame:
-    """`answers.scores` of `studies.on_graph`, and beside them `comparison.simple_grid`, of the same genes with the labels of their nodes."""
+    """`answers.scores` of `studies.on_graph`, and beside them `comparison.simple_grid`, of the same genes with the labels of their nodes.
+
+    A cell type whose genes are too few for that, fewer than two of a label outside of a fold, has the networks alone.
+    """
     tables = [answers.scores(grid, results)]
     for cell_type in dict.fromkeys(run.cell_type for run in studies.runs_of(grid)):
-        simple = comparison.simple_grid(load_for(study.profile, cell_type, "genes"), study.folds)
-        tables.append(simple.assign(cell_type=cell_type, task="clf")[SCORES])
+        data = load_for(study.profile, cell_type, "genes")
+        label, fold = data.genes["label"].astype(int), data.genes["fold"]
+        if all(np.bincount(label[fold != held_out], minlength=2).min() > 1 for held_out in fold.unique()):
+            simple = comparison.simple_grid(data, study.folds)
+            tables.append(simple.assign(cell_type=cell_type, task="clf")[SCORES])
     return pd.concat(tables, ignore_index=True)
 
 
@@ -240,13 +246,14 @@ def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def paired_tests(study: Study, values: pd.DataFrame, task: Task) -> pd.DataFrame:
-    """`evaluation.paired_tests` of Chromoformer against each other model, by the first metric of a task; values of `by_fold`.
+    """`evaluation.paired_tests` of Chromoformer against each other model, its own by the paper's recipe aside, by the first metric of a
+    task; values of `by_fold`.
 
     Each model is tested on the folds and cell types that it has values of: one that reads pCREs, where there are contacts.
     """
     chosen = values[(values["task"] == task) & (values["metric"] == evaluation.FIRST_METRIC[task])]
     tables = []
-    for model in (name for name in chosen["model"].unique() if name != OURS):
+    for model in (name for name in chosen["model"].unique() if name not in (OURS, PAPER_RECIPE)):
         both = chosen[chosen["model"].isin([OURS, model])]
         both = both[both.duplicated(["cell_type", "fold"], keep=False)]
         tables.append(evaluation.paired_tests(both, first=OURS, held_out_per_training=study.held_out_per_training))

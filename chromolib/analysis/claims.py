@@ -102,7 +102,7 @@ class Claim(Contrast):
         widths = profile.bin_bp
         named = {
             "peers": PEERS, "marks": profile.marks, None: ("",),
-            "bin widths": map(str, widths if len(widths) > 1 else ()),
+            "bin widths": map(str, widths),
             "pairs of bin widths": (" + ".join(map(str, pair)) for pair in itertools.combinations(widths, 2) if len(widths) > 2),
         }  # fmt: skip
         members = named[self.each] if self.each is None or isinstance(self.each, str) else self.each

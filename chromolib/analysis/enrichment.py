@@ -1,7 +1,7 @@
 """Which sets of genes are found among chosen genes more often than by chance.
 
-In: genes by id, those that could have been chosen, and sets of them; or datasets, for their ids. Out: one row per set with a chosen gene; p of a one-sided
-Fisher's exact test, q by Benjamini and Hochberg over all sets with a gene that could have been chosen.
+In: genes by id, those that could have been chosen, and sets of them; or datasets, for their ids. Out: one row per set with a
+chosen gene; p of a one-sided Fisher's exact test, q by Benjamini and Hochberg over all sets with a gene that could have been chosen.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ WORDS = {
     "pcri": "PCRI", "pcri_own": f"PCRI {BEYOND}", "pcre_change": "change by pCREs", "others_change": "change by others' pCREs",
     "own_change": f"change {BEYOND}",
 }  # fmt: skip
-NETWORK = ("cell_type", "fold")  # of each there is one
+NETWORK = ("cell_type", "fold")  # one network was trained for each
 BY_LABEL = ("pcre_change", "others_change", "own_change", "pcri", "pcri_own")
 NAMES = ("cell_type", "gene_id", "symbol", "label")
 COLUMNS = (*NAMES[:1], "fold", *NAMES[1:], "n_pcres", "measured", "predicted", "pcre_change", "others_change", "own_change",

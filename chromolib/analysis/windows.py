@@ -26,7 +26,7 @@ from ..resampling import interval, of_parts
 from ..simulate import read_truth
 from ..simulate.signal import ALONG_BODY, AT_TSS, HALF_BP, TOP_BP
 from ..studies import WINDOWS_BP, Grid, Study, window_name
-from .benchmark import training_of
+from .benchmark import RECIPE, training_of
 from .comparison import baseline, binned_signal, linear, mean_signal
 
 METRIC = "roc_auc"  # of classifiers, by which the paper compares
@@ -151,7 +151,8 @@ def recipes(study: Study, grid: Grid) -> pd.DataFrame:
     for name, runs in grid.items():
         settings, departs = training_of(study, runs[0])
         rows.append({"model": name, **settings, "departs": "; ".join(departs) or "nothing"})
-    return split_names(pd.DataFrame(rows)).drop(columns="window_bp").drop_duplicates(ignore_index=True)
+    table = pd.DataFrame(rows, columns=["model", *RECIPE.values(), "departs"])
+    return split_names(table).drop(columns="window_bp").drop_duplicates(ignore_index=True)
 
 
 def bins_in_view(data: GeneDataset) -> pd.DataFrame:

@@ -86,7 +86,8 @@ def source_files(profile: Profile, cell_type: str) -> list[dict[str, str]]:
 
 
 def libraries(profile: Profile, cell_type: str) -> pd.DataFrame:
-    """What the signal of a cell type is made from, as far as it was counted when its features were made; no signal is read.
+    """What the signal of a cell type is made from, as far as it was counted when its features were made; no signal is read, but
+    published files that are missing are fetched, and an InputError says why where they cannot be.
 
     Returns
     -------

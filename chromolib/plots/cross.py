@@ -77,7 +77,7 @@ def plot_curve(table: pd.DataFrame, ax: Axes) -> Axes:
     """A metric by the number of genes trained on, a line per way with a band for its interval, a square where nothing was trained on;
     from `transfer.curve`."""
     if table.empty:
-        return nothing_to_draw([ax], "one cell type has none beside it")[0]
+        return nothing_to_draw([ax], "one cell type, or too few genes in each fold")[0]
     sizes = sorted(table["n_genes"].unique())
     for way, rows in table.groupby("way", sort=False):
         x, colour = rows["n_genes"].map(sizes.index), model_colour(way)
