@@ -147,8 +147,10 @@ class PooledDataset:
             part.batches([positions[owner == i] - firsts[i] for positions, owner in zip(rows, owners, strict=True)])
             for i, part in enumerate(self.parts)
         ]
-        for owner, *batches in zip(owners, *of_parts, strict=True):
-            yield joined(batches, torch.from_numpy(np.argsort(owner, kind="stable")).to(self.device))
+        order = [np.argsort(owner, kind="stable") for owner in owners]
+        places = torch.from_numpy(np.concatenate(order)).to(self.device).split([len(part) for part in order]) if order else ()
+        for place, *batches in zip(places, *of_parts, strict=True):
+            yield joined(batches, place)
 
 
 def pair(first: GeneDataset, second: GeneDataset) -> PairedDataset:

@@ -230,7 +230,8 @@ def inner_split(data: Dataset, seed: int) -> tuple[Dataset, Dataset]:
 
 
 def _check_finite(model: Network, train_loss: float, config: TrainConfig, where: str) -> None:
-    if math.isfinite(train_loss) and all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
+    is_finite = torch.stack([torch.isfinite(weight).all() for weight in model.parameters()]).all()  # one answer, one wait
+    if math.isfinite(train_loss) and bool(is_finite):
         return
     found = "weights that are not finite" if math.isfinite(train_loss) else f"a mean loss of {train_loss}"
     other = "" if config.precision == "float32" else f", or precision float32 in place of {config.precision}"

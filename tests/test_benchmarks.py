@@ -25,6 +25,7 @@ import report
 import scaling
 import torch
 import train_step
+import where_time_goes
 
 from benchmarks import peer
 from chromolib import InputError, TrainConfig, load_dataset, load_profile, train, workflow
@@ -130,6 +131,14 @@ def test_recipe_search_sets_its_choice_beside_the_paper_s_recipe_and_trees(tmp_p
     assert table["gain"].isna().tolist() == [False, False, False, True] and (table["low"] <= table["high"])[:3].all()
     log = pd.read_csv(tmp_path / "results" / report.TRIAL / "better_recipe_search.csv")
     assert len(log) == 2 * 12 and set(log["epochs"]) == {1}
+
+
+def test_time_goes_to_kinds_of_operators_whose_shares_make_one(tmp_path):
+    table = run(where_time_goes, tmp_path, "--profile smoke --genes 4 --repeats 1")
+    assert table.groupby("what")["share"].sum().to_dict() == pytest.approx({"forward": 1, "train_step": 1})
+    kinds = table.groupby("what")["kind"].agg(set)
+    assert kinds["train_step"] - kinds["forward"] == {"optimizer"} and kinds["forward"] >= {"matrix products", "softmax", "norms"}
+    assert where_time_goes.kind_of("aten::addmm") == where_time_goes.kind_of("aten::bmm") == "matrix products" != where_time_goes.kind_of("aten::add")
 
 
 def test_baselines_times_a_step_of_each_peer(tmp_path):

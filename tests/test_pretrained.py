@@ -191,7 +191,7 @@ def test_a_hub_that_is_not_there_is_one_line(monkeypatch):
     with pytest.raises(InputError, match=r"lab/none: no such folder, and not to be had from the Hugging Face hub \(no route\)"):
         from_pretrained("lab/none")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(InputError, match=r"pip install 'chromolib\[hub\]'"):
+    with pytest.raises(InputError, match=r"pip install -e '\.\[hub\]' in the clone$"):
         from_pretrained("lab/none")
     with pytest.raises(InputError, match="no such folder, and no name of a network on the hub"):
         from_pretrained("/nowhere/at/all")

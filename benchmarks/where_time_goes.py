@@ -1,0 +1,67 @@
+"""Where the time of a forward pass and of a training step goes: what kind of operator takes it, and what lies between operators.
+
+    python benchmarks/where_time_goes.py [--profile h1-demo] [--genes 64] [--repeats 30]
+
+The same batch as in train_step.py. Operators are timed by torch.profiler, which slows each of them a little, so that a share is
+of their sum and not of the clock; the clock itself is asked without it.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Callable
+
+import pandas as pd
+import report  # a script's own folder comes first on its path
+from torch.profiler import ProfilerActivity, profile
+from train_step import steps
+
+# What operators do, by their names, the first that fits; the rest is views and the like.
+KINDS = {
+    "matrix products": r"aten::(add)?(b?add)?(mm|bmm)$|aten::_?(addmm|baddbmm)",
+    "softmax": r"softmax",
+    "norms": r"layer_norm|addcmul",
+    "moving rows": r"index|gather|scatter|copy_|aten::cat|aten::stack|repeat_interleave|clone|contiguous",
+    "optimizer": r"adam",
+    "sums and elementwise": r"aten::(add|sub|mul|div|relu|threshold|sum|mean|masked|where|gt|eq|ne|neg|tanh|sigmoid|exp|pow|sqrt|lerp)",
+}
+
+
+def kind_of(operator: str) -> str:
+    return next((kind for kind, pattern in KINDS.items() if re.search(pattern, operator)), "views and others")
+
+
+def operators(call: Callable[[], object], repeats: int) -> pd.DataFrame:
+    """kind, calls and ms of one call, mean over `repeats` of them."""
+    call()
+    with profile(activities=[ProfilerActivity.CPU]) as watched:
+        for _ in range(repeats):
+            call()
+    rows = [(kind_of(event.key), event.count / repeats, event.self_cpu_time_total / 1e3 / repeats)
+            for event in watched.key_averages() if event.key.startswith("aten::")]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["kind", "calls", "ms"]).groupby("kind", as_index=False).sum()
+    return table.assign(share=table["ms"] / table["ms"].sum()).sort_values("ms", ascending=False, ignore_index=True)
+
+
+def main(given: list[str] | None = None) -> None:
+    parser = report.parser("where_time_goes.py", __doc__, repeats=30)
+    parser.add_argument("--profile", default="h1-demo", help="h1-demo: real genes (default); sim needs no network")
+    parser.add_argument("--genes", type=int, default=64)
+    options = report.options_of(parser, given)
+    ours, tables, clock = steps("ours", options.profile, options.genes, options.device), [], []
+    for what, call in ours.items():
+        ms = 1e3 * statistics.median(report.seconds(call, options.repeats, options.device))
+        table = operators(call, options.repeats)
+        tables.append(table.assign(what=what)[["what", "kind", "calls", "ms", "share"]])
+        clock.append(f"{what} {ms:.1f} ms by the clock, {table['ms'].sum():.1f} in {table['calls'].sum():,.0f} operators")
+    notes = (
+        f"One batch of {options.genes} genes of profile {options.profile}, float32; means over {options.repeats} calls. "
+        f"{'; '.join(clock)}: what the clock has more is Python between them, what it has less is the profiler's own."
+    )
+    report.finish("where_time_goes", pd.concat(tables, ignore_index=True), options, notes=notes)
+
+
+if __name__ == "__main__":
+    with report.one_line_errors("where_time_goes"):
+        main()
