@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import pandas as pd
 import report  # a script's own folder comes first on its path
+import torch
 from torch.profiler import ProfilerActivity, profile
 from train_step import steps
 
@@ -44,20 +45,37 @@ def operators(call: Callable[[], object], repeats: int) -> pd.DataFrame:
     return table.assign(share=table["ms"] / table["ms"].sum()).sort_values("ms", ascending=False, ignore_index=True)
 
 
+def products(call: Callable[[], object]) -> float:
+    """Floating-point operations of the matrix products of one call, a multiplication and an addition each."""
+    with profile(activities=[ProfilerActivity.CPU], with_flops=True) as watched:
+        call()
+    return sum(event.flops for event in watched.key_averages() if kind_of(event.key) == "matrix products")
+
+
+def fastest(repeats: int, size: int = 2048) -> float:
+    """Floating-point operations a second of one product of two square matrices: about what this machine can do."""
+    a = torch.randn(size, size)
+    return 2 * size**3 / statistics.median(report.seconds(lambda: a @ a, repeats))
+
+
 def main(given: list[str] | None = None) -> None:
     parser = report.parser("where_time_goes.py", __doc__, repeats=30)
     parser.add_argument("--profile", default="h1-demo", help="h1-demo: real genes (default); sim needs no network")
     parser.add_argument("--genes", type=int, default=64)
     options = report.options_of(parser, given)
-    ours, tables, clock = steps("ours", options.profile, options.genes, options.device), [], []
+    ours, tables, clock, peak = steps("ours", options.profile, options.genes, options.device), [], [], fastest(options.repeats)
     for what, call in ours.items():
         ms = 1e3 * statistics.median(report.seconds(call, options.repeats, options.device))
         table = operators(call, options.repeats)
         tables.append(table.assign(what=what)[["what", "kind", "calls", "ms", "share"]])
-        clock.append(f"{what} {ms:.1f} ms by the clock, {table['ms'].sum():.1f} in {table['calls'].sum():,.0f} operators")
+        flop = products(call)
+        clock.append(
+            f"{what} {ms:.1f} ms by the clock, {table['ms'].sum():.1f} in {table['calls'].sum():,.0f} operators; its matrix products are "
+            f"{flop / 1e9:.2g} GFLOP, {1e3 * flop / peak:.1f} ms at the {peak / 1e9:.0f} GFLOP a second of one large product here"
+        )
     notes = (
         f"One batch of {options.genes} genes of profile {options.profile}, float32; means over {options.repeats} calls. "
-        f"{'; '.join(clock)}: what the clock has more is Python between them, what it has less is the profiler's own."
+        f"{'. '.join(clock)}. What the clock has more than the operators is Python between them, what it has less is the profiler's own."
     )
     report.finish("where_time_goes", pd.concat(tables, ignore_index=True), options, notes=notes)
 

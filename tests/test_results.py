@@ -59,6 +59,12 @@ def test_readme_s_speeds_are_those_of_the_benchmarks(name):
     assert row[1:] == [f"{release} {unit.split()[0]}", f"{ours} {unit.split()[0]}", ratio]
 
 
+def test_ratios_on_another_machine_are_those_of_its_tables():
+    tables = [pd.read_csv(ROOT / "benchmarks" / "results" / f"{name}-xeon.csv").set_index(["what", "unit"])["ratio"] for name in ("train_step", "epoch")]
+    forward, step, whole = (f"{ratio:.0f}" for ratio in (tables[0]["forward", "s"], tables[0]["train_step", "s"], tables[1]["epoch", "s"]))
+    assert f"on an Intel Xeon it was {forward} for a forward pass, {step} for a step and {whole} for an epoch." in README
+
+
 def test_every_speed_in_the_readme_is_tested():
     assert {row[0].strip() for row in rows_of("Beside the release")} == set(SPEED)
 

@@ -72,11 +72,12 @@ def libraries(profile: Profile, table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        cell_type, then as `inputs.libraries`, then of `table` genes, mean, empty_bins: NaN of extra tracks, which it does not have.
+        cell_type, mark, kind, reads and duplicates as `inputs.libraries` has them; of `table` genes, mean, empty_bins: NaN of extra
+        tracks, which it does not have; files, which are the widest.
     """
     found = pd.concat([inputs.libraries(profile, name).assign(cell_type=name) for name in table["cell_type"].unique()], ignore_index=True)
-    found.insert(0, "cell_type", found.pop("cell_type"))
-    return found.merge(table[["cell_type", "mark", "genes", "mean", "empty_bins"]], on=["cell_type", "mark"], how="left")
+    found = found.merge(table[["cell_type", "mark", "genes", "mean", "empty_bins"]], on=["cell_type", "mark"], how="left")
+    return found[["cell_type", "mark", "kind", "reads", "duplicates", "genes", "mean", "empty_bins", "files"]]
 
 
 def at_hand(profile: Profile) -> list[str]:
