@@ -92,17 +92,17 @@ def points() -> pd.DataFrame:
     """
     rows = []
     for task, name, cells, n_genes, scores in _kept(SCORES):
-        about = {"row": f"{name}\n{cells}{', fold change' * (task == 'diff')}", "simulated": load_profile(name).simulated, "genes": n_genes}
+        is_change = task == "diff"
+        about = {"row": f"{name}\n{cells}{', fold change' * is_change}", "simulated": load_profile(name).simulated, "genes": n_genes, "is_change": is_change}
         kinds = {OURS: OURS, BEST_BEFORE: _best(scores, BEFORE), BEST_SIMPLE: _best(scores, SIMPLE), OTHERS: OTHERS}
         for kind, model in kinds.items():
             found = re.findall(r"-?\d+\.\d+", scores.get(model, ""))
             if found:
                 value, low, high = [*map(float, found), *[float("nan")] * 2][:3]
                 rows.append(about | {"model": kind, "metric": FIRST_METRIC[task], "value": value, "low": low, "high": high})
-    columns = ["row", "model", "metric", "value", "low", "high", "simulated", "genes"]
-    table = pd.DataFrame(rows, columns=columns).sort_values("genes", ascending=False, kind="stable")
-    is_change = table["row"].str.endswith("fold change")
-    return table.assign(is_change=is_change).sort_values(["is_change", "simulated"], kind="stable", ignore_index=True)[columns[:-1]]
+    columns = ["row", "model", "metric", "value", "low", "high", "simulated"]
+    table = pd.DataFrame(rows, columns=[*columns, "genes", "is_change"])
+    return table.sort_values(["is_change", "simulated", "genes"], ascending=[True, True, False], ignore_index=True)[columns]
 
 
 def update(readme: Path = ROOT / "README.md") -> None:

@@ -206,3 +206,12 @@ def test_published_numbers_are_shown_for_the_release_s_demo_only():
 def test_unknown_published_number_lists_the_known_ones():
     with pytest.raises(InputError, match="data/paper.yml: no entry 'fig99', expected one of release-demo"):
         comparison.published("fig99")
+
+
+def test_a_fold_can_be_classified_by_others_that_hold_two_genes_of_each_label():
+    data = GeneDataset(random_store(40))
+    by_label = {label: rows["gene_id"].tolist() for label, rows in data.genes[data.genes["fold"] == 1].groupby("label")}
+    elsewhere = data.genes[data.genes["fold"] == 2].groupby("label")["gene_id"].head(2).tolist()
+    assert comparison.can_be_fitted(data.select(genes=by_label[0] + by_label[1] + elsewhere))
+    assert not comparison.can_be_fitted(data.select(genes=by_label[0] + by_label[1] + elsewhere[:-1]))
+    assert not comparison.can_be_fitted(data.select(genes=by_label[0] + by_label[1]))          # of one fold, which has no others

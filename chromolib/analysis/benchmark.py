@@ -183,13 +183,12 @@ def _simple_scores(study: Study, data: GeneDataset) -> pd.DataFrame:
 def graph_scores(study: Study, grid: Grid, results: Results) -> pd.DataFrame:
     """`answers.scores` of `studies.on_graph`, and beside them `comparison.simple_grid`, of the same genes with the labels of their nodes.
 
-    A cell type whose genes are too few for that, fewer than two of a label outside of a fold, has the networks alone.
+    A cell type whose genes are too few for that (`comparison.can_be_fitted`) has the networks alone.
     """
     tables = [answers.scores(grid, results)]
     for cell_type in dict.fromkeys(run.cell_type for run in studies.runs_of(grid)):
         data = load_for(study.profile, cell_type, "genes")
-        label, fold = data.genes["label"].astype(int), data.genes["fold"]
-        if all(np.bincount(label[fold != held_out], minlength=2).min() > 1 for held_out in fold.unique()):
+        if comparison.can_be_fitted(data):
             simple = comparison.simple_grid(data, study.folds)
             tables.append(simple.assign(cell_type=cell_type, task="clf")[SCORES])
     return pd.concat(tables, ignore_index=True)

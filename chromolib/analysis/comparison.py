@@ -33,6 +33,7 @@ NARROW_BP = 4000  # the second window of the simplest baseline: what the TSS's o
 BASELINE_BIN_BP = 500  # or the next wider that the store's bins can fill
 MIN_GENES_TO_BOOST = 2000  # with fewer, trees have too little to choose their size by
 OTHERS, BEST, RELEASE = "Mean of other cell types", "Best possible", "Release, pretrained"
+LEAST_SPLITS = 2  # of the training genes, by which a penalty is chosen; each needs a gene of either label
 CHROMATIN_BASELINES = ("Mean signal", "Binned signal", "Gradient boosting", "Linear, ", "Boosting, ")  # how their names begin
 
 Inputs = Callable[[GeneDataset], np.ndarray]
@@ -106,11 +107,17 @@ def linear(task: Task, y: np.ndarray, seed: int) -> Pipeline:
     if task == "reg":
         return make_pipeline(StandardScaler(), RidgeCV(alphas=np.logspace(-3, 6, 28)))
     n_splits = int(min(5, np.bincount(y, minlength=2).min()))
-    if n_splits < 2:
-        raise InputError(f"baseline: {np.bincount(y, minlength=2).tolist()} training genes per label, expected at least 2 of each")
+    if n_splits < LEAST_SPLITS:
+        raise InputError(f"baseline: {np.bincount(y, minlength=2).tolist()} training genes per label, expected at least {LEAST_SPLITS} of each")
     search = LogisticRegressionCV(Cs=np.logspace(-5, 2, 15), cv=n_splits, scoring="neg_log_loss", max_iter=1000,
                                   random_state=seed, l1_ratios=(0,), use_legacy_attributes=False)  # fmt: skip
     return make_pipeline(StandardScaler(), search)
+
+
+def can_be_fitted(data: GeneDataset) -> bool:
+    """Whether `linear` has enough genes of each label to classify every fold by all others."""
+    label, fold = data.genes["label"].astype(int), data.genes["fold"]
+    return all(np.bincount(label[fold != held_out], minlength=2).min() >= LEAST_SPLITS for held_out in fold.unique())
 
 
 def boosting(task: Task, y: np.ndarray, seed: int) -> GridSearchCV:
