@@ -17,18 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from .stack import (
-    FeedForward,
-    StackLinear,
-    StackNorm,
-    finish_layer,
-    input_gradient,
-    multiply,
-    part_size,
-    product_type,
-    stack_linear,
-    weight_gradient,
-)
+from .products import input_gradient, joined, multiply, parts, product_type, weight_gradient
+from .stack import FeedForward, StackLinear, StackNorm, finish_layer, stack_linear
 
 MASKED = -1e9  # finite, as in the release: a row of only padding becomes a plain average, never NaN
 MASKED_HALF = -65504.0  # the same for float16, whose range ends there
@@ -51,7 +41,8 @@ def frame_offset(n_bins: int, frame_bins: int) -> int:
 
 
 def fill_masked(score: Tensor, is_masked: Tensor) -> Tensor:
-    return score.masked_fill(is_masked, MASKED_HALF if score.dtype == torch.float16 else MASKED)
+    """In place."""
+    return score.masked_fill_(is_masked, MASKED_HALF if score.dtype == torch.float16 else MASKED)
 
 
 class Bins(NamedTuple):
@@ -100,14 +91,18 @@ def weigh_bins(u: Tensor, bins: Bins) -> tuple[Tensor, Tensor]:
     asked : Tensor, (n, h, m)
         How much a unit of each mark's signal adds to the score of a bin.
     """
-    (n, l, m), h, dtype = bins.signal.shape, u.shape[1], bins.signal.dtype
-    flat = u.flatten(0, 1).to(dtype)
-    asked = torch.mm(flat, bins.project).view(n, h, m)
-    score = torch.mm(flat, bins.position.T).view(n, h, l)
+    n, l, _ = bins.signal.shape
+    score, asked = _over_bins_and_marks(u.flatten(0, 1).to(bins.signal.dtype), bins.position, bins.project, u.shape[1])
     score = torch.baddbmm(score, asked, bins.signal.transpose(1, 2)).to(u.dtype)
     if bins.is_padding is not None:
         score = fill_masked(score, bins.is_padding.view(n, 1, l))
     return score.softmax(-1), asked
+
+
+def _over_bins_and_marks(x: Tensor, position: Tensor, project: Tensor, h: int) -> tuple[Tensor, Tensor]:
+    """`position x` and `projectᵀ x` of rows (n * h, d), as one product: (n, h, l) and (n, h, m)."""
+    both = torch.mm(x, torch.cat([position, project.T]).T)
+    return both.view(-1, h, both.shape[1]).split([len(position), project.shape[1]], -1)
 
 
 class _AttendBins(torch.autograd.Function):
@@ -129,8 +124,8 @@ class _AttendBins(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         u, signal, position, project, is_padding, weight, mean, asked = ctx.saved_tensors
         grad, flat = grad.to(ctx.dtype).flatten(0, 1), u.to(ctx.dtype).flatten(0, 1)
-        to_mean = torch.mm(grad, project).view(mean.shape)
-        to_weight = torch.baddbmm(torch.mm(grad, position.T).view(weight.shape), to_mean, signal.transpose(1, 2))
+        to_weight, to_mean = _over_bins_and_marks(grad, position, project, u.shape[1])
+        to_weight = torch.baddbmm(to_weight, to_mean, signal.transpose(1, 2))
         to_score = (weight * (to_weight - (weight * to_weight).sum(-1, keepdim=True))).to(ctx.dtype)
         if is_padding is not None:  # a region of only padding has weights, but no score to blame for them
             to_score = to_score.masked_fill(is_padding.unsqueeze(1), 0.0)
@@ -173,7 +168,8 @@ class BinAttention(nn.Module):
         x : Tensor, (s, n, d)
             The stream of each region.
         groups : sequence of sequences of Bins
-            The n regions in groups of like width, one after the other; of each group, its bins at each resolution.
+            The n regions in groups of like width, one after the other; of each group, its bins at each resolution. Where they
+            are fewer than n, the last rows of `x` listen to nothing.
         u : Tensor, (s, n, h * d), optional
             `folded_query(x)`, where it is known already.
 
@@ -183,9 +179,11 @@ class BinAttention(nn.Module):
         """
         u = self.folded_query(x) if u is None else u
         sizes = [len(group[0].signal) for group in groups]
-        split = u.unflatten(-1, (self.heads, -1)).split(sizes, 1)
+        split = u[:, : sum(sizes)].unflatten(-1, (self.heads, -1)).split(sizes, 1)
         mean = [torch.stack([attend_bins(*pair) for pair in zip(*pairs, strict=True)])
                 for pairs in zip(split, groups, strict=True)]  # fmt: skip
+        if sum(sizes) < x.shape[1]:
+            mean.append(mean[0].new_zeros(len(x), x.shape[1] - sum(sizes), *mean[0].shape[2:]))
         heard = (mean[0] if len(mean) == 1 else torch.cat(mean, 1)).flatten(2)            # (s, n, h * d)
         value = self.value.weight.unflatten(1, (self.heads, -1))                          # (s, h, c, d)
         output = self.output.weight.unflatten(2, (self.heads, -1)).transpose(1, 2)        # (s, h, d, c)
@@ -246,13 +244,15 @@ class Tokens:
     def by_head(self, n_s: int, heads: int) -> Heads:
         """Where the rows of single heads lie when `n_s` resolutions are worked through together."""
         (b, t), n, device = self.contact.shape, len(self.gene), self.contact.device
-        s, head, block = (torch.arange(k, device=device) for k in (n_s, heads, 3))
+        s, head, block = (torch.arange(k, device=device) for k in (n_s, heads, 4))
         packed = s[:, None, None, None] * n + self.token.view(b, 1, t)                      # (s, b, 1, t)
-        packed = (packed * 4 + block[:, None, None, None, None]) * heads + head[:, None]    # (3, s, b, h, t)
+        packed = (packed * 4 + block[:3, None, None, None, None]) * heads + head[:, None]   # (3, s, b, h, t)
         own = ((s[:, None, None] * b + self.gene[:, None]) * heads + head) * t + self.place[:, None]  # (s, n, h)
-        every = own.unsqueeze(2) + block[:, None] * (n_s * b * heads * t)                   # (s, n, 3, h)
-        hidden = fill_masked(torch.zeros_like(self.contact), self.is_absent)[:, None, :, None]
-        return Heads(self.contact, packed.flatten(), own.flatten(), every.flatten(), hidden)
+        n_rows = n_s * b * heads * t
+        gate = 3 * n_rows + torch.arange(own.numel(), device=device).view(n_s, n, 1, heads)
+        every = torch.cat([own.unsqueeze(2) + block[:3, None] * n_rows, gate], 2)
+        hidden = fill_masked(torch.zeros_like(self.contact), self.is_absent).T
+        return Heads(self.contact, packed.flatten(), own.flatten(), every.flatten(), hidden[:, None, :, None, None])
 
 
 class Heads(NamedTuple):
@@ -261,8 +261,8 @@ class Heads(NamedTuple):
     contact: Tensor  # (b, t)
     packed: Tensor   # (3 * s * b * h * t,)  packed rows of query, key and value, in the order in which they lie side by side
     own: Tensor      # (s * n * h,)          of one of these: the rows that stand for a token, in packed order
-    every: Tensor    # (s * n * 3 * h,)      the same for all three at once
-    hidden: Tensor   # (b, 1, t, 1)          what is added to the scores of keys: 0, or MASKED where there is none
+    every: Tensor    # (s * n * 4 * h,)      the same for all three at once, and for the gate, whose rows follow them as packed
+    hidden: Tensor   # (t, 1, b, 1, 1)       what is added to the scores of keys: 0, or MASKED where there is none
 
 
 class _Rows(torch.autograd.Function):
@@ -351,18 +351,18 @@ class _Mix(torch.autograd.Function):
     def forward(ctx, x, weight, gamma, contact, packed, own, every, hidden, keep):
         ctx.dtype, heads = product_type(x), Heads(contact, packed, own, every, hidden)
         width = weight.shape[1] // 4
-        out, kept = x.new_empty(*x.shape[:2], width, dtype=ctx.dtype), []
-        for x_s, weight_s, gamma_s, out_s in zip(*(y.split(part_size(x)) for y in (x, weight, gamma, out)), strict=True):
-            y = multiply(x_s, weight_s, ctx.dtype)                                          # (s, n, 4 * h * c)
+        outs, kept = [], []
+        for x_s, weight_s, gamma_s in parts(x, weight, gamma):
+            y = multiply(x_s, weight_s, ctx.dtype)                                          # (.., n, 4 * h * c)
             query, key, value = _side_by_side(y, gamma.shape[1], heads)
-            listened = _listen(query, key, gamma_s, heads).to(ctx.dtype)                    # (s * b * h, k, q)
-            attended = torch.bmm(listened.transpose(1, 2), value)
-            attended = attended.flatten(0, 1).index_select(0, heads.own).view(out_s.shape)
-            torch.mul(attended, y[..., 3 * width :].sigmoid(), out=out_s)
+            listened = _listen(query, key, gamma_s, heads).to(ctx.dtype)                    # (k, s * b * h, q)
+            attended = torch.bmm(listened.permute(1, 2, 0), value)
+            attended = attended.flatten(0, 1).index_select(0, heads.own).view(*y.shape[:-1], width)
+            outs.append(attended * y[..., 3 * width :].sigmoid())
             if keep:
                 kept += [y, listened, attended]
         ctx.save_for_backward(x, weight, gamma, *heads, *kept)
-        return out
+        return joined(outs)
 
     @staticmethod
     @once_differentiable
@@ -370,54 +370,55 @@ class _Mix(torch.autograd.Function):
         x, weight, gamma, contact, packed, own, every, hidden, *kept = ctx.saved_tensors
         heads, dtype, width = Heads(contact, packed, own, every, hidden), ctx.dtype, weight.shape[1] // 4
         (b, t), h = heads.contact.shape, gamma.shape[1]
-        grads = [torch.empty_like(y) for y in (x, weight, gamma)]
-        to_contact = torch.zeros_like(heads.contact)
-        sides = zip(*(y.split(part_size(x)) for y in (x, weight, gamma, grad, *grads)), strict=True)
-        for i, (x_s, weight_s, gamma_s, grad_s, to_x, to_weight, to_gamma) in enumerate(sides):
+        to_x, to_weight, to_gamma = [], *map(torch.empty_like, (weight, gamma))
+        to_contact = torch.zeros_like(heads.contact) if ctx.needs_input_grad[3] else None
+        sides = parts(x, weight, gamma, grad, to_weight, to_gamma)
+        for i, (x_s, weight_s, gamma_s, grad_s, to_weight_s, to_gamma_s) in enumerate(sides):
             y, listened, attended = kept[3 * i : 3 * i + 3]
             gate = y[..., 3 * width :].sigmoid()
-            heard = grad_s * gate
-            to_gate = attended.mul(heard).mul_(1 - gate)
-            to_attended = heard.new_zeros(len(listened) * t, width // h).index_copy_(0, heads.own, heard.view(-1, width // h))
-            to_rows, to_bias = _listen_gradient(to_attended, listened, *_side_by_side(y, gamma.shape[1], heads))
-            to_y = to_rows.view(-1, width // h).index_select(0, heads.every).view(*y.shape[:2], 3 * width)
-            to_bias = to_bias.view(-1, b, h, t)
-            torch.sum(to_bias * heads.contact.unsqueeze(1), (1, 3), out=to_gamma)
-            to_contact += (to_bias * gamma_s[:, None, :, None]).sum((0, 2))
-            to_x.copy_(input_gradient(to_y, weight_s[:, : 3 * width], dtype))
-            to_x += input_gradient(to_gate, weight_s[:, 3 * width :], dtype)
-            to_weight[:, : 3 * width] = weight_gradient(to_y, x_s, dtype)
-            to_weight[:, 3 * width :] = weight_gradient(to_gate, x_s, dtype)
-        return *grads, to_contact, None, None, None, None, None
+            heard = (grad_s * gate).to(dtype)
+            # Rows of single heads: those of query, key and value side by side, then those of the gate, packed.
+            n_rows, n_own = listened.shape[1] * t, heads.own.numel()
+            to_rows = heard.new_empty(3 * n_rows + n_own, width // h)
+            to_side, to_gate = to_rows.split([3 * n_rows, n_own])
+            torch.mul(attended, heard, out=to_gate.view(attended.shape)).mul_(1 - gate)
+            to_attended = heard.new_zeros(n_rows, width // h).index_copy_(0, heads.own, heard.view(n_own, -1))
+            to_bias = _listen_gradient(to_attended, listened, *_side_by_side(y, h, heads), to_side.view(3, -1, t, width // h))
+            to_bias = to_bias.view(t, -1, b, h)                                             # (t, s, b, h)
+            to_gamma_s.copy_((to_bias * heads.contact.T[:, None, :, None]).sum((0, 2)).view(gamma_s.shape))
+            if to_contact is not None:
+                to_contact += (to_bias * gamma_s.view(-1, 1, h)).sum((1, 3)).T
+            to_y = to_rows.index_select(0, heads.every).view(y.shape)
+            weight_gradient(to_y, x_s, dtype, to_weight_s)
+            to_x.append(input_gradient(to_y, weight_s, dtype).to(x.dtype))
+        return joined(to_x), to_weight, to_gamma, to_contact, None, None, None, None, None
 
 
 def _side_by_side(y: Tensor, h: int, heads: Heads) -> Tensor:
-    """Packed projections (s, n, 4 * h * c) -> query, over sqrt(c), key and value, (3, s * b * h, t, c)."""
-    c = y.shape[2] // (4 * h)
-    rows = y.view(-1, c).index_select(0, heads.packed).view(3, -1, heads.contact.shape[1], c)
-    rows[0] *= 1 / math.sqrt(c)
-    return rows
+    """Packed projections (.., n, 4 * h * c) -> query, key and value, (3, s * b * h, t, c)."""
+    c = y.shape[-1] // (4 * h)
+    return y.view(-1, c).index_select(0, heads.packed).view(3, -1, heads.contact.shape[1], c)
 
 
 def _listen(query: Tensor, key: Tensor, gamma: Tensor, heads: Heads) -> Tensor:
-    """How much each place listens to each, (s * b * h, key, query). Keys come first: torch's softmax is faster where its
-    nine entries are not the last axis."""
-    (b, t), h = heads.contact.shape, gamma.shape[1]
-    score = torch.bmm(key, query.transpose(1, 2)).to(gamma.dtype).view(-1, b, h, t, t).add_(heads.hidden)
-    score[..., 0] += gamma[:, None, :, None] * heads.contact[:, None]                       # only the promoter asks so
-    return score.softmax(-2).flatten(0, 2)
+    """How much each place listens to each, (key, s * b * h, query). Keys come first: torch's softmax is many times faster where
+    its nine entries are the first axis."""
+    (b, t), h = heads.contact.shape, gamma.shape[-1]
+    score = torch.bmm(key, query.transpose(1, 2)).view(-1, b, h, t, t).permute(3, 0, 1, 2, 4)
+    score = torch.add(heads.hidden, score, alpha=1 / math.sqrt(key.shape[2]), out=gamma.new_empty(score.shape))
+    score[..., 0] += gamma.view(-1, 1, h) * heads.contact.T[:, None, :, None]               # only the promoter asks so
+    return score.softmax(0).flatten(1, 3)
 
 
-def _listen_gradient(
-    grad: Tensor, listened: Tensor, query: Tensor, key: Tensor, value: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Gradients of query before its division, key and value, (3, s * b * h, t, c), and of what is added to the scores of
-    the promoter's row, (s * b * h, t), from that of the answers, (s * b * h * t, c)."""
-    grad, to_rows = grad.view_as(value), value.new_empty(3, *value.shape)
-    torch.bmm(listened, grad, out=to_rows[2])
-    to_listened = torch.bmm(value, grad.transpose(1, 2))
-    to_score = listened * (to_listened - (listened * to_listened).sum(-2, keepdim=True))
-    to_score = to_score.to(value.dtype)  # on a GPU, autocast makes sums float32
-    torch.bmm(to_score.transpose(1, 2), key, out=to_rows[0]).mul_(1 / math.sqrt(key.shape[2]))
-    torch.bmm(to_score, query, out=to_rows[1])
-    return to_rows, to_score[..., 0]
+def _listen_gradient(grad: Tensor, listened: Tensor, query: Tensor, key: Tensor, value: Tensor, out: Tensor) -> Tensor:
+    """Gradients of query, key and value, (3, s * b * h, t, c), into `out`, and, returned, of what is added to the scores of the
+    promoter's row, (t, s * b * h), from that of the answers, (s * b * h * t, c)."""
+    grad = grad.view_as(value)
+    torch.bmm(listened.transpose(0, 1), grad, out=out[2])
+    to_listened = torch.bmm(value, grad.transpose(1, 2)).transpose(0, 1)
+    to_score = torch._softmax_backward_data(to_listened, listened, 0, listened.dtype)       # (key, s * b * h, query)
+    to_bias = to_score[..., 0].clone()
+    to_score *= 1 / math.sqrt(key.shape[2])
+    torch.bmm(to_score.permute(1, 2, 0), key, out=out[0])
+    torch.bmm(to_score.transpose(0, 1), query, out=out[1])
+    return to_bias

@@ -69,6 +69,11 @@ class PackedBatch:
     def __len__(self) -> int:
         return len(self.contact)
 
+    def with_absent(self, n: int) -> tuple[Tensor, Tensor]:
+        """`gene_idx` and `rank_idx`, and behind them those of up to n places without a pCRE. Asks the device."""
+        gene_idx, rank_idx = ((self.contact == 0).nonzero()[:n]).unbind(1)
+        return torch.cat([self.gene_idx, gene_idx]), torch.cat([self.rank_idx, rank_idx])
+
     def unpack(self, frame_bp: int) -> Batch:
         """The same genes with room for every rank, pCREs cropped to the widest of all."""
         pcre, is_padding = {}, {}

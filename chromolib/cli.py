@@ -130,6 +130,7 @@ def train(
     recipe: Annotated[str, typer.Option(help="paper: that of the paper, of another model that of its authors; profile: the same with the profile's departures; better: ours, of Chromoformer's classifier.")] = "profile",
     seed: int = 42,
     precision: Annotated[str, typer.Option(help="float32, bfloat16, or on CUDA tf32 or float16.")] = "float32",
+    signal: Annotated[str, typer.Option(help="How the device keeps the signal of all genes: float32, or float16 in half the memory.")] = "float32",
     learn_from: Annotated[
         list[str] | None,
         typer.Option(metavar="CELL_TYPE", help="Train on the genes of this cell type instead, and predict those held out; may be repeated."),
@@ -167,7 +168,7 @@ def train(
             raise cl.InputError(f"train: task={task!r}, expected clf or reg; fold changes are trained in notebooks 02b and 03")
         folds = profile_genome(study.record).fold_ids if fold is None else [fold]
         runs = [
-            Run(profile=profile, cell_type=name, fold=k, task=task, model=model, recipe=recipe, seed=seed, precision=precision,
+            Run(profile=profile, cell_type=name, fold=k, task=task, model=model, recipe=recipe, seed=seed, precision=precision, signal=signal,
                 learn_from=learn_from, start=start, frozen=frozen, n_genes=genes)
             for name in _cell_types(study.record, cell_type)
             for k in folds

@@ -30,6 +30,7 @@ Contacts = Literal["all", "intra-TAD", "inter-TAD"]  # pCREs of any domain (TAD)
 Fusion = Literal["attention", "concat"]  # of a promoter with its pCREs
 # Of matrix products. float16 and tf32 need CUDA.
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
+SignalType = Literal["float32", "float16"]
 
 # What the numbers of a signal are. The network reads their logarithm, except where one has been taken already.
 Scale = Literal["depth", "counts", "normalised", "arcsinh-p"]
@@ -194,7 +195,7 @@ class TrainConfig(_Settings):
     frozen: bool = False       # only the head learns; needs weights to start from
     epoch_updates: int | None = None  # batches of an epoch, in pass after pass over the genes; None: those of one pass
     precision: Precision = "float32"
-    signal: Literal["float32", "float16"] = "float32"  # as kept on the device while training; float16: half the memory, 3 digits
+    signal: SignalType = "float32"  # as kept on the device while training; float16: half the memory, 3 digits
     device: str = "auto"       # cuda, else mps, else cpu
     seed: int = 42
 

@@ -151,7 +151,7 @@ def recipe_of(run: Run, profile: Profile) -> TrainConfig:
         settings |= departures.model_dump(exclude_none=True)
     elif run.recipe == "better":
         settings |= BETTER_RECIPE
-    config = TrainConfig(**settings, select=run.select, seed=run.seed, precision=run.precision, frozen=run.frozen)
+    config = TrainConfig(**settings, select=run.select, seed=run.seed, precision=run.precision, signal=run.signal, frozen=run.frozen)
     return replace(config, learning_rate=START_RATE * config.learning_rate) if run.start and not run.frozen else config
 
 

@@ -5,11 +5,13 @@ In: a device. Out: one record for the run's folder, words for a page; or a GPU t
 
 from __future__ import annotations
 
+import ctypes
 import datetime
 import os
 import platform
 import resource
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +29,7 @@ from .config import ROOT
 from .depth import n_cores
 from .files import hold
 
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
@@ -44,6 +47,17 @@ def record(device: str) -> dict[str, Any]:
         "commit": commit(),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def keep_freed_memory() -> None:
+    """Have this process keep up to 256 MB that it frees, where its C library is glibc.
+
+    Each training step frees what it took. By default glibc hands that back, and the next step has it mapped again page by page.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for option, n_bytes in ((_M_MMAP_THRESHOLD, 32 << 20), (_M_TRIM_THRESHOLD, 256 << 20)):
+            mallopt(option, n_bytes)
 
 
 def reset_peak(device: str) -> bool:

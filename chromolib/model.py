@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from .attention import BinAttention, Bins, GatedAttention, Tokens, copies, frame_offset, position_table
 from .batch import Batch, EmbeddedBatch, PackedBatch
 from .config import InputError, ModelConfig
-from .stack import StackLinear, part_size
+from .products import is_parted, n_filling
+from .stack import StackLinear
 
 
 class Embedding(NamedTuple):
@@ -107,12 +108,14 @@ class Chromoformer(nn.Module):
         promoter = self._embed_promoters(batch)                                  # (s, b, d)
         if not self.config.regulation_layers:
             return Embedding(promoter, promoter)
-        tokens = promoter
+        tokens, places = promoter, (batch.gene_idx, batch.rank_idx)
         if batch.pcres:
-            tokens = torch.cat([promoter, self._embed_pcres(promoter, batch)], 1)
+            if n := n_filling(promoter, len(batch) + len(batch.gene_idx)):
+                places = batch.with_absent(n)
+            tokens = torch.cat([promoter, self._embed_pcres(promoter, batch, *places)], 1)
         if self.join is not None:
             return Embedding(promoter, self._join(tokens, batch))
-        return Embedding(promoter, self._regulate(tokens, Tokens.of(batch.contact, batch.gene_idx, batch.rank_idx)))
+        return Embedding(promoter, self._regulate(tokens, Tokens.of(batch.contact, *places)))
 
     def _embed_promoters(self, batch: PackedBatch) -> Tensor:
         tss, bins = self._promoter_bins(batch)
@@ -130,8 +133,8 @@ class Chromoformer(nn.Module):
             bins.append(Bins(signal, position, project, batch.is_promoter_padding.get(bin_bp)))
         return torch.stack(tss_rows), bins
 
-    def _embed_pcres(self, promoter: Tensor, batch: PackedBatch) -> Tensor:
-        """Each existing pCRE as its promoter sees it: (s, n, d)."""
+    def _embed_pcres(self, promoter: Tensor, batch: PackedBatch, gene_idx: Tensor, rank_idx: Tensor) -> Tensor:
+        """Each pCRE as its promoter sees it: (s, n, d). Places without one, behind the others, hear nothing and are not heard."""
         groups = [
             [
                 Bins(signal, self._positions(bin_bp, signal.shape[1]), self._project(self.pcre_project, s), regions.is_padding[bin_bp])
@@ -143,14 +146,14 @@ class Chromoformer(nn.Module):
         # All pCREs of a gene begin with one stream, its promoter's: the first query is folded once for all of them.
         query = self.pcre_query(promoter)                                        # (s, b, d)
         first = torch.cat([query, *(layer.folded_query(query) for layer in self.pairwise[:1])], -1)
-        x, u = copies(first, batch.gene_idx, batch.rank_idx, batch.contact.shape[1]).tensor_split([query.shape[-1]], -1)
+        x, u = copies(first, gene_idx, rank_idx, batch.contact.shape[1]).tensor_split([query.shape[-1]], -1)
         for layer in self.pairwise:
             x, u = layer(x, groups, u), None
         return x
 
     def _regulate(self, x: Tensor, tokens: Tokens) -> Tensor:
         """Promoters and pCREs, packed, (s, n, d) -> the promoters' tokens after all layers, (s, b, d)."""
-        heads = tokens.by_head(part_size(x), self.config.regulation_heads)
+        heads = tokens.by_head(1 if is_parted(x) else len(x), self.config.regulation_heads)
         for layer in self.regulation[:-1]:
             x = layer(x, heads)
         return self.regulation[-1].promoters(x, tokens)
@@ -159,7 +162,7 @@ class Chromoformer(nn.Module):
         """Promoters and pCREs, packed, (s, n, d) -> each promoter beside its pCREs, 0 where it has none, mapped to (s, b, d)."""
         b, t = len(batch), 1 + self.config.max_pcres
         place = torch.cat([torch.arange(b, device=x.device) * t, batch.gene_idx * t + batch.rank_idx + 1])
-        side = x.new_zeros(len(x), b * t, x.shape[2]).index_copy(1, place, x)
+        side = x.new_zeros(len(x), b * t, x.shape[2]).index_copy(1, place, x[:, : len(place)])
         return self.join(side.view(len(x), b, -1)).relu()
 
     @torch.no_grad()

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import pandas as pd
 
 from .baselines import PEERS
-from .config import Contacts, Fusion, InputError, LogBase, Precision, Task, check_words
+from .config import Contacts, Fusion, InputError, LogBase, Precision, SignalType, Task, check_words
 from .profile import Profile, load_profile
 
 LAST = "record.json"  # written last
@@ -46,6 +46,7 @@ class Run:
     genes: Literal["all", "gc-merge"] = "all"  # gc-merge: those that it can predict, with its labels
     seed: int = 42
     precision: Precision = "float32"
+    signal: SignalType = "float32"     # as kept on the device while training
     # One or several cell types: whose genes of the other folds are trained on in place of cell_type's; and on whose genes the
     # network was trained that training starts from, see `source`.
     learn_from: tuple[str, ...] | None = None
@@ -130,6 +131,8 @@ class Run:
             parts.append(f"pcres{self.max_pcres}")
         if self.precision != "float32":
             parts.append(self.precision)
+        if self.signal != "float32":
+            parts.append(f"{self.signal}-signal")
         for word, names in (("learned-from", self.learn_from), ("start", self.start)):
             if names is not None:
                 parts.append(f"{word}-{'+'.join(names)}")

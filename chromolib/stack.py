@@ -10,65 +10,29 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from .products import input_gradient, joined, multiply, parts, product_type, weight_gradient
+
 EPSILON = 1e-5  # of LayerNorm, torch's default
 
 
-def part_size(x: Tensor) -> int:
-    """How many resolutions to work on together where much is kept of each: on a CPU one, whose share fits the cache;
-    elsewhere all."""
-    return 1 if x.device.type == "cpu" else len(x)
-
-
-def product_type(x: Tensor) -> torch.dtype:
-    """The type of matrix products: autocast's where it is on, else that of `x`."""
-    kind = x.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
-
-
-def product(a: Tensor, b: Tensor) -> Tensor:
-    """`a[s] @ b[s]`: (s, n, k), (s, k, m) -> (s, n, m).
-
-    On a CPU one after the other: given three at once, MKL hands out whole products, and three do not share well between two
-    threads.
-    """
-    if a.device.type != "cpu" or len(a) == 1:
-        return torch.bmm(a, b)
-    out = a.new_empty(len(a), a.shape[1], b.shape[2])
-    for factors in zip(a, b, out, strict=True):
-        torch.mm(factors[0], factors[1], out=factors[2])
-    return out
-
-
-def multiply(x: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
-    """(s, n, in), (s, out, in) -> (s, n, out)."""
-    return product(x.to(dtype), weight.to(dtype).transpose(1, 2))
-
-
-def weight_gradient(grad: Tensor, x: Tensor, dtype: torch.dtype) -> Tensor:
-    """Gradient of the weight of `multiply`: (s, n, out), (s, n, in) -> (s, out, in)."""
-    return product(grad.to(dtype).transpose(1, 2), x.to(dtype))
-
-
-def input_gradient(grad: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
-    """Gradient of the input of `multiply`: (s, n, out), (s, out, in) -> (s, n, in)."""
-    return product(grad.to(dtype), weight.to(dtype))
-
-
 class _Multiply(torch.autograd.Function):
-    """`multiply` and its gradient."""
+    """`weight[s] @ x[s]` of each resolution, and its gradient."""
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.dtype = product_type(x)
-        return multiply(x, weight, ctx.dtype)
+        return joined([multiply(*part, ctx.dtype) for part in parts(x, weight)])
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
         x, weight = ctx.saved_tensors
-        to_x, to_weight = input_gradient(grad, weight, ctx.dtype), weight_gradient(grad, x, ctx.dtype)
-        return to_x.to(x.dtype), to_weight.to(weight.dtype)
+        to_x, to_weight = [], torch.empty_like(weight)
+        for grad_s, x_s, weight_s, to_weight_s in parts(grad, x, weight, to_weight):
+            weight_gradient(grad_s, x_s, ctx.dtype, to_weight_s)
+            to_x.append(input_gradient(grad_s, weight_s, ctx.dtype).to(x.dtype))
+        return joined(to_x), to_weight
 
 
 class StackLinear(nn.Module):
@@ -127,7 +91,7 @@ def finish_layer(
     """
     ff = feed_forward
     return _Finish.apply(
-        x, heard, out_weight, out_bias, norm.weight, norm.bias, ff.widen.weight, ff.widen.bias, ff.narrow.weight,
+        torch.is_grad_enabled(), x, heard, out_weight, out_bias, norm.weight, norm.bias, ff.widen.weight, ff.widen.bias, ff.narrow.weight,
         ff.narrow.bias, ff.norm.weight, ff.norm.bias,
     )  # fmt: skip
 
@@ -137,44 +101,56 @@ class _Finish(torch.autograd.Function):
     is a large part of the work."""
 
     @staticmethod
-    def forward(ctx, x, heard, w_out, b_out, g_1, b_1, w_up, b_up, w_down, b_down, g_2, b_2):
+    def forward(ctx, keep, x, heard, *weights):
         ctx.dtype = dtype = product_type(x)
-        n_1, scale_1 = _normalised(multiply(heard, w_out, dtype).add(b_out.unsqueeze(1)).add_(x))
-        p = _scaled(n_1, g_1, b_1)
-        h = multiply(p, w_up, dtype).add_(b_up.unsqueeze(1)).relu_()
-        n_2, scale_2 = _normalised(multiply(h, w_down, dtype).add(b_down.unsqueeze(1)).add_(p))
-        ctx.save_for_backward(heard, w_out, g_1, w_up, w_down, g_2, n_1, scale_1, p, h, n_2, scale_2)
-        return _scaled(n_2, g_2, b_2)
+        outs, kept = [], []
+        for x_s, heard_s, w_out, b_out, g_1, b_1, w_up, b_up, w_down, b_down, g_2, b_2 in parts(x, heard, *weights):
+            y = x_s + multiply(heard_s, w_out, dtype, b_out)
+            p, *moments_1 = norm(y, g_1, b_1)
+            h = multiply(p, w_up, dtype, b_up).relu_()
+            z = p + multiply(h, w_down, dtype, b_down)
+            out, *moments_2 = norm(z, g_2, b_2)
+            outs.append(out)
+            if keep:
+                kept += [y, *moments_1, p, h, z, *moments_2]
+        ctx.save_for_backward(heard, *weights, *kept)
+        return joined(outs)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        heard, w_out, g_1, w_up, w_down, g_2, n_1, scale_1, p, h, n_2, scale_2 = ctx.saved_tensors
-        dtype = ctx.dtype
-        to_g_2, to_b_2 = (grad * n_2).sum(1), grad.sum(1)
-        to_z = _norm_gradient(grad * g_2.unsqueeze(1), n_2, scale_2)           # of what the second norm is given
-        to_b_down, to_w_down = to_z.sum(1), weight_gradient(to_z, h, dtype)
-        to_h = input_gradient(to_z, w_down, dtype).mul_(h > 0)
-        to_b_up, to_w_up = to_h.sum(1), weight_gradient(to_h, p, dtype)
-        to_p = to_z.add_(input_gradient(to_h, w_up, dtype))
-        to_g_1, to_b_1 = (to_p * n_1).sum(1), to_p.sum(1)
-        to_y = _norm_gradient(to_p * g_1.unsqueeze(1), n_1, scale_1)           # of what the first norm is given
-        to_b_out, to_w_out = to_y.sum(1), weight_gradient(to_y, heard, dtype)
-        weights = (to_w_out, to_b_out, to_g_1, to_b_1, to_w_up, to_b_up, to_w_down, to_b_down, to_g_2, to_b_2)
-        return to_y, input_gradient(to_y, w_out, dtype), *(to_weight.to(g_1.dtype) for to_weight in weights)
+        (heard, *weights), kept, dtype = ctx.saved_tensors[:11], ctx.saved_tensors[11:], ctx.dtype
+        streams, grads = [], [torch.empty_like(weight) for weight in weights]
+        sides = zip(parts(grad, heard, *weights), parts(*grads), strict=True)
+        for i, ((grad_s, heard_s, w_out, _, g_1, b_1, w_up, _, w_down, _, g_2, b_2), grads_s) in enumerate(sides):
+            to_w_out, to_b_out, to_g_1, to_b_1, to_w_up, to_b_up, to_w_down, to_b_down, to_g_2, to_b_2 = grads_s
+            y, mean_1, scale_1, p, h, z, mean_2, scale_2 = kept[8 * i : 8 * i + 8]
+            to_z, to_g_2[:], to_b_2[:] = norm_gradient(grad_s, z, mean_2, scale_2, g_2, b_2)
+            weight_gradient(to_z, h, dtype, to_w_down)
+            torch.sum(to_z, -2, out=to_b_down)
+            to_h = torch.ops.aten.threshold_backward(input_gradient(to_z, w_down, dtype), h, 0)
+            weight_gradient(to_h, p, dtype, to_w_up)
+            torch.sum(to_h, -2, dtype=to_b_up.dtype, out=to_b_up)
+            to_p = to_z + input_gradient(to_h, w_up, dtype)
+            to_y, to_g_1[:], to_b_1[:] = norm_gradient(to_p, y, mean_1, scale_1, g_1, b_1)
+            weight_gradient(to_y, heard_s, dtype, to_w_out)
+            torch.sum(to_y, -2, out=to_b_out)
+            streams.append((to_y, input_gradient(to_y, w_out, dtype)))
+        return None, *map(joined, zip(*streams, strict=True)), *grads
 
 
-def _normalised(x: Tensor) -> tuple[Tensor, Tensor]:
-    """x minus its mean over the last axis, over its standard deviation; and 1 over that."""
-    normalised, _, scale = torch.native_layer_norm(x, x.shape[-1:], None, None, EPSILON)
-    return normalised, scale
+def norm(x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """LayerNorm over the last axis, (.., n, d), and of each row its mean and 1 over its standard deviation."""
+    if x.dim() == 2:
+        return torch.native_layer_norm(x, weight.shape, weight, bias, EPSILON)
+    normalised, mean, scale = torch.native_layer_norm(x, x.shape[-1:], None, None, EPSILON)
+    return torch.addcmul(bias.unsqueeze(-2), normalised, weight.unsqueeze(-2)), mean, scale
 
 
-def _scaled(normalised: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return torch.addcmul(bias.unsqueeze(1), normalised, weight.unsqueeze(1))
-
-
-def _norm_gradient(grad: Tensor, normalised: Tensor, scale: Tensor) -> Tensor:
-    """Gradient of the input of `_normalised`: scale · (g − mean(g) − n · mean(g · n))."""
-    along = (grad * normalised).mean(-1, keepdim=True)
-    return grad.sub_(grad.mean(-1, keepdim=True)).sub_(normalised * along).mul_(scale)
+def norm_gradient(
+    grad: Tensor, x: Tensor, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of the input, weight and bias of `norm`."""
+    if x.dim() == 2:
+        return torch.ops.aten.native_layer_norm_backward(grad, x, weight.shape, mean, scale, weight, bias, [True] * 3)
+    return tuple(map(torch.stack, zip(*map(norm_gradient, grad, x, mean, scale, weight, bias), strict=True)))

@@ -31,6 +31,7 @@ from .dataset import READ, GeneDataset, resolve_device
 from .embedded import EmbeddedDataset
 from .evaluation import classification_metrics, regression_metrics
 from .inputs.parts import NOT_MEASURED
+from .machine import keep_freed_memory
 from .model import Chromoformer
 
 Dataset = GeneDataset | PairedDataset | PooledDataset | GraphDataset | EmbeddedDataset
@@ -117,6 +118,7 @@ def fit(
     config = config or TrainConfig()
     device = resolve_device(config.device)
     check_precision(config.precision, [device.type])
+    keep_freed_memory()
     model_config = model_config or network_for(train)
     for data in (train, held_out):
         check_fits(model_config, data)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from chromolib import attention
+from chromolib import products
 from chromolib.attention import (
     BinAttention,
     Bins,
@@ -287,7 +287,7 @@ def test_resolutions_together_give_what_they_give_one_by_one(monkeypatch):
     x.requires_grad_()
     results = []
     for together in (1, 2):
-        monkeypatch.setattr(attention, "part_size", lambda _, together=together: together)
+        monkeypatch.setattr(products, "is_parted", lambda _, together=together: together == 1)
         out = mixed(layer, x, tokens, together)
         inputs = [x, *layer.parameters()]
         results.append([out, *torch.autograd.grad((out * normal(*out.shape, seed=5)).sum(), inputs)])

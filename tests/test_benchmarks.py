@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 
 import baselines
+import compiled
 import engine
 import epoch
 import numpy as np
@@ -28,7 +29,7 @@ import train_step
 import where_time_goes
 
 from benchmarks import peer
-from chromolib import InputError, TrainConfig, load_dataset, load_profile, train, workflow
+from chromolib import GeneDataset, InputError, TrainConfig, load_dataset, load_profile, train, workflow
 from chromolib.analysis.comparison import linear
 from chromolib.baselines.deepdiff import DeepDiff
 
@@ -141,6 +142,31 @@ def test_time_goes_to_kinds_of_operators_whose_shares_make_one(tmp_path):
     assert where_time_goes.kind_of("aten::addmm") == where_time_goes.kind_of("aten::bmm") == "matrix products" != where_time_goes.kind_of("aten::add")
 
 
+def test_compiled_network_is_timed_on_two_batches_or_says_why_not(tmp_path, monkeypatch):
+    """The compiler itself takes minutes: here one that does nothing, then one that fails on the second batch."""
+    monkeypatch.setattr(torch, "compile", lambda net: net)
+    table = run(compiled, tmp_path, "--profile smoke --genes 6 --repeats 1")
+    assert table["way"].value_counts().tolist() == [2, 2, 2] and table["failed"].isna().all()
+    assert (table[["ms", "first_s", "other_s"]] > 0).all(axis=None)
+
+    def fails(net):
+        shapes = set()
+
+        def call(batch):
+            shapes.add(len(batch.gene_idx))
+            if len(shapes) > 1:
+                raise RuntimeError("another shape")
+            return net(batch)
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", fails)
+    table = run(compiled, tmp_path, "--profile smoke --genes 6 --repeats 1").query("way == 'compiled'")
+    assert set(table["failed"]) == {"RuntimeError: another shape"} and table["ms"].isna().all() and (table["first_s"] > 0).all()
+    with pytest.raises(InputError, match="--genes 9999, expected 1 to .* two batches"):
+        compiled.main(["--profile", "smoke", "--genes", "9999", "--folder", str(tmp_path)])
+
+
 def test_baselines_times_a_step_of_each_peer(tmp_path):
     table = run(baselines, tmp_path, "--marks 2 --genes 100 --nodes 30 --repeats 1")
     assert table["network"].unique().tolist() == ["DeepChrome", "AttentiveChrome", "DeepDiff raw_d", "DeepDiff raw_aux", "HM-CRNN", "GC-MERGE, 30 nodes"]
@@ -239,7 +265,15 @@ def test_scaling_writes_points_slopes_and_a_figure(tmp_path):
 def test_cost_can_be_measured_at_the_ends(what, size):
     found = scaling.measure(scaling.point(what, size, scaling.Point(genes=6, batch=3, pcres=2)), 1, "cpu")
     assert list(found) == list(scaling.COSTS)
+    assert found.pop("added_mb") > -1  # pages are counted in lots, and those that were freed are kept
     assert min(found.values()) >= 0 and found["step_s"] > found["gather_s"] > 0
+
+
+def test_signal_of_the_paper_s_largest_cell_type_leaves_room_in_two_gigabytes():
+    """18,955 genes with eight pCREs each out of three for each gene, which are more than any cell type of the paper has."""
+    data = GeneDataset(scaling.random_store(scaling.Point(genes=200)))
+    exact, half = (18_955 / 200 * data.to(dtype=dtype).n_bytes for dtype in (None, torch.float16))
+    assert exact < 1e9 and half < 0.51 * exact
 
 
 # Equal work

@@ -168,6 +168,9 @@ def test_recipe_of_the_paper_ignores_the_profile_s_departures(monkeypatch):
             ensure([Run(profile="smoke", cell_type="S01", fold=1, recipe=recipe, seed=7)], devices=["cpu"])
     own = load_profile("smoke").train_config(seed=7, device="cpu")
     assert seen == [own, TrainConfig(seed=7, device="cpu")] and seen[0] != seen[1]
+    with pytest.raises(KeyboardInterrupt):
+        ensure([replace(RUN, precision="bfloat16", signal="float16")], devices=["cpu"])
+    assert (seen[2].precision, seen[2].signal) == ("bfloat16", "float16")
 
 
 def test_run_of_other_settings_is_trained_anew(monkeypatch, ready, trained):
@@ -309,6 +312,17 @@ def test_devices_that_are_not_there_are_refused(trained, wrong, message):
     with pytest.raises(InputError, match=message):
         ensure([RUN], **wrong)
     assert trained == []
+
+
+def test_all_gpus_are_taken_or_those_that_are_named(monkeypatch):
+    """Of machines with three and with no GPU, which torch is made to say here."""
+    monkeypatch.setattr(grid, "resolve_device", lambda name: name.replace("auto", "cpu"))
+    for n_gpus, asked, taken in [
+        (3, "auto", ["cuda:0", "cuda:1", "cuda:2"]), (3, "cuda", ["cuda:0", "cuda:1", "cuda:2"]), (3, "cuda:1", ["cuda:1"]),
+        (3, ["cuda:2", "cuda:0"], ["cuda:2", "cuda:0"]), (3, "cpu", ["cpu"]), (0, "auto", ["cpu"]),
+    ]:  # fmt: skip
+        monkeypatch.setattr(torch.cuda, "device_count", lambda n=n_gpus: n)
+        assert grid._devices(asked, [RUN]) == taken
 
 
 # Several runs

@@ -14,9 +14,9 @@ from chromolib.config import ROOT
 # design.md's list, from what knows nothing to what knows everything; the analyses share a place.
 ORDER = [
     "config", "sections", "profile", "files", "genome", "registry", "integrity", "downloads", "sources",
-    "readers", "ontology", "depth", "align", "contacts", "inputs", "features", "simulate", "companions", "stack",
+    "readers", "ontology", "depth", "align", "contacts", "inputs", "features", "simulate", "companions", "products", "stack",
     "attention", "batch",
-    "pooling", "dataset", "cell_types", "embedded", "resampling", "evaluation", "model", "baselines", "checkpoints", "train", "released", "machine", "runs", "jobs", "workers", "grid", "pretrained",
+    "pooling", "dataset", "cell_types", "embedded", "resampling", "evaluation", "model", "baselines", "checkpoints", "machine", "train", "released", "runs", "jobs", "workers", "grid", "pretrained",
     "estimates", "studies", "answers",
     "analysis", "browser", "plans", "workflow", "prose",
     "plots", "book", "cli",

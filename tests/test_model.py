@@ -9,6 +9,7 @@ import torch
 
 from benchmarks import peer
 from chromolib import Chromoformer, GeneDataset, InputError, ModelConfig, attention, model, pair
+from chromolib.attention import Tokens
 from chromolib.released import _UNUSED
 from tests.stores import random_store
 
@@ -96,6 +97,26 @@ def test_packed_batch_gets_the_answer_of_the_whole_one(data, task):
     (packed,) = data.batches([range(10)])
     assert len(packed.pcres) == 2
     torch.testing.assert_close(net(packed), net(data.batch(range(10))), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("fusion", ["attention", "concat"])
+@pytest.mark.parametrize(("genes", "added"), [(range(10), 4), ([8] * 8, 0)])
+def test_filled_rows_change_neither_answer_nor_gradient(data, monkeypatch, genes, added, fusion):
+    """Places without a pCRE, as many as make a lot and as there are, beside the same network without them."""
+    (batch,) = data.batches([genes])
+    room = int((batch.contact == 0).sum())
+    monkeypatch.setattr(model, "n_filling", lambda _, n: 4)
+    seen = []
+    monkeypatch.setattr(Tokens, "of", lambda *given, of=Tokens.of: seen.append(len(given[1])) or of(*given))
+    answers = []
+    for _ in range(2):
+        net = network(fusion=fusion).float()
+        out = net(batch)
+        answers.append([out, *torch.autograd.grad((out * torch.arange(2.0)).sum(), list(net.parameters()))])
+        monkeypatch.setattr(model, "n_filling", lambda _, n: 0)
+    for filled, plain in zip(*answers, strict=True):
+        torch.testing.assert_close(filled, plain, rtol=1e-4, atol=1e-6)
+    assert min(room, 4) == added and (fusion == "concat" or seen == [len(batch.gene_idx) + added, len(batch.gene_idx)])
 
 
 def test_autocast_moves_the_answer_only_a_little(data):
@@ -231,7 +252,8 @@ def test_concatenated_regions_are_mapped_in_the_order_of_rank(data):
     """Gene 2 has two pCREs: its row is a map of three embeddings, the six places behind them add nothing."""
     net, batch = network(fusion="concat"), batch_of(data, [2])
     promoter, regulatory = net.embed(batch)
-    pcres = net._embed_pcres(promoter, batch.pack())                             # (s, 2, d)
+    packed = batch.pack()
+    pcres = net._embed_pcres(promoter, packed, packed.gene_idx, packed.rank_idx)  # (s, 2, d)
     weight, bias = net.join.weight[:, :, :24], net.join.bias
     for s in range(3):
         expected = (weight[s] @ torch.cat([promoter[s, 0], pcres[s, 0], pcres[s, 1]]) + bias[s]).relu()

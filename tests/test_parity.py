@@ -98,7 +98,9 @@ def test_features_logits_and_gradients_match_the_release_on_all_real_genes(pair,
         batch = data.batch(range(first, first + CHUNK))
         assert torch.equal(batch.target, item["label"])
         assert_same_inputs(batch, item)
-        their_out, their_loss, our_out, our_loss = both_losses(theirs, ours, item, batch)
+        (packed,) = data.batches([range(first, first + CHUNK)])  # as training has it: narrow pCREs apart from wide ones
+        assert len(packed.pcres) == 2
+        their_out, their_loss, our_out, our_loss = both_losses(theirs, ours, item, packed)
         torch.testing.assert_close(our_out, their_out, atol=1e-5, rtol=0)
         their_loss.backward()
         our_loss.backward()

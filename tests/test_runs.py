@@ -25,7 +25,7 @@ def test_each_setting_gives_another_id():
         {"cell_type": "S02"}, {"fold": 2}, {"task": "reg"}, {"recipe": "paper"}, {"window_bp": 2000}, {"seed": 1},
         {"bin_bp": (500,)}, {"bin_bp": (100,)}, {"marks": ("H3K27ac",)}, {"marks": ("H3K9ac",)},
         {"max_pcres": 0}, {"max_pcres": 2}, {"task": "diff", "other": "S02"}, {"task": "diff", "other": "S03"},
-        {"precision": "bfloat16"}, {"precision": "float16"},
+        {"precision": "bfloat16"}, {"precision": "float16"}, {"signal": "float16"}, {"precision": "float16", "signal": "float16"},
     ]  # fmt: skip
     ids = [RUN.id, *(Run(**(vars(RUN) | change)).id for change in changes)]
     assert len(set(ids)) == len(ids)
@@ -41,6 +41,7 @@ def test_each_setting_gives_another_id():
         ({"task": "reg", "other": "S02"}, "task='reg' with other='S02', expected a second cell type for task diff and for no other"),
         ({"recipe": "mine"}, "recipe='mine', expected one of paper, profile, better"),
         ({"log_base": "10"}, "log_base='10', expected one of e, 2, none, None"),
+        ({"signal": "half"}, "signal='half', expected one of float32, float16"),
         ({"precision": "half"}, "precision='half', expected one of float32, tf32, bfloat16, float16"),
     ],
 )

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from chromolib.stack import FeedForward, StackLinear, StackNorm, finish_layer, product, stack_linear
+from chromolib.stack import FeedForward, StackLinear, StackNorm, finish_layer, stack_linear
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 S, N, D = 3, 4, 6
@@ -20,12 +20,6 @@ def random_weights(module):
     for parameter in module.double().parameters():
         nn.init.normal_(parameter, std=0.5, generator=generator)
     return module
-
-
-def test_product_is_the_batched_one():
-    a, b = normal(S, N, D), normal(S, D, 5, seed=1)
-    torch.testing.assert_close(product(a, b), torch.bmm(a, b), **EXACT)
-    torch.testing.assert_close(product(a[:1], b[:1]), torch.bmm(a[:1], b[:1]), **EXACT)
 
 
 def test_stacked_map_equals_torch_s_one_by_one():
