@@ -2,8 +2,8 @@
 
     python benchmarks/train_step.py [--profile h1-demo] [--genes 64] [--repeats 3] [--device cuda]
 
-A step is forward, loss, backward and AdamW; the batch lies in memory (of the GPU, with --device cuda) for both. The process
-keeps what it frees, as that of `cl.fit` does. Times are medians after a call that is not counted. Memory is what one step adds at its peak, each side in a process of its own.
+A step is forward, loss, backward and AdamW; the batch lies in memory (of the GPU, with --device cuda) for both. The process that
+is timed keeps what it frees, as that of `cl.fit` does. Times are medians after a call that is not counted. Memory is what one step adds at its peak, each side in a process of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from chromolib import InputError, load_dataset, load_profile, load_released, mac
 
 def steps(who: str, profile: str, n_genes: int, device: str) -> dict[str, Callable[[], object]]:
     """Forward pass and training step of one side, ready to call."""
-    machine.keep_freed_memory()
     record = load_profile(profile)
     data = load_dataset(record, next(iter(record.cell_types)))
     if not 0 < n_genes <= len(data):
@@ -70,6 +69,7 @@ def main(given: list[str] | None = None) -> None:
     options = report.options_of(parser, given)
     setting = options.profile, options.genes, options.device
 
+    machine.keep_freed_memory()
     with peer.on(options.device):
         ours, theirs = (steps(who, *setting) for who in ("ours", "release"))
         difference = float((ours["forward"]() - theirs["forward"]()).abs().max())

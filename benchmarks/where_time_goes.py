@@ -18,6 +18,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from train_step import steps
 
+from chromolib import machine
 from chromolib.products import linear
 
 # What operators do, by their names, the first that fits; the rest is views and the like.
@@ -74,6 +75,7 @@ def main(given: list[str] | None = None) -> None:
     options = report.options_of(parser, given)
     if options.device != "cpu":
         parser.error(f"--device {options.device}: operators are timed on the host alone; leave it out")
+    machine.keep_freed_memory()  # as cl.fit does
     ours, tables, clock, peak = steps("ours", options.profile, options.genes, options.device), [], [], fastest(options.repeats)
     for what, call in ours.items():
         ms = 1e3 * statistics.median(report.seconds(call, options.repeats, options.device))

@@ -41,7 +41,7 @@ def frame_offset(n_bins: int, frame_bins: int) -> int:
 
 
 def fill_masked(score: Tensor, is_masked: Tensor) -> Tensor:
-    """In place."""
+    """`score` with MASKED where `is_masked`, written into it."""
     return score.masked_fill_(is_masked, MASKED_HALF if score.dtype == torch.float16 else MASKED)
 
 
@@ -115,6 +115,7 @@ class _AttendBins(torch.autograd.Function):
         weight, asked = weigh_bins(u, Bins(signal, position, project, is_padding))
         weight = weight.to(dtype)
         mean = torch.bmm(weight, signal)                                                    # (n, h, m)
+        asked = asked if ctx.needs_input_grad[1] else None  # a view of what was asked of all bins, too, which it would keep
         ctx.save_for_backward(u, signal, position, project, is_padding, weight, mean, asked)
         out = torch.addmm(torch.mm(weight.flatten(0, 1), position), mean.flatten(0, 1), project.T)
         return out.view(u.shape).to(u.dtype)
@@ -215,7 +216,7 @@ class BinAttention(nn.Module):
 
 @dataclass(frozen=True)
 class Tokens:
-    """Which region each token is, so that only regions that exist are computed.
+    """Which region each token is, so that only regions that exist are computed, and at most as many others as fill up a lot.
 
     Tokens are packed: the `b` promoters first, then the pCREs of all genes. Attention alone needs them side by side, gene
     by gene, in `t` places each, the promoter in the first. What is asked for a place without a pCRE is the gene's promoter
@@ -282,7 +283,7 @@ class _Rows(torch.autograd.Function):
 
 class _Copies(torch.autograd.Function):
     """The promoter's row for each of its pCREs, (s, b, d) -> (s, n, d). Its gradient is summed over the places of a gene, in
-    that order: the same seed gives the same network with any number of threads."""
+    that order: the same seed gives the same network each time, also with several threads."""
 
     @staticmethod
     def forward(ctx, x: Tensor, gene_idx: Tensor, rank_idx: Tensor, n_ranks: int) -> Tensor:

@@ -50,7 +50,7 @@ def record(device: str) -> dict[str, Any]:
 
 
 def keep_freed_memory() -> None:
-    """Have this process keep up to 256 MB that it frees, where its C library is glibc.
+    """Have this process keep, until it ends, up to 256 MB that it frees in blocks of up to 32 MB, where its C library is glibc.
 
     Each training step frees what it took. By default glibc hands that back, and the next step has it mapped again page by page.
     """

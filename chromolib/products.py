@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 # For products of float32 torch calls MKL, which uses vectors of 512 bits on Intel's processors alone. oneDNN, which torch brings
-# along, uses them on all that have them; this is its product as torch.compile calls it.
-_linear = torch.ops.mkldnn._linear_pointwise if torch.backends.mkldnn.is_available() else None
+# along, uses them on all that have them; this is its product, as torch's compiler calls it.
+_linear = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 HAS_WIDE_VECTORS = _linear is not None and torch.backends.cpu.get_cpu_capability() == "AVX512"
-ROWS = 16  # oneDNN compiles a product for each number of rows, 0.2 ms and half a megabyte, so that rows come in such lots
+ROWS = 16  # oneDNN compiles a product for each number of rows, in 0.2 ms and up to a megabyte, so that rows come in such lots
 
 
 def is_parted(x: Tensor) -> bool:
@@ -47,7 +47,7 @@ def product_type(x: Tensor) -> torch.dtype:
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`weight x + bias`: (.., n, in), (.., out, in), (.., out) -> (.., n, out)."""
+    """`weight x + bias`: (.., n, in), (.., out, in), (.., out) -> (.., n, out). autograd does not see through it."""
     if x.dim() == 3:
         return torch.bmm(x, weight.mT) if bias is None else torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
     if not _is_wide(x):
@@ -70,7 +70,7 @@ def input_gradient(grad: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
 def weight_gradient(grad: Tensor, x: Tensor, dtype: torch.dtype, out: Tensor) -> None:
     """Gradient of the weight of `multiply`, (.., n, out), (.., n, in) -> (.., out, in), into `out`."""
     grad, x = grad.to(dtype), x.to(dtype)
-    if _is_wide(x) and grad.shape[-1] >= 4 * x.shape[-1]:  # oneDNN copies the factor that is turned: worth it where that is thin
+    if _is_wide(x) and len(x) and grad.shape[-1] >= 4 * x.shape[-1]:  # oneDNN copies the factor that is turned: worth it where that is thin
         out.copy_(linear(x.mT, grad.mT).mT)
     elif out.dtype == dtype:
         torch.matmul(grad.mT, x, out=out)

@@ -1,7 +1,7 @@
 """Linear maps, norms and the end of a transformer layer for all resolutions, with weights of their own for each.
 
 In and out: float tensors whose first axis is `s`, the resolution (bin width, coarse to fine); `n` region, `d` embedding.
-Matrix products run in the type that autocast asks for, sums and norms in that of the input.
+Matrix products run in the type that autocast asks for, sums and norms in that of the weights.
 """
 
 from __future__ import annotations
@@ -102,10 +102,10 @@ class _Finish(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, keep, x, heard, *weights):
-        ctx.dtype = dtype = product_type(x)
+        ctx.dtype, ctx.type_of_x = (dtype := product_type(x)), x.dtype
         outs, kept = [], []
         for x_s, heard_s, w_out, b_out, g_1, b_1, w_up, b_up, w_down, b_down, g_2, b_2 in parts(x, heard, *weights):
-            y = x_s + multiply(heard_s, w_out, dtype, b_out)
+            y = x_s.to(g_1.dtype) + multiply(heard_s, w_out, dtype, b_out)
             p, *moments_1 = norm(y, g_1, b_1)
             h = multiply(p, w_up, dtype, b_up).relu_()
             z = p + multiply(h, w_down, dtype, b_down)
@@ -135,7 +135,7 @@ class _Finish(torch.autograd.Function):
             to_y, to_g_1[:], to_b_1[:] = norm_gradient(to_p, y, mean_1, scale_1, g_1, b_1)
             weight_gradient(to_y, heard_s, dtype, to_w_out)
             torch.sum(to_y, -2, out=to_b_out)
-            streams.append((to_y, input_gradient(to_y, w_out, dtype)))
+            streams.append((to_y.to(ctx.type_of_x), input_gradient(to_y, w_out, dtype)))
         return None, *map(joined, zip(*streams, strict=True)), *grads
 
 

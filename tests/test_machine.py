@@ -1,5 +1,7 @@
-"""GPUs are shared out by locks, one for each place on each device; shown with names of devices that are not there."""
+"""GPUs are shared out by locks, one for each place on each device; shown with names of devices that are not there. Freed memory is
+kept."""
 
+import os
 import platform
 import resource
 import socket
@@ -71,8 +73,9 @@ def test_visible_gpus_are_those_of_cuda_visible_devices(monkeypatch, listed, n_g
 def test_freed_memory_is_kept_rather_than_mapped_anew_page_by_page(keep):
     """Twenty times the same twelve arrays of 4 MB: their pages are mapped once where freed memory is kept, else each time."""
     code = f"""
-        import resource, torch
+        import ctypes, resource, torch
         from chromolib import machine
+        ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: pages of the usual size alone
         if {keep}:
             machine.keep_freed_memory()
         def step():
@@ -83,6 +86,7 @@ def test_freed_memory_is_kept_rather_than_mapped_anew_page_by_page(keep):
             step()
         print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True, env=environment)
     pages = 12 * (4 << 20) // resource.getpagesize()
     assert (int(done.stdout) < pages) == keep

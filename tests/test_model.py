@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks import peer
-from chromolib import Chromoformer, GeneDataset, InputError, ModelConfig, attention, model, pair
+from chromolib import Chromoformer, GeneDataset, InputError, ModelConfig, attention, model, pair, products
 from chromolib.attention import Tokens
 from chromolib.released import _UNUSED
 from tests.stores import random_store
@@ -119,7 +119,21 @@ def test_filled_rows_change_neither_answer_nor_gradient(data, monkeypatch, genes
     assert min(room, 4) == added and (fusion == "concat" or seen == [len(batch.gene_idx) + added, len(batch.gene_idx)])
 
 
-def test_autocast_moves_the_answer_only_a_little(data):
+def test_places_without_a_pcre_are_named_once_each_and_no_more_than_there_are(data):
+    (batch,) = data.batches([range(10)])
+    n, absent = len(batch.gene_idx), int((batch.contact == 0).sum())
+    for asked in (0, 3, absent, absent + 5):
+        gene_idx, rank_idx = batch.with_absent(asked)
+        assert torch.equal(gene_idx[:n], batch.gene_idx) and torch.equal(rank_idx[:n], batch.rank_idx)
+        assert len(set(zip(gene_idx.tolist(), rank_idx.tolist(), strict=True))) == len(gene_idx) == n + min(asked, absent)
+        assert (batch.contact[gene_idx[n:], rank_idx[n:]] == 0).all()
+
+
+@pytest.mark.parametrize("is_parted", [True, False])
+def test_autocast_moves_the_answer_only_a_little(data, monkeypatch, is_parted):
+    """Resolutions one by one, as on a CPU, and together, as on a GPU."""
+    for module in (products, model):
+        monkeypatch.setattr(module, "is_parted", lambda _: is_parted)
     net = Chromoformer(ModelConfig(**SMALL))
     (packed,) = data.batches([range(10)])
     exact = net(packed)

@@ -60,6 +60,19 @@ def test_gradients_are_those_of_autograd(way, n_out, n_in):
     torch.testing.assert_close(input_gradient(grad, weight.detach(), torch.float32), to_x, **CLOSE)
 
 
+def test_gradients_of_several_resolutions_are_those_of_each():
+    x, weight, grad = normal(3, 6, 5), normal(3, 7, 5, seed=1), normal(3, 6, 7, seed=2)
+    weight_gradient(grad, x, torch.float32, to_weight := torch.empty_like(weight))
+    for s in range(3):
+        torch.testing.assert_close(to_weight[s], grad[s].T @ x[s], **CLOSE)
+        torch.testing.assert_close(input_gradient(grad, weight, torch.float32)[s], grad[s] @ weight[s], **CLOSE)
+
+
+def test_no_row_gives_a_gradient_of_zero(way):
+    weight_gradient(torch.empty(0, 24), torch.empty(0, 5), torch.float32, found := torch.empty(24, 5))
+    assert (found == 0).all()
+
+
 def test_another_type_of_product_rounds_its_factors_and_keeps_the_type_of_the_gradient(way):
     x, weight, bias = normal(6, 5), normal(24, 5, seed=1), normal(24, seed=2)
     assert multiply(x, weight, torch.bfloat16, bias).dtype == torch.bfloat16

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from chromolib import products
 from chromolib.stack import FeedForward, StackLinear, StackNorm, finish_layer, stack_linear
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
@@ -79,3 +80,17 @@ def test_autocast_changes_the_products_and_keeps_gradients_in_the_type_of_the_we
     assert found.dtype == torch.float32 and not torch.equal(found, exact)
     torch.testing.assert_close(found, exact, atol=0.1, rtol=0)
     assert {p.grad.dtype for module in (output, norm, ff) for p in module.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("is_parted", [True, False])
+def test_stream_in_another_type_is_added_in_that_of_the_weights(monkeypatch, is_parted):
+    """A map without bias leaves a stream in autocast's type, which sums and norms must not go on in."""
+    monkeypatch.setattr(products, "is_parted", lambda _: is_parted)
+    output, norm, ff = (module.float() for module in parts_of_a_layer())
+    x, heard = normal(S, N, D).bfloat16().requires_grad_(), normal(S, N, 5, seed=1).bfloat16()
+    exact = finish_layer(x.float(), heard.float(), output.weight, output.bias, norm, ff)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = finish_layer(x, heard, output.weight, output.bias, norm, ff)
+        found.square().sum().backward()
+    assert found.dtype == torch.float32 and x.grad.dtype == torch.bfloat16
+    torch.testing.assert_close(found, exact, atol=0.05, rtol=0)

@@ -33,7 +33,7 @@ SHOWN: dict[Task, tuple[str, ...]] = {
 }  # fmt: skip
 N_RESAMPLES = 1000
 RECIPE = {"optimizer": "optimizer", "learning_rate": "rate", "batch_size": "batch", "epochs": "epochs", "decay": "decay"}
-_COMPARED = [field.name for field in fields(TrainConfig) if field.name not in ("seed", "device", "precision", "select")]
+_COMPARED = [field.name for field in fields(TrainConfig) if field.name not in ("seed", "device", "precision", "signal", "select")]
 _WHOLE = 10**6  # genes; a batch of more holds all of them
 
 
