@@ -31,6 +31,7 @@ from chromolib import InputError, machine
 HOME = Path(__file__).parent
 TRIAL = "trial"  # folder of tables that are not kept: other settings than the defaults, no --record
 MB = 1e6
+OURS_TO_ONE = 5  # calls of ours to one of the release, where both are timed in turns
 
 
 # Options
@@ -83,16 +84,29 @@ def synchronise(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def seconds(call: Callable[[], object], repeats: int, device: str = "cpu") -> list[float]:
-    """Wall-clock times of a call, after one that is not counted."""
+def seconds(call: Callable[[], object], repeats: int, device: str = "cpu", warm: bool = False) -> list[float]:
+    """Wall-clock times of a call, after one that is not counted, unless it is warm."""
     times = []
-    for _ in range(repeats + 1):
+    if not warm:
+        call()
+    for _ in range(repeats):
         synchronise(device)
         start = time.perf_counter()
         call()
         synchronise(device)
         times.append(time.perf_counter() - start)
-    return times[1:]
+    return times
+
+
+def in_turns(ours: Callable[[], object], release: Callable[[], object], repeats: int, device: str = "cpu") -> tuple[list[float], list[float]]:
+    """Times of both, after a call of each that is not counted: five of ours, one of the release, and so on, since a machine that is
+    shared is slower in some minutes than in others."""
+    mine, theirs = [], []
+    ours(), release()
+    for _ in range(repeats):
+        mine += seconds(ours, OURS_TO_ONE, device)
+        theirs += seconds(release, 1, device, warm=True)
+    return mine, theirs
 
 
 @contextlib.contextmanager

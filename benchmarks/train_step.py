@@ -1,9 +1,10 @@
 """One training step and one forward pass, ours against the release: same genes, same weights, one process, float32.
 
-    python benchmarks/train_step.py [--profile h1-demo] [--genes 64] [--repeats 3] [--device cuda]
+    python benchmarks/train_step.py [--profile h1-demo] [--genes 64] [--repeats 5] [--device cuda]
 
 A step is forward, loss, backward and AdamW; the batch lies in memory (of the GPU, with --device cuda) for both. The process that
-is timed keeps what it frees, as that of `cl.fit` does. Times are medians after a call that is not counted. Memory is what one step adds at its peak, each side in a process of its own.
+is timed keeps what it frees, as that of `cl.fit` does. Times are medians after a call that is not counted, five of ours and one of
+the release in turns. Memory is what one step adds at its peak, each side in a process of its own.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def added_memory(who: str, profile: str, n_genes: int, device: str) -> float:
 
 
 def main(given: list[str] | None = None) -> None:
-    parser = report.parser("train_step.py", __doc__, repeats=3)
+    parser = report.parser("train_step.py", __doc__, repeats=5)
     parser.add_argument("--profile", default="h1-demo", help="h1-demo: real genes (default); sim needs no network")
     parser.add_argument("--genes", type=int, default=64)
     options = report.options_of(parser, given)
@@ -78,14 +79,14 @@ def main(given: list[str] | None = None) -> None:
             raise InputError(f"logits differ by {difference:.1e}, expected at most 1e-5: unequal work has no ratio")
         rows = []
         for what in ("forward", "train_step"):
-            print(f"timing {what}: ours {5 * options.repeats} times, the release {options.repeats} times", flush=True)
-            mine = report.seconds(ours[what], 5 * options.repeats, options.device)
-            rows.append(report.row(what, "s", report.seconds(theirs[what], options.repeats, options.device), mine))
+            print(f"timing {what}: ours {report.OURS_TO_ONE * options.repeats} times, the release {options.repeats} times", flush=True)
+            mine, its = report.in_turns(ours[what], theirs[what], options.repeats, options.device)
+            rows.append(report.row(what, "s", its, mine))
     print("measuring memory", flush=True)
     rows.append(report.row("train_step", "MB added", *(report.in_child(added_memory, who, *setting) for who in ("release", "ours"))))
     notes = (
         f"One batch of {options.genes} genes of profile {options.profile}, float32, in memory for both; medians of "
-        f"{options.repeats} (release) and {5 * options.repeats} (ours) calls. A step is forward, loss, backward and AdamW. "
+        f"{options.repeats} (release) and {report.OURS_TO_ONE * options.repeats} (ours) calls, in turns. A step is forward, loss, backward and AdamW. "
         f"Largest difference of a logit between the two: {difference:.0e}."
     )
     report.finish("train_step", pd.DataFrame(rows), options, notes=notes)
