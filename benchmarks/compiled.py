@@ -9,6 +9,7 @@ calls of oneDNN but its own, so that it is also given the network with torch's p
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -61,6 +62,7 @@ def main(given: list[str] | None = None) -> None:
     parser.add_argument("--profile", default="h1-demo", help="h1-demo: real genes (default); sim needs no network")
     parser.add_argument("--genes", type=int, default=64)
     options = report.options_of(parser, given)
+    os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # what an earlier run has compiled lies in the folder of temporary files
     machine.keep_freed_memory()  # as cl.fit does
     record = load_profile(options.profile)
     data = load_dataset(record, next(iter(record.cell_types)))

@@ -86,6 +86,7 @@ def fit(
     """Train a network on the genes of `train` and follow it on `held_out`; the last epoch's network is kept.
 
     With `select="best-inner"` that of the best epoch is, on chromosomes that are held out from `train` for this purpose.
+    The process keeps freed memory from then on (`machine.keep_freed_memory`).
 
     Parameters
     ----------

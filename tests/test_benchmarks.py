@@ -144,6 +144,7 @@ def test_time_goes_to_kinds_of_operators_whose_shares_make_one(tmp_path):
 
 def test_compiled_network_is_timed_on_two_batches_or_says_why_not(tmp_path, monkeypatch):
     """The compiler itself takes minutes: here one that does nothing, then one that fails on the second batch."""
+    monkeypatch.setenv("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "")                 # which the script sets
     monkeypatch.setattr(torch, "compile", lambda net: net)
     table = run(compiled, tmp_path, "--profile smoke --genes 6 --repeats 1")
     assert table["way"].value_counts().tolist() == [2, 2, 2] and table["failed"].isna().all()
