@@ -70,13 +70,15 @@ def main(given: list[str] | None = None) -> None:
         raise InputError(f"--genes {options.genes}, expected 1 to {len(data) - 1}, so that profile {options.profile} has two batches")
     batches = list(data.to(options.device).batches([range(options.genes), range(len(data) - options.genes, len(data))]))
     rows = []
-    for way, has_wide_vectors in (("as it is", products.HAS_WIDE_VECTORS), ("compiled", products.HAS_WIDE_VECTORS), ("compiled, torch's products", False)):
+    here = products.HAS_WIDE_VECTORS
+    for way, has_wide_vectors in {"as it is": here, "compiled": here, "compiled, torch's products": False}.items():
         net = Chromoformer(train.network_for(data)).to(options.device).train()
         optimizer = train.make_optimizer(net, TrainConfig())
         torch.compiler.reset()
         calls = steps(net if way == "as it is" else torch.compile(net), optimizer)
         with mock.patch.object(products, "HAS_WIDE_VECTORS", has_wide_vectors):
-            rows += [{"what": what, "way": way, **measured(call, batches, options.repeats, options.device)} for what, call in calls.items()]
+            for what, call in calls.items():
+                rows.append({"what": what, "way": way, **measured(call, batches, options.repeats, options.device)})
         print(f"{way}: done", flush=True)
     notes = (
         f"{' and '.join(f'{len(batch)} genes with {len(batch.gene_idx)} pCREs' for batch in batches)} of profile {options.profile}, float32. "

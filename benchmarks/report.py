@@ -99,10 +99,10 @@ def seconds(call: Callable[[], object], repeats: int, device: str = "cpu", warm:
 
 
 def in_turns(ours: Callable[[], object], release: Callable[[], object], repeats: int, device: str = "cpu") -> tuple[list[float], list[float]]:
-    """Times of both, after a call of each that is not counted: five of ours, one of the release, and so on, since a machine that is
-    shared is slower in some minutes than in others."""
+    """Times of both, five of ours, one of the release, and so on, since a machine that is shared is slower in some minutes than in
+    others. Not counted are the first call of the release, and of ours the first of each five, which finds the caches emptied."""
     mine, theirs = [], []
-    ours(), release()
+    release()
     for _ in range(repeats):
         mine += seconds(ours, OURS_TO_ONE, device)
         theirs += seconds(release, 1, device, warm=True)

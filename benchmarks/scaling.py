@@ -7,7 +7,8 @@ resolution, 2000 to 50 bp), batch 16 to 1024. Each point runs in a process of it
 
 "step": gather of a random batch, forward, loss, backward, AdamW, median over --steps; "gather": the first of these alone;
 "epoch": one of `cl.fit`, without validation. "added" is the memory that the first steps add at their peak, "process" the peak of
-all that a training holds until then, data included. Slopes are exponents k of cost ~ size^k, by least squares on logarithms over all points but 0.
+all that a training holds until then, data included. Slopes are exponents k of cost ~ size^k, by least squares on logarithms over
+all points but 0.
 """
 
 from __future__ import annotations

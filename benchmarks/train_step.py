@@ -3,8 +3,8 @@
     python benchmarks/train_step.py [--profile h1-demo] [--genes 64] [--repeats 5] [--device cuda]
 
 A step is forward, loss, backward and AdamW; the batch lies in memory (of the GPU, with --device cuda) for both. The process that
-is timed keeps what it frees, as that of `cl.fit` does. Times are medians after a call that is not counted, five of ours and one of
-the release in turns. Memory is what one step adds at its peak, each side in a process of its own.
+is timed keeps what it frees, as that of `cl.fit` does. Times are medians, five of ours and one of the release in
+turns, see `report.in_turns`. Memory is what one step adds at its peak, each side in a process of its own.
 """
 
 from __future__ import annotations

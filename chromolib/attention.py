@@ -180,11 +180,12 @@ class BinAttention(nn.Module):
         """
         u = self.folded_query(x) if u is None else u
         sizes = [len(group[0].signal) for group in groups]
-        split = u[:, : sum(sizes)].unflatten(-1, (self.heads, -1)).split(sizes, 1)
+        n_idle = x.shape[1] - sum(sizes)
+        split = u.unflatten(-1, (self.heads, -1)).split([*sizes, n_idle], 1)[: len(sizes)]
         mean = [torch.stack([attend_bins(*pair) for pair in zip(*pairs, strict=True)])
                 for pairs in zip(split, groups, strict=True)]  # fmt: skip
-        if sum(sizes) < x.shape[1]:
-            mean.append(mean[0].new_zeros(len(x), x.shape[1] - sum(sizes), *mean[0].shape[2:]))
+        if n_idle:
+            mean.append(mean[0].new_zeros(len(x), n_idle, *mean[0].shape[2:]))
         heard = (mean[0] if len(mean) == 1 else torch.cat(mean, 1)).flatten(2)            # (s, n, h * d)
         value = self.value.weight.unflatten(1, (self.heads, -1))                          # (s, h, c, d)
         output = self.output.weight.unflatten(2, (self.heads, -1)).transpose(1, 2)        # (s, h, d, c)
